@@ -1,0 +1,23 @@
+// Package store is the contract between a replica and the place that keeps the fleet's verdict.
+//
+// A Store holds, for each breaker by its name: state, generation, window, probe leases, an operator's mode and policy, a
+// roster of replicas and a short history. Replicas send it what they saw ([Report]); one atomic step in the store judges
+// what the whole fleet saw and answers with the state that holds for all ([Snapshot]).
+//
+// The nouns:
+//
+//   - A generation is one stretch of one state. Its number grows at each transition and never comes back.
+//   - A rev counts what operators leave standing: a forced mode, a retuned policy, and their ends.
+//   - A run is a number of equal outcomes, one after the other; a report is a list of runs.
+//   - A lease is the right to send one probe to a tier that is half-open. Only so many live at once, fleet-wide.
+//   - A snapshot is what the store holds about one breaker, as of now.
+//
+// Time in a store is the store's own clock, in integer milliseconds. Replicas send ages and receive durations, so that
+// no two machines' clocks are ever compared.
+//
+// An error from a store means that the store failed, unless it is [ErrInvalid] or [ErrUnknown]: then the request was
+// wrong. A refusal is a value: a [Grant] without leases.
+//
+// Package memorystore (store/memory) is the reference, package redisstore (store/redis) the one for fleets. Whoever adds
+// another runs package storetest on it: a store that does not pass every law there is no store.
+package store

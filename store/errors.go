@@ -1,0 +1,36 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+)
+
+// The identities of what a store says beside a result. Compare with errors.Is.
+var (
+	// ErrInvalid: the request was wrong and changed nothing; the same request will be refused again.
+	ErrInvalid = errors.New("invalid request")
+	// ErrName: a name breaks the rules of [ValidateName]. It is an ErrInvalid.
+	ErrName = fmt.Errorf("%w: bad name", ErrInvalid)
+	// ErrUnknown: a [Command] for a breaker that the store does not show.
+	ErrUnknown = errors.New("no such breaker")
+	// ErrClosed: the store was closed.
+	ErrClosed = errors.New("store is closed")
+)
+
+// PolicyError is one bad field of a [Policy]. It is an [ErrInvalid].
+type PolicyError struct {
+	Field string // the field's Go name, such as "OpenFor"
+	Value string // what was given
+	Range string // what would be accepted
+}
+
+func (e *PolicyError) Error() string {
+	return fmt.Sprintf("policy: %s is %s; want %s", e.Field, e.Value, e.Range)
+}
+
+// Is reports that a PolicyError is an ErrInvalid.
+func (e *PolicyError) Is(target error) bool { return target == ErrInvalid }
+
+func invalid(field string, value any, want string) error {
+	return fmt.Errorf("%w: %s is %v; want %s", ErrInvalid, field, value, want)
+}

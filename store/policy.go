@@ -1,0 +1,149 @@
+package store
+
+import (
+	"fmt"
+	"math"
+	"time"
+)
+
+// Policy says when a breaker opens and how it comes back. Each zero field takes its default; the zero Policy is
+// [DefaultPolicy]. Any one rule trips: ConsecutiveFailures, FailureRate, SlowCallRate.
+type Policy struct {
+	WindowCalls         int           // newest calls judged; 1..10000; default 100 where WindowTime is 0. Both set: refused
+	WindowTime          time.Duration // time judged, in 10 buckets; 1 s..24 h
+	ConsecutiveFailures int           // rule: so many in a row, in order of arrival; default 5 where no rule is set
+	ConsecutiveFor      time.Duration // and they must have lasted so long; 0..24 h; default 0
+	FailureRate         float64       // rule: share of calls in the window, 0..1, kept as 1/10000; exactly at it trips; 0 = off
+	SlowCallRate        float64       // rule: share of slow calls, 0..1, as FailureRate; needs SlowCallAfter
+	SlowCallAfter       time.Duration // a call that takes longer is slow; 0..24 h; 0 = no clock is read
+	MinCalls            int           // rates are judged from so many calls on; default 10, or WindowCalls where less
+	Reporters           int           // adverse outcomes must come from so many replicas (or all that call, if fewer); 1..16; default 1
+	OpenFor             time.Duration // how long calls are refused; 1 ms..24 h; default 60 s
+	OpenForMax          time.Duration // each failed round of probes doubles OpenFor up to this; OpenFor..24 h; default OpenFor
+	Probes              int           // live probe leases, fleet-wide; 1..1000; default 3
+	ProbeSuccesses      int           // successful probes that close; default 2; may exceed Probes
+	ProbeLease          time.Duration // a probe's time; a lease that nobody settled frees its place, no more; 1 ms..24 h; default 30 s
+	RampUp              time.Duration // after closing from half-open the admitted share of calls grows over this; 0..24 h; 0 = at once
+	Observe             bool          // dry run: count and transition, refuse nobody
+}
+
+// DefaultPolicy is for one process: it opens after 5 failures in a row, for 60 s, and closes after 2 good probes of at
+// most 3 at once. A streak is the right rule for one stream of calls; a fleet's merged stream wants [FleetPolicy].
+func DefaultPolicy() Policy {
+	return Policy{ConsecutiveFailures: 5}.WithDefaults()
+}
+
+// FleetPolicy is for many replicas: it opens at 50 % failures of the last 100 calls, from 20 calls on, or after 5
+// failures in a row that lasted 1 s, and only when at least 2 replicas saw them (or all that call, if fewer).
+func FleetPolicy() Policy {
+	return Policy{
+		ConsecutiveFailures: 5, ConsecutiveFor: time.Second,
+		FailureRate: 0.5, MinCalls: 20, Reporters: 2,
+	}.WithDefaults()
+}
+
+// HasRule reports whether p sets a rule that can trip.
+func (p Policy) HasRule() bool {
+	return p.ConsecutiveFailures != 0 || p.FailureRate != 0 || p.SlowCallRate != 0
+}
+
+// WithDefaults fills each zero field and rounds: durations up to whole milliseconds (WindowTime to 10 ms), rates to the
+// nearest 1/10000, a positive one to at least that. It is idempotent and leaves bad values for [Policy.Validate] to
+// find.
+func (p Policy) WithDefaults() Policy {
+	if !p.HasRule() {
+		p.ConsecutiveFailures = 5
+	}
+	if p.WindowCalls == 0 && p.WindowTime == 0 {
+		p.WindowCalls = 100
+	}
+	if p.MinCalls == 0 {
+		p.MinCalls = 10
+		if p.WindowCalls > 0 {
+			p.MinCalls = min(p.MinCalls, p.WindowCalls)
+		}
+	}
+	p.WindowTime = roundUp(p.WindowTime, 10*time.Millisecond)
+	p.ConsecutiveFor = roundUp(p.ConsecutiveFor, time.Millisecond)
+	p.FailureRate = roundRate(p.FailureRate)
+	p.SlowCallRate = roundRate(p.SlowCallRate)
+	p.SlowCallAfter = roundUp(p.SlowCallAfter, time.Millisecond)
+	setDefault(&p.Reporters, 1)
+	setDefault(&p.OpenFor, 60*time.Second)
+	p.OpenFor = roundUp(p.OpenFor, time.Millisecond)
+	setDefault(&p.OpenForMax, p.OpenFor)
+	p.OpenForMax = roundUp(p.OpenForMax, time.Millisecond)
+	setDefault(&p.Probes, 3)
+	setDefault(&p.ProbeSuccesses, 2)
+	setDefault(&p.ProbeLease, 30*time.Second)
+	p.ProbeLease = roundUp(p.ProbeLease, time.Millisecond)
+	p.RampUp = roundUp(p.RampUp, time.Millisecond)
+	return p
+}
+
+// Validate reports the first bad field, in order of declaration, as a *[PolicyError]. Zero fields are judged by their
+// defaults; a value is judged as WithDefaults rounds it, save that nothing negative is rounded into the range.
+func (p Policy) Validate() error {
+	d := p.WithDefaults()
+	const day = 24 * time.Hour
+	calls := func(v, lo, hi int) bool { return v >= lo && v <= hi }
+	span := func(v, lo, hi time.Duration) bool { return v >= lo && v <= hi }
+	rate := func(v float64) bool { return v >= 0 && v <= 1 }
+	minCallsMax := 1_000_000
+	if d.WindowCalls > 0 {
+		minCallsMax = d.WindowCalls
+	}
+	for _, f := range []struct {
+		ok    bool
+		field string
+		value any
+		want  string
+	}{
+		{d.WindowCalls == 0 || calls(d.WindowCalls, 1, 10_000), "WindowCalls", p.WindowCalls, "1..10000, or 0 for the default"},
+		{p.WindowTime == 0 || p.WindowCalls == 0, "WindowTime", p.WindowTime, "0 where WindowCalls is set"},
+		{d.WindowTime == 0 || span(d.WindowTime, time.Second, day), "WindowTime", p.WindowTime, "1s..24h, or 0 for a window of calls"},
+		{calls(d.ConsecutiveFailures, 0, 1_000_000), "ConsecutiveFailures", p.ConsecutiveFailures, "0..1000000"},
+		{span(d.ConsecutiveFor, 0, day), "ConsecutiveFor", p.ConsecutiveFor, "0..24h"},
+		{rate(d.FailureRate), "FailureRate", p.FailureRate, "0..1"},
+		{rate(d.SlowCallRate), "SlowCallRate", p.SlowCallRate, "0..1"},
+		{d.SlowCallRate == 0 || d.SlowCallAfter != 0, "SlowCallRate", p.SlowCallRate, "0 where SlowCallAfter is not set"},
+		{span(d.SlowCallAfter, 0, day), "SlowCallAfter", p.SlowCallAfter, "0..24h"},
+		{calls(d.MinCalls, 1, minCallsMax), "MinCalls", p.MinCalls, fmt.Sprintf("1..%d, or 0 for the default", minCallsMax)},
+		{calls(d.Reporters, 1, 16), "Reporters", p.Reporters, "1..16, or 0 for 1"},
+		{span(d.OpenFor, time.Millisecond, day), "OpenFor", p.OpenFor, "1ms..24h, or 0 for 1m"},
+		{span(d.OpenForMax, d.OpenFor, day), "OpenForMax", p.OpenForMax, fmt.Sprintf("%v..24h (from OpenFor on), or 0 for OpenFor", d.OpenFor)},
+		{calls(d.Probes, 1, 1000), "Probes", p.Probes, "1..1000, or 0 for 3"},
+		{calls(d.ProbeSuccesses, 1, 1_000_000), "ProbeSuccesses", p.ProbeSuccesses, "1..1000000, or 0 for 2"},
+		{span(d.ProbeLease, time.Millisecond, day), "ProbeLease", p.ProbeLease, "1ms..24h, or 0 for 30s"},
+		{span(d.RampUp, 0, day), "RampUp", p.RampUp, "0..24h"},
+	} {
+		if !f.ok {
+			return &PolicyError{Field: f.field, Value: fmt.Sprint(f.value), Range: f.want}
+		}
+	}
+	return nil
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// roundUp leaves what is not positive, and what rounding would overflow.
+func roundUp(d, unit time.Duration) time.Duration {
+	rest := d % unit
+	if d <= 0 || rest == 0 || d > math.MaxInt64-unit {
+		return d
+	}
+	return d - rest + unit
+}
+
+// roundRate leaves what is no positive finite number.
+func roundRate(r float64) float64 {
+	if !(r > 0) || math.IsInf(r, 1) {
+		return r
+	}
+	return max(math.Round(r*10_000), 1) / 10_000
+}

@@ -1,0 +1,98 @@
+package store
+
+import "time"
+
+// Tally counts the calls of a window.
+type Tally struct {
+	Calls, Failures, Slow int
+	Consecutive           int // failures in a row, in order of arrival, whatever the window
+}
+
+// Totals count since the breaker was made. Each outcome is in exactly one of Late, Ignored and Calls; Failures and Slow
+// are parts of Calls.
+type Totals struct {
+	Calls, Failures, Slow, Ignored uint64
+	Late                           uint64 // too old, or of an older generation: never judged
+	Rejected                       uint64 // calls that replicas refused
+}
+
+// ErrorCount is how often a label came up.
+type ErrorCount struct {
+	Label string
+	Count int
+}
+
+// Note says who commanded something that stands, and until when.
+type Note struct {
+	By, Why string
+	At      time.Time     // by the store's clock, for display
+	Timed   bool          // false: until lifted
+	EndsIn  time.Duration // where Timed; 0 = over, the next script ends it
+}
+
+// Snapshot is what a store holds about one breaker, as of now.
+type Snapshot struct {
+	Name                    string
+	State                   State
+	Mode                    Mode
+	Generation, Rev         uint64
+	Since                   time.Time     // when this state began, by the store's clock, for display
+	Age                     time.Duration // time in this state, for arithmetic
+	RetryIn                 time.Duration // what is left of the open time; 0 in other states
+	Reason                  Reason        // of the last transition
+	Cause                   string        // the replica or operator of the last transition
+	Openings                int           // consecutive openings: the backoff's step
+	Window                  Tally
+	Errors                  []ErrorCount // of this generation, the most frequent 8
+	Probing, ProbeSuccesses int          // live leases; successful probes of this half-open
+	Replicas                int          // that reported lately
+	Totals                  Totals
+	Policy                  Policy // in force
+	Retuned                 bool   // Policy is an operator's
+	PolicyConflict          bool   // a replica reports another policy than the fleet's
+	ModeNote, PolicyNote    Note
+}
+
+// Effective is the state that rules calls: a forced mode first, then Closed where the policy only observes, then State.
+func (s Snapshot) Effective() State {
+	switch {
+	case s.Mode == ForcedOpen:
+		return Open
+	case s.Mode == ForcedClosed, s.Policy.Observe:
+		return Closed
+	default:
+		return s.State
+	}
+}
+
+// Transition is one entry of a breaker's history: a change of state, or a command that changed mode or policy (From =
+// To).
+type Transition struct {
+	Name             string
+	From, To         State
+	Mode             Mode   // after it
+	Prev, Generation uint64 // the generation before it, and its own
+	Rev              uint64 // after it
+	Action           Action // the command; 0 = none
+	At               time.Time
+	Reason           Reason
+	Cause, Why       string       // the replica whose report made it, or the operator, with why
+	Window           Tally        // just before it
+	Errors           []ErrorCount // just before it
+	Witnesses        []string     // replicas whose outcomes counted, at most 8
+}
+
+// Version is the two numbers that order everything about one breaker.
+type Version struct {
+	Name            string
+	Generation, Rev uint64
+}
+
+// Replica is one entry of a breaker's roster.
+type Replica struct {
+	Name            string
+	Seen            time.Duration // ago
+	Calls, Failures uint64        // that it reported
+	OwnOpen         bool          // its own verdict is open
+	Conflict        bool          // its policy is not the fleet's
+}

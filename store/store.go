@@ -1,0 +1,58 @@
+package store
+
+import "context"
+
+// Store keeps the verdict of every breaker of a name space. All methods are safe for concurrent use, and none keeps a
+// slice that it was given after it returned. After Close they return [ErrClosed].
+//
+// Each request is one atomic step with one reading of the store's clock. A request may be sent again after any error:
+// reports carry a sequence number, claims an id, and settling twice changes nothing.
+type Store interface {
+	// Sync hands in reports and returns one Result a report, in order. One report's error is its own.
+	Sync(ctx context.Context, reports []Report) []Result
+	// Claim leases probes. A refusal is a Grant without leases.
+	Claim(ctx context.Context, c Claim) (Grant, error)
+	// Settle says how a probe went; the Result's Err stays nil. Twice, or too late, changes nothing and is no error.
+	Settle(ctx context.Context, s Settlement) (Result, error)
+	// Command carries out an operator's word; the Result's Err stays nil. ErrUnknown for a name that Read does not show.
+	Command(ctx context.Context, c Command) (Result, error)
+	// Read never writes. Named breakers come in the order asked, unknown ones left out; no names = all, by name.
+	Read(ctx context.Context, names ...string) ([]Snapshot, error)
+	// Versions is Read of two numbers only, at the least cost; no names = none.
+	Versions(ctx context.Context, names ...string) ([]Version, error)
+	// Roster lists who reports on a breaker, by name; none for an unknown one.
+	Roster(ctx context.Context, name string) ([]Replica, error)
+	// History lists transitions, newest first; limit <= 0 is 50, which is also how many are kept.
+	History(ctx context.Context, name string, limit int) ([]Transition, error)
+	// Watch calls fn, never twice at once, first with a Resync, again with one after any gap, and with every transition
+	// in between. It returns ctx.Err() or ErrClosed. fn may call the store; while it blocks, later events wait or
+	// become a Resync.
+	Watch(ctx context.Context, fn func(Event)) error
+	// Remove forgets a breaker, but for a tombstone that keeps its numbers from coming back; an unknown one is no error.
+	Remove(ctx context.Context, name string) error
+	// Lane groups names that share their fate, such as one Redis node; a small number, 0 on.
+	Lane(name string) int
+	// Info says what kind of store this is.
+	Info() Info
+	// Close is idempotent.
+	Close() error
+}
+
+// Event is what a Watch tells: either a Resync (something may have been missed: read again) or a transition with the
+// snapshot just after it.
+type Event struct {
+	Resync     bool
+	Transition Transition
+	Snapshot   Snapshot
+}
+
+// Info describes a store. It grows by fields.
+type Info struct {
+	Kind   string // "redis", "memory"
+	Remote bool   // calls to it are I/O: replicas batch what they report
+}
+
+// Pinger is implemented by stores that can be asked for a sign of life.
+type Pinger interface {
+	Ping(ctx context.Context) error
+}
