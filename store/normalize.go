@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -9,7 +10,7 @@ import (
 // milliseconds, policy with defaults, and what is not read emptied. Every store calls it first. The error Is ErrInvalid
 // and names field, value and range.
 func (r Report) Normalize() (Report, error) {
-	for _, check := range []error{
+	for _, err := range [...]error{
 		checkName("Report.Name", r.Name),
 		checkName("Report.Replica", r.Replica),
 		checkPolicy("Report.Policy", r.Policy),
@@ -19,33 +20,28 @@ func (r Report) Normalize() (Report, error) {
 		checkNumber("Report.Rejected", r.Rejected),
 		checkRuns(r.Runs),
 	} {
-		if check != nil {
-			return Report{}, check
+		if err != nil {
+			return Report{}, err
 		}
 	}
 	known, err := r.Known.normalize()
 	if err != nil {
 		return Report{}, err
 	}
-	runs := make([]Run, len(r.Runs))
-	for i, run := range r.Runs {
-		run.Age = cut(run.Age)
-		runs[i] = run
-	}
-	r.Policy, r.MaxAge, r.Runs, r.Known = r.Policy.WithDefaults(), cut(r.MaxAge), runs, known
+	r.Policy, r.MaxAge, r.Runs, r.Known = r.Policy.WithDefaults(), cut(r.MaxAge), cutAges(r.Runs), known
 	return r, nil
 }
 
 // Normalize checks c; see [Report.Normalize].
 func (c Claim) Normalize() (Claim, error) {
-	for _, check := range []error{
+	for _, err := range [...]error{
 		checkName("Claim.Name", c.Name),
 		checkName("Claim.ID", c.ID),
 		checkPolicy("Claim.Policy", c.Policy),
 		checkName("Claim.Replica", c.Replica),
 	} {
-		if check != nil {
-			return Claim{}, check
+		if err != nil {
+			return Claim{}, err
 		}
 	}
 	if c.Want < 1 {
@@ -61,15 +57,15 @@ func (c Claim) Normalize() (Claim, error) {
 
 // Normalize checks s; see [Report.Normalize]. A lease's bad ID is no error but one that nobody holds, and becomes empty.
 func (s Settlement) Normalize() (Settlement, error) {
-	for _, check := range []error{
+	for _, err := range [...]error{
 		checkName("Settlement.Lease.Name", s.Lease.Name),
 		checkNumber("Settlement.Lease.Generation", s.Lease.Generation),
 		checkName("Settlement.Replica", s.Replica),
 		checkOutcome("Settlement.Outcome", s.Outcome),
 		checkText("Settlement.Label", s.Label, MaxLabel),
 	} {
-		if check != nil {
-			return Settlement{}, check
+		if err != nil {
+			return Settlement{}, err
 		}
 	}
 	if ValidateName(s.Lease.ID) != nil {
@@ -110,15 +106,15 @@ func (c Command) Normalize() (Command, error) {
 
 // normalize looks at notes and policy only where they stand, and empties them elsewhere.
 func (k Known) normalize() (Known, error) {
-	for _, check := range []error{
+	for _, err := range [...]error{
 		checkNumber("Known.Generation", k.Generation),
 		checkNumber("Known.Rev", k.Rev),
 		checkNotNegative("Known.RetryIn", k.RetryIn),
 		checkText("Known.Reason", string(k.Reason), MaxName),
 		checkText("Known.Cause", k.Cause, MaxName),
 	} {
-		if check != nil {
-			return Known{}, check
+		if err != nil {
+			return Known{}, err
 		}
 	}
 	switch {
@@ -200,18 +196,8 @@ func checkRuns(runs []Run) error {
 	}
 	adverse := 0
 	for i, run := range runs {
-		field := fmt.Sprintf("Report.Runs[%d]", i)
-		if run.Count < 1 || run.Count > MaxCount {
-			return invalid(field+".Count", run.Count, fmt.Sprintf("1..%d", MaxCount))
-		}
-		for _, check := range []error{
-			checkOutcome(field+".Outcome", run.Outcome),
-			checkNotNegative(field+".Age", run.Age),
-			checkText(field+".Label", run.Label, MaxLabel),
-		} {
-			if check != nil {
-				return check
-			}
+		if err := run.check(); err != nil {
+			return fmt.Errorf("report: run %d: %w", i, err)
 		}
 		if run.Outcome == Failure || run.Outcome == Success && run.Slow {
 			adverse += run.Count
@@ -221,6 +207,19 @@ func checkRuns(runs []Run) error {
 		return invalid("Report.Runs", fmt.Sprintf("%d failures and slow successes", adverse), fmt.Sprintf("0..%d", MaxAdverse))
 	}
 	return nil
+}
+
+func (r Run) check() error {
+	if err := checkOutcome("Outcome", r.Outcome); err != nil {
+		return err
+	}
+	if r.Count < 1 || r.Count > MaxCount {
+		return invalid("Count", r.Count, fmt.Sprintf("1..%d", MaxCount))
+	}
+	if err := checkNotNegative("Age", r.Age); err != nil {
+		return err
+	}
+	return checkText("Label", r.Label, MaxLabel)
 }
 
 func checkFor(a Action, d time.Duration) error {
@@ -235,6 +234,20 @@ func checkFor(a Action, d time.Duration) error {
 		}
 	}
 	return nil
+}
+
+// cutAges gives runs with whole milliseconds, the caller's own slice where they are already.
+func cutAges(runs []Run) []Run {
+	for i := range runs {
+		if runs[i].Age != cut(runs[i].Age) {
+			runs = slices.Clone(runs)
+			for j := range runs {
+				runs[j].Age = cut(runs[j].Age)
+			}
+			break
+		}
+	}
+	return runs
 }
 
 func cut(d time.Duration) time.Duration { return d.Truncate(time.Millisecond) }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"time"
@@ -86,43 +87,55 @@ func (p Policy) WithDefaults() Policy {
 func (p Policy) Validate() error {
 	d := p.WithDefaults()
 	const day = 24 * time.Hour
-	calls := func(v, lo, hi int) bool { return v >= lo && v <= hi }
-	span := func(v, lo, hi time.Duration) bool { return v >= lo && v <= hi }
-	rate := func(v float64) bool { return v >= 0 && v <= 1 }
 	minCallsMax := 1_000_000
 	if d.WindowCalls > 0 {
 		minCallsMax = d.WindowCalls
 	}
-	for _, f := range []struct {
-		ok    bool
-		field string
-		value any
-		want  string
-	}{
-		{d.WindowCalls == 0 || calls(d.WindowCalls, 1, 10_000), "WindowCalls", p.WindowCalls, "1..10000, or 0 for the default"},
-		{p.WindowTime == 0 || p.WindowCalls == 0, "WindowTime", p.WindowTime, "0 where WindowCalls is set"},
-		{d.WindowTime == 0 || span(d.WindowTime, time.Second, day), "WindowTime", p.WindowTime, "1s..24h, or 0 for a window of calls"},
-		{calls(d.ConsecutiveFailures, 0, 1_000_000), "ConsecutiveFailures", p.ConsecutiveFailures, "0..1000000"},
-		{span(d.ConsecutiveFor, 0, day), "ConsecutiveFor", p.ConsecutiveFor, "0..24h"},
-		{rate(d.FailureRate), "FailureRate", p.FailureRate, "0..1"},
-		{rate(d.SlowCallRate), "SlowCallRate", p.SlowCallRate, "0..1"},
-		{d.SlowCallRate == 0 || d.SlowCallAfter != 0, "SlowCallRate", p.SlowCallRate, "0 where SlowCallAfter is not set"},
-		{span(d.SlowCallAfter, 0, day), "SlowCallAfter", p.SlowCallAfter, "0..24h"},
-		{calls(d.MinCalls, 1, minCallsMax), "MinCalls", p.MinCalls, fmt.Sprintf("1..%d, or 0 for the default", minCallsMax)},
-		{calls(d.Reporters, 1, 16), "Reporters", p.Reporters, "1..16, or 0 for 1"},
-		{span(d.OpenFor, time.Millisecond, day), "OpenFor", p.OpenFor, "1ms..24h, or 0 for 1m"},
-		{span(d.OpenForMax, d.OpenFor, day), "OpenForMax", p.OpenForMax, fmt.Sprintf("%v..24h (from OpenFor on), or 0 for OpenFor", d.OpenFor)},
-		{calls(d.Probes, 1, 1000), "Probes", p.Probes, "1..1000, or 0 for 3"},
-		{calls(d.ProbeSuccesses, 1, 1_000_000), "ProbeSuccesses", p.ProbeSuccesses, "1..1000000, or 0 for 2"},
-		{span(d.ProbeLease, time.Millisecond, day), "ProbeLease", p.ProbeLease, "1ms..24h, or 0 for 30s"},
-		{span(d.RampUp, 0, day), "RampUp", p.RampUp, "0..24h"},
-	} {
-		if !f.ok {
-			return &PolicyError{Field: f.field, Value: fmt.Sprint(f.value), Range: f.want}
-		}
+	switch {
+	case d.WindowCalls != 0 && !within(d.WindowCalls, 1, 10_000):
+		return badField("WindowCalls", p.WindowCalls, "1..10000, or 0 for the default")
+	case p.WindowTime != 0 && p.WindowCalls != 0:
+		return badField("WindowTime", p.WindowTime, "0 where WindowCalls is set")
+	case d.WindowTime != 0 && !within(d.WindowTime, time.Second, day):
+		return badField("WindowTime", p.WindowTime, "1s..24h, or 0 for a window of calls")
+	case !within(d.ConsecutiveFailures, 0, 1_000_000):
+		return badField("ConsecutiveFailures", p.ConsecutiveFailures, "0..1000000")
+	case !within(d.ConsecutiveFor, 0, day):
+		return badField("ConsecutiveFor", p.ConsecutiveFor, "0..24h")
+	case !within(d.FailureRate, 0, 1):
+		return badField("FailureRate", p.FailureRate, "0..1")
+	case !within(d.SlowCallRate, 0, 1):
+		return badField("SlowCallRate", p.SlowCallRate, "0..1")
+	case d.SlowCallRate != 0 && d.SlowCallAfter == 0:
+		return badField("SlowCallRate", p.SlowCallRate, "0 where SlowCallAfter is not set")
+	case !within(d.SlowCallAfter, 0, day):
+		return badField("SlowCallAfter", p.SlowCallAfter, "0..24h")
+	case !within(d.MinCalls, 1, minCallsMax):
+		return badField("MinCalls", p.MinCalls, fmt.Sprintf("1..%d, or 0 for the default", minCallsMax))
+	case !within(d.Reporters, 1, 16):
+		return badField("Reporters", p.Reporters, "1..16, or 0 for 1")
+	case !within(d.OpenFor, time.Millisecond, day):
+		return badField("OpenFor", p.OpenFor, "1ms..24h, or 0 for 1m")
+	case !within(d.OpenForMax, d.OpenFor, day):
+		return badField("OpenForMax", p.OpenForMax, fmt.Sprintf("%v..24h (from OpenFor on), or 0 for OpenFor", d.OpenFor))
+	case !within(d.Probes, 1, 1000):
+		return badField("Probes", p.Probes, "1..1000, or 0 for 3")
+	case !within(d.ProbeSuccesses, 1, 1_000_000):
+		return badField("ProbeSuccesses", p.ProbeSuccesses, "1..1000000, or 0 for 2")
+	case !within(d.ProbeLease, time.Millisecond, day):
+		return badField("ProbeLease", p.ProbeLease, "1ms..24h, or 0 for 30s")
+	case !within(d.RampUp, 0, day):
+		return badField("RampUp", p.RampUp, "0..24h")
 	}
 	return nil
 }
+
+func badField(field string, value any, want string) *PolicyError {
+	return &PolicyError{Field: field, Value: fmt.Sprint(value), Range: want}
+}
+
+// within is false for a NaN.
+func within[T cmp.Ordered](v, lo, hi T) bool { return lo <= v && v <= hi }
 
 func setDefault[T comparable](field *T, value T) {
 	var zero T
