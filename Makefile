@@ -1,0 +1,56 @@
+# commontrip: what can be done here. `make` alone lists it. Needs Go, GNU make and bash; the rest is installed or said.
+
+SHELL         := bash
+.SHELLFLAGS   := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint fmt bench fuzz cover diff tools vuln
+
+DEMO       ?=
+FUZZTIME   ?= 20000x
+BENCHTIME  ?= 1s
+BENCH      ?= .
+DIFF_STEPS ?= 200000
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
+		while IFS=$$'\t' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
+
+demo: ## a fleet on this machine that loses its tiers, and what that cost (about a minute; DEMO="-h" for its flags)
+	@mkdir -p bin
+	go build -o bin/demo ./cmd/demo
+	@./bin/demo $(DEMO)
+
+test: ## all tests with the race detector; installs redis-server where it may
+	@scripts/test.sh
+
+lint: ## golangci-lint at its pinned version (.golangci.yml), built on first use
+	@linter="$$(scripts/tool.sh golangci-lint)"; set -x; "$$linter" run ./...
+
+fmt: ## rewrite all Go files as gofumpt wants them
+	@linter="$$(scripts/tool.sh golangci-lint)"; set -x; "$$linter" fmt ./...
+
+bench: ## benchmarks with allocations (BENCH=regexp, BENCHTIME=1s)
+	go test -run '^$$' -bench '$(BENCH)' -benchtime '$(BENCHTIME)' -benchmem ./...
+
+fuzz: ## every fuzz target in turn (FUZZTIME=20000x runs each, or a time such as 1m)
+	@scripts/fuzz.sh '$(FUZZTIME)'
+
+cover: ## test coverage of each package against all tests, and cover.html
+	@mkdir -p bin
+	@scripts/install-redis.sh || true
+	go test -short -coverpkg ./... -coverprofile bin/cover.out ./... >/dev/null
+	@go tool cover -func bin/cover.out | tail -1
+	@go tool cover -html bin/cover.out -o bin/cover.html
+	@echo "line by line: bin/cover.html"
+
+diff: ## random histories through the machine in Go and in Lua, which must agree (DIFF_STEPS=200000)
+	@scripts/install-redis.sh
+	REQUIRE_REDIS=1 COMMONTRIP_DIFF_STEPS='$(DIFF_STEPS)' \
+		go test -run '^TestDifferential' ./store/redis -count=1 -v -timeout 60m
+
+vuln: ## govulncheck, where its database can be reached
+	@checker="$$(scripts/tool.sh govulncheck)"; set -x; "$$checker" ./...
+
+tools: ## install what the other targets need, now
+	@scripts/install-redis.sh
+	@scripts/tool.sh golangci-lint

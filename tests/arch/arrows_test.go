@@ -1,0 +1,127 @@
+// Package arch holds the lines between the packages: which may import which, and what no file may say.
+package arch
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/commontrip/commontrip"
+
+// pkg is what go list says of one package.
+type pkg struct {
+	ImportPath string
+	Standard   bool
+	Imports    []string
+	Deps       []string
+}
+
+// arrows names, for each package that is held to a list, what it may import of this module beside the standard
+// library. What stands here imports nothing from elsewhere, at any depth.
+var arrows = map[string][]string{
+	"store":            {},
+	"internal/machine": {"store"},
+	"store/memory":     {"store", "internal/"},
+	"breaker":          {"store", "store/memory", "internal/"},
+	"retry":            {},
+	"fallback":         {},
+	"health":           {"store"},
+}
+
+// kept names what is not for everybody, and the packages of this module that may import it directly. A name that ends
+// in "/" is a folder.
+var kept = map[string][]string{
+	"github.com/redis/go-redis":           {"store/redis", "cmd/", "tests/"},
+	module + "/store/redis":               {"cmd/", "tests/"},
+	module + "/scripts/lua":               {"store/redis", "tests/"},
+	module + "/internal/machine":          {"store/memory", "breaker", "tests/"},
+	module + "/cmd":                       {"cmd/", "tests/"},
+	module + "/tests":                     {"tests/"},
+	"go.uber.org/zap":                     {"zaplog", "cmd/", "tests/"},
+	"google.golang.org/grpc":              {"transport/breakergrpc", "cmd/", "tests/"},
+	"github.com/prometheus/client_golang": {"metrics", "cmd/", "tests/"},
+	"pgregory.net/rapid":                  {"store/storetest", "tests/"},
+	"github.com/testcontainers":           {"tests/"},
+}
+
+func TestEachPackageImportsOnlyWhatIsBelowIt(t *testing.T) {
+	packages := list(t, "-deps", "./...")
+	for name, allowed := range arrows {
+		p, ok := packages[module+"/"+name]
+		if !ok {
+			t.Errorf("package %s is gone: the list of arrows names it", name)
+			continue
+		}
+		for _, dep := range p.Deps {
+			if q, known := packages[dep]; known && q.Standard || vendoredStandard(dep) {
+				continue
+			}
+			inside, own := strings.CutPrefix(dep, module+"/")
+			if !own {
+				t.Errorf("%s depends on %s, from outside of the standard library", name, dep)
+			} else if !slices.ContainsFunc(allowed, covers(inside)) {
+				t.Errorf("%s depends on %s; it may depend on %q only", name, inside, allowed)
+			}
+		}
+	}
+}
+
+func TestLibrariesStayWhereTheyBelong(t *testing.T) {
+	for path, p := range list(t, "-deps", "./...") {
+		user, own := strings.CutPrefix(path, module+"/")
+		if !own {
+			continue
+		}
+		for _, dep := range p.Imports {
+			for root, users := range kept {
+				if within(dep, root) && !within(path, root) && !slices.ContainsFunc(users, covers(user)) {
+					t.Errorf("%s imports %s; only %q may", user, dep, users)
+				}
+			}
+		}
+	}
+}
+
+// covers gives a test of whether an entry of a list names the package: exactly, or as a folder where it ends in "/".
+func covers(name string) func(entry string) bool {
+	return func(entry string) bool {
+		return name == entry || strings.HasSuffix(entry, "/") && strings.HasPrefix(name, entry)
+	}
+}
+
+// within reports whether path is root or lies under it.
+func within(path, root string) bool {
+	return path == root || strings.HasPrefix(path, root+"/")
+}
+
+// vendoredStandard reports whether path is one of the packages that the standard library carries a copy of.
+func vendoredStandard(path string) bool { return strings.HasPrefix(path, "vendor/") }
+
+// list asks the go command about packages of this module, by import path.
+func list(t *testing.T, args ...string) map[string]pkg {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", append([]string{"list", "-json=ImportPath,Standard,Imports,Deps"}, args...)...)
+	cmd.Dir = "../.."
+	out, err := cmd.Output()
+	if err != nil {
+		if failed, ok := errors.AsType[*exec.ExitError](err); ok {
+			t.Fatalf("go list: %v\n%s", err, failed.Stderr)
+		}
+		t.Fatalf("go list: %v", err)
+	}
+	packages := map[string]pkg{}
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p pkg
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return packages
+		} else if err != nil {
+			t.Fatalf("go list's answer: %v", err)
+		}
+		packages[p.ImportPath] = p
+	}
+}
