@@ -1,0 +1,52 @@
+package redistest_test
+
+import (
+	"os"
+	"testing"
+
+	"github.com/commontrip/commontrip/tests/redistest"
+)
+
+func ask(t *testing.T, s *redistest.Server, want string, args ...string) {
+	t.Helper()
+	got, err := s.Command(args...)
+	if err != nil || got != want {
+		t.Fatalf("%q answers %q, %v; want %q", args, got, err, want)
+	}
+}
+
+func TestAServerAnswersAndForgetsOverARestart(t *testing.T) {
+	s := redistest.Start(t)
+	ask(t, s, "+OK", "SET", "k", "v")
+	ask(t, s, "$1", "GET", "k")
+	if _, err := os.Stat(s.Socket()); err != nil {
+		t.Error(err)
+	}
+	addr := s.Addr()
+	s.Restart()
+	if s.Addr() != addr {
+		t.Errorf("it moved from %s to %s", addr, s.Addr())
+	}
+	ask(t, s, "$-1", "GET", "k")
+}
+
+func TestAKilledServerRefusesConnections(t *testing.T) {
+	s := redistest.Start(t)
+	s.Kill()
+	s.Kill() // and again: nothing to do
+	if line, err := s.Command("PING"); err == nil {
+		t.Errorf("it answers %q", line)
+	}
+}
+
+func TestAStoppedServerGoesOn(t *testing.T) {
+	s := redistest.Start(t)
+	s.Stop()
+	s.Cont()
+	ask(t, s, "+PONG", "PING")
+}
+
+func TestArgumentsReachTheServer(t *testing.T) {
+	s := redistest.Start(t, "--requirepass", "secret")
+	ask(t, s, "-NOAUTH Authentication required.", "PING")
+}
