@@ -1,0 +1,77 @@
+package machine
+
+import "slices"
+
+const (
+	witnessesKept  = 16
+	witnessesShown = 8
+)
+
+// place orders outcomes: by the bucket of a time window (0 in a window of calls), then by arrival.
+type place struct {
+	bucket  int64
+	arrival uint64
+}
+
+func (p place) before(q place) bool {
+	return p.bucket < q.bucket || p.bucket == q.bucket && p.arrival < q.arrival
+}
+
+// witness is a replica and the place of its newest adverse outcome of one kind.
+type witness struct {
+	replica string
+	place   place
+}
+
+// witnesses are the replicas whose newest outcomes have the greatest places, so many that Reporters can be told.
+type witnesses []witness
+
+// see moves a replica's place, never back. A full list gives up its least place, or the new one where that is the least.
+func (w *witnesses) see(replica string, p place) {
+	least := -1
+	for i := range *w {
+		known := &(*w)[i]
+		if known.replica == replica {
+			if known.place.before(p) {
+				known.place = p
+			}
+			return
+		}
+		if least < 0 || known.place.before((*w)[least].place) {
+			least = i
+		}
+	}
+	switch {
+	case len(*w) < witnessesKept:
+		*w = append(*w, witness{replica, p})
+	case (*w)[least].place.before(p):
+		(*w)[least] = witness{replica, p}
+	}
+}
+
+// since counts the replicas whose place is not before p.
+func (w witnesses) since(p place) int {
+	n := 0
+	for i := range w {
+		if !w[i].place.before(p) {
+			n++
+		}
+	}
+	return n
+}
+
+// names are those that since counts, sorted, the first few.
+func (w witnesses) names(p place) []string {
+	var out []string
+	for i := range w {
+		if !w[i].place.before(p) {
+			out = append(out, w[i].replica)
+		}
+	}
+	return firstNames(out)
+}
+
+func firstNames(names []string) []string {
+	slices.Sort(names)
+	return slices.Clip(names[:min(len(names), witnessesShown)])
+}

@@ -1,0 +1,88 @@
+package memorystore
+
+import (
+	"sync"
+
+	"github.com/commontrip/commontrip/internal/machine"
+	"github.com/commontrip/commontrip/store"
+)
+
+// entry is what stands under a name.
+type entry struct {
+	mu      sync.Mutex
+	machine machine.Machine
+	gone    bool // taken out of the map: look again
+	buried  bool // waits among the graves
+}
+
+// write runs one request on a name's machine, publishes what it wrote to the history and lets go of a machine of which
+// nothing is left. Where the name has none, create says whether to make one.
+func (s *Store) write(name string, create bool, request func(m *machine.Machine, now int64)) {
+	for {
+		e := s.entry(name, create)
+		if e == nil {
+			return
+		}
+		if s.try(name, e, request) {
+			return
+		}
+	}
+}
+
+// try is false where the entry has left the map.
+func (s *Store) try(name string, e *entry, request func(m *machine.Machine, now int64)) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.gone {
+		return false
+	}
+	now := s.millis()
+	request(&e.machine, now)
+	s.publish(name, &e.machine)
+	s.drop(name, e, now)
+	return true
+}
+
+// drop takes an empty entry out of the map. e is locked.
+func (s *Store) drop(name string, e *entry, now int64) {
+	if e.machine.Empty(now) {
+		e.gone = true
+		s.entries.CompareAndDelete(name, e)
+	}
+}
+
+// read looks at a name's machine, if it has one.
+func (s *Store) read(name string, look func(m *machine.Machine, now int64)) {
+	e := s.entry(name, false)
+	if e == nil {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	look(&e.machine, s.millis())
+}
+
+func (s *Store) entry(name string, create bool) *entry {
+	if e, ok := s.entries.Load(name); ok {
+		return e.(*entry)
+	}
+	if !create {
+		return nil
+	}
+	s.sweep()
+	e, _ := s.entries.LoadOrStore(name, &entry{})
+	return e.(*entry)
+}
+
+func (s *Store) millis() int64 { return s.now().UnixMilli() }
+
+// publish hands what the last request wrote to those who watch. e's lock is held, so that one breaker's events keep the
+// order of its transitions.
+func (s *Store) publish(name string, m *machine.Machine) {
+	if !s.watch.any() {
+		return
+	}
+	for _, t := range m.Written() {
+		s.watch.send(store.Event{Transition: t, Snapshot: m.Current(name)})
+	}
+}
