@@ -1,0 +1,24 @@
+package breaker
+
+import (
+	"context"
+	"errors"
+)
+
+// Classifier makes an outcome of a call's error. ctx is the caller's, so that it can tell whose deadline or cancellation
+// ended the call. It sees nil for a call that returned none and [ErrPanic] for one that panicked. A panic in it, and any
+// value that is no outcome, counts as a Failure. It is called by many goroutines at once.
+type Classifier func(ctx context.Context, err error) Outcome
+
+// DefaultClassifier: nil is a Success; an error of a call whose context its caller cancelled is Ignored, since it says
+// nothing about the tier; every other error is a Failure, deadlines and panics too.
+func DefaultClassifier(ctx context.Context, err error) Outcome {
+	switch {
+	case err == nil:
+		return Success
+	case errors.Is(ctx.Err(), context.Canceled) && !errors.Is(err, ErrPanic):
+		return Ignored
+	default:
+		return Failure
+	}
+}

@@ -1,0 +1,162 @@
+package breaker
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/commontrip/commontrip/store"
+)
+
+// ManagerOption configures a [Manager]. See also [Option].
+type ManagerOption interface {
+	applyManager(*managerConfig)
+}
+
+// Option configures a breaker. Given to [NewManager] it is the default of every Register; Register's own options come on
+// top.
+type Option interface {
+	ManagerOption
+	applyBreaker(*config)
+}
+
+// StoreDown is what rules calls once the store has been away for [Timing].StaleAfter. In each case an operator's standing
+// mode and the fleet's open state, as last known, hold until their time.
+type StoreDown uint8
+
+// The three ways.
+const (
+	OwnVerdict StoreDown = iota // the replica's own verdict
+	AdmitAll                    // nothing refuses
+	RejectAll                   // everything is refused, with RefusedStoreDown
+)
+
+var storeDownTexts = []string{"own-verdict", "admit-all", "reject-all"}
+
+func (s StoreDown) String() string {
+	if int(s) < len(storeDownTexts) {
+		return storeDownTexts[s]
+	}
+	return fmt.Sprintf("StoreDown(%d)", uint8(s))
+}
+
+// MarshalText gives "own-verdict", "admit-all" or "reject-all".
+func (s StoreDown) MarshalText() ([]byte, error) {
+	if int(s) >= len(storeDownTexts) {
+		return nil, fmt.Errorf("%w: store down is %d; want 0..2", store.ErrInvalid, uint8(s))
+	}
+	return []byte(storeDownTexts[s]), nil
+}
+
+// UnmarshalText reads what MarshalText gives.
+func (s *StoreDown) UnmarshalText(text []byte) error {
+	i := slices.Index(storeDownTexts, string(text))
+	if i < 0 {
+		return fmt.Errorf("%w: store down is %q; want one of %q", store.ErrInvalid, text, storeDownTexts)
+	}
+	*s = StoreDown(i)
+	return nil
+}
+
+// config is a breaker's options, gathered.
+type config struct {
+	policy    Policy
+	classify  Classifier // nil: DefaultClassifier
+	ignore    []error
+	label     func(error) string // nil: defaultLabel
+	listeners []func(Event)
+}
+
+// managerConfig is a Manager's options, gathered.
+type managerConfig struct {
+	config
+	replica   string
+	timing    Timing
+	storeDown StoreDown
+}
+
+type option func(*config)
+
+func (o option) applyBreaker(c *config)        { o(c) }
+func (o option) applyManager(c *managerConfig) { o(&c.config) }
+
+type managerOption func(*managerConfig)
+
+func (o managerOption) applyManager(c *managerConfig) { o(c) }
+
+// WithPolicy sets the policy. Zero fields take their defaults; where no rule is set, rules, ConsecutiveFor, MinCalls and
+// Reporters, where they are 0, are those of [DefaultPolicy], or of [FleetPolicy] where the store is remote.
+func WithPolicy(p Policy) Option { return option(func(c *config) { c.policy = p }) }
+
+// WithClassifier sets how a call's error becomes an outcome; nil is [DefaultClassifier].
+func WithClassifier(c Classifier) Option { return option(func(o *config) { o.classify = c }) }
+
+// WithIgnore makes errors that are one of errs (errors.Is) Ignored, before the classifier sees them. It adds to what was
+// given before.
+func WithIgnore(errs ...error) Option {
+	errs = slices.Clone(errs)
+	return option(func(c *config) { c.ignore = append(slices.Clip(c.ignore), errs...) })
+}
+
+// WithErrorLabel sets how a failure's error is named in reports, so that a transition can say why. Labels are few and
+// short (they are cut to 64 bytes) and never the error's text. nil is the default: deadline, timeout, the errno's name, the
+// HTTP or gRPC code, else the type.
+func WithErrorLabel(fn func(error) string) Option { return option(func(c *config) { c.label = fn }) }
+
+// WithListener adds a listener. It gets the events of its breakers in order, one at a time, on a goroutine of its own: it
+// may block, panic or call back without harm to calls or to other listeners. Up to 1024 events wait for a slow one; what
+// is dropped beyond is said in the Err of the next. Given to NewManager it also hears of the Manager itself.
+func WithListener(fn func(Event)) Option {
+	return option(func(c *config) {
+		if fn != nil {
+			c.listeners = append(slices.Clip(c.listeners), fn)
+		}
+	})
+}
+
+// WithReplica sets the display name of this replica; the default is host-pid. The fleet knows it as that name, "#" and a
+// few random letters, so that a restarted process is another replica; see [Manager.Replica].
+func WithReplica(name string) ManagerOption {
+	return managerOption(func(c *managerConfig) { c.replica = name })
+}
+
+// WithTiming sets how the Manager deals with its store.
+func WithTiming(t Timing) ManagerOption {
+	return managerOption(func(c *managerConfig) { c.timing = t })
+}
+
+// WithStoreDown sets what rules calls while a remote store is away.
+func WithStoreDown(s StoreDown) ManagerOption {
+	return managerOption(func(c *managerConfig) { c.storeDown = s })
+}
+
+// inForce is the policy that c means on a store that is remote or not, with every default.
+func inForce(p Policy, remote bool) (Policy, error) {
+	if !p.HasRule() {
+		base := store.DefaultPolicy()
+		if remote {
+			base = store.FleetPolicy()
+		}
+		p = withRulesOf(p, base)
+	}
+	if err := p.Validate(); err != nil {
+		return Policy{}, err
+	}
+	return p.WithDefaults(), nil
+}
+
+func withRulesOf(p, base Policy) Policy {
+	p.ConsecutiveFailures, p.FailureRate, p.SlowCallRate = base.ConsecutiveFailures, base.FailureRate, base.SlowCallRate
+	if p.ConsecutiveFor == 0 {
+		p.ConsecutiveFor = base.ConsecutiveFor
+	}
+	if p.MinCalls == 0 {
+		p.MinCalls = base.MinCalls
+		if p.WindowCalls > 0 {
+			p.MinCalls = min(p.MinCalls, p.WindowCalls)
+		}
+	}
+	if p.Reporters == 0 {
+		p.Reporters = base.Reporters
+	}
+	return p
+}
