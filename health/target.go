@@ -1,0 +1,184 @@
+package health
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/commontrip/commontrip/store"
+)
+
+// target is one check and what is known of it.
+type target struct {
+	Check
+	cfg       Config // with the check's own Interval and Timeout
+	listeners []*listener
+	life      context.Context // the Monitor's: ends with Close
+
+	down atomic.Pointer[DownError] // what guards refuse with; nil = they admit
+	due  atomic.Pointer[time.Time] // when the next background check starts; nil = none will
+
+	mu      sync.Mutex
+	status  Status
+	current *run // the one that has not returned; nil = none
+}
+
+// run is one call of the check's function. Its verdict comes with its return or with its timeout, whichever is first.
+type run struct {
+	began    time.Time
+	judged   chan struct{} // closed with the verdict
+	returned chan struct{} // closed when the function has returned
+	late     bool          // judged before it returned
+	entered  atomic.Bool   // the function was reached: no breaker refused
+}
+
+// loop checks at once and then at every interval, until the life ends.
+func (t *target) loop() {
+	for {
+		wait := spread(t.cfg.Interval)
+		due := time.Now().Add(wait)
+		t.due.Store(&due)
+		next := time.NewTimer(wait)
+		_ = t.check(t.life) // the verdict is in the status
+		select {
+		case <-next.C:
+		case <-t.life.Done():
+			next.Stop()
+			return
+		}
+	}
+}
+
+// spread draws from 90 % to 110 % of d.
+func spread(d time.Duration) time.Duration {
+	return d - d/10 + rand.N(d/5+1)
+}
+
+// check runs the function, or joins the run that is under way, and returns when that has its verdict. A run that has
+// outlived its verdict is not joined: that it still hangs is one more failure. The error is ctx.Err() or ErrClosed.
+func (t *target) check(ctx context.Context) error {
+	if !wait(ctx, t.begin().judged) && t.life.Err() == nil {
+		return ctx.Err()
+	}
+	if t.life.Err() != nil {
+		return ErrClosed
+	}
+	return nil
+}
+
+// begin gives the run to wait for: a new one where none is under way.
+func (t *target) begin() *run {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if r := t.current; r != nil {
+		if r.late {
+			t.judge(r, t.tooLate())
+		}
+		return r
+	}
+	r := &run{began: time.Now(), judged: make(chan struct{}), returned: make(chan struct{})}
+	if t.life.Err() != nil {
+		close(r.judged)
+		return r
+	}
+	t.current = r
+	ctx, cancel := context.WithTimeout(t.life, t.cfg.Timeout)
+	stop := context.AfterFunc(ctx, func() { t.settle(r, t.tooLate(), false) })
+	go func() {
+		defer func() { stop(); cancel() }()
+		t.call(ctx, r)
+	}()
+	return r
+}
+
+func (t *target) tooLate() error {
+	return fmt.Errorf("no answer within %v: %w", t.cfg.Timeout, context.DeadlineExceeded)
+}
+
+// call runs the function, on a goroutine that is the run's own, and settles the run whatever the function does.
+func (t *target) call(ctx context.Context, r *run) {
+	err := errGoexit
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("%w: %v", errPanic, v)
+		}
+		if errors.Is(err, errPanic) {
+			r.entered.Store(true) // a breaker that panics is a fault to be seen, no refusal
+		}
+		if ctx.Err() != nil {
+			err = t.tooLate()
+		}
+		t.settle(r, err, true)
+	}()
+	err = t.through(ctx, r)
+}
+
+// through calls the function, by way of the breaker where Feed says so.
+func (t *target) through(ctx context.Context, r *run) error {
+	fn := func(ctx context.Context) error {
+		r.entered.Store(true)
+		return t.Run(ctx)
+	}
+	if t.Feed == FeedAll || t.Feed == FeedProbes && t.Breaker.State() != store.Closed {
+		return t.Breaker.Run(ctx, fn)
+	}
+	return fn(ctx)
+}
+
+// settle gives r its verdict, unless it has one, and makes room for the next run once it has returned.
+func (t *target) settle(r *run, err error, returned bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	select {
+	case <-r.judged:
+	default:
+		t.judge(r, err)
+		r.late = !returned
+		close(r.judged)
+	}
+	if returned {
+		t.current = nil
+		close(r.returned)
+	}
+}
+
+// judge counts one result, unless Close or a refusing breaker made it say nothing of the tier. The caller holds mu, so
+// that listeners get changes in order.
+func (t *target) judge(r *run, err error) {
+	if t.life.Err() != nil || !r.entered.Load() {
+		return
+	}
+	before := t.status.Health
+	now := time.Now()
+	t.status = t.status.after(t.cfg, now, now.Sub(r.began), err)
+	if t.status.Health == before {
+		return
+	}
+	if t.status.Health == Down {
+		t.down.Store(&DownError{Name: t.Name, target: t})
+	} else {
+		t.down.Store(nil)
+	}
+	for _, l := range t.listeners {
+		l.put(t.status)
+	}
+}
+
+// known is the status as it is now.
+func (t *target) known() Status {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.status
+}
+
+// retire lets guards admit, after the life has ended, and gives the run that has not returned, or nil.
+func (t *target) retire() *run {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.down.Store(nil)
+	return t.current
+}
