@@ -1,0 +1,61 @@
+package retry
+
+import (
+	"fmt"
+	"time"
+)
+
+// Jitter is the part of a backoff that is drawn at random, so that callers that failed together do not come back
+// together. The names and the shapes are those of Marc Brooker, "Exponential Backoff And Jitter" (AWS Architecture
+// Blog, 2015), which shows that FullJitter costs the least work in all. Its text form is "full", "equal" or "none".
+type Jitter uint8
+
+const (
+	// FullJitter draws the wait from all of [0, backoff]. It is the zero value.
+	FullJitter Jitter = iota
+	// EqualJitter keeps half the backoff and draws the other: [backoff/2, backoff]. For calls that must not come at once.
+	EqualJitter
+	// NoJitter waits the backoff itself. For tests, and for a single caller.
+	NoJitter
+)
+
+var jitterText = [...]string{FullJitter: "full", EqualJitter: "equal", NoJitter: "none"}
+
+// String returns the text form, or "Jitter(n)" for a number that is no Jitter.
+func (j Jitter) String() string {
+	if int(j) < len(jitterText) {
+		return jitterText[j]
+	}
+	return fmt.Sprintf("Jitter(%d)", uint8(j))
+}
+
+// MarshalText returns the text form, or an error for a number that is no Jitter.
+func (j Jitter) MarshalText() ([]byte, error) {
+	if int(j) < len(jitterText) {
+		return []byte(jitterText[j]), nil
+	}
+	return nil, refuse("Jitter", j.String(), "full, equal or none")
+}
+
+// UnmarshalText reads the text form, exactly as MarshalText writes it. On an error j keeps its value.
+func (j *Jitter) UnmarshalText(text []byte) error {
+	for i, name := range jitterText {
+		if name == string(text) {
+			*j = Jitter(i)
+			return nil
+		}
+	}
+	return refuse("Jitter", fmt.Sprintf("%q", text), "full, equal or none")
+}
+
+// spread draws a wait from the backoff d; draw(n) is uniform in [0, n).
+func (j Jitter) spread(d time.Duration, draw func(n uint64) uint64) time.Duration {
+	switch j {
+	case FullJitter:
+		return time.Duration(draw(uint64(d) + 1))
+	case EqualJitter:
+		return d - time.Duration(draw(uint64(d/2)+1))
+	default:
+		return d
+	}
+}

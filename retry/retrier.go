@@ -1,0 +1,131 @@
+package retry
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+)
+
+// Retrier tries calls again by one [Policy]. It is made by [New], keeps nothing of a call once it has returned, and is
+// safe for concurrent use.
+type Retrier struct {
+	policy  Policy
+	retryIf func(error) bool // nil: every error
+	budget  *Budget          // nil: none
+	onRetry []func(Attempt)
+	draw    func(n uint64) uint64 // uniform in [0, n)
+}
+
+// Option is a part of a retrier's behaviour; see [WithRetryIf], [WithBudget] and [WithOnRetry].
+type Option func(*Retrier) error
+
+// New returns a retrier that follows p, its zero fields filled with their defaults. A bad field gives a *[PolicyError],
+// a nil option, function or budget an error.
+func New(p Policy, opts ...Option) (*Retrier, error) {
+	if err := p.Validate(); err != nil {
+		return nil, err
+	}
+	r := &Retrier{policy: p.WithDefaults(), draw: rand.Uint64N}
+	for _, opt := range opts {
+		if opt == nil {
+			return nil, errors.New("retry: nil Option")
+		}
+		if err := opt(r); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+// WithRetryIf limits retries to errors for which fn is true; others are returned as they are. Without it every error is
+// tried again. An error marked by [Permanent], and any error once the caller's context has ended, is never tried again,
+// and fn is not asked. fn runs on the caller's goroutine and may be called by many at once. Given twice, the last counts.
+func WithRetryIf(fn func(error) bool) Option {
+	return func(r *Retrier) error {
+		if fn == nil {
+			return errors.New("retry: WithRetryIf: nil function")
+		}
+		r.retryIf = fn
+		return nil
+	}
+}
+
+// WithBudget makes every extra attempt be paid from b, which other retriers may share. Where b is spent the call ends
+// with an [ExhaustedError] whose Cause is [ByBudget]. The first attempt is never refused. Given twice, the last counts.
+func WithBudget(b *Budget) Option {
+	return func(r *Retrier) error {
+		if b == nil {
+			return errors.New("retry: WithBudget: nil Budget")
+		}
+		r.budget = b
+		return nil
+	}
+}
+
+// Attempt is a failed attempt after which another follows.
+type Attempt struct {
+	Number  int           // of the failed attempt, from 1
+	Err     error         // its error
+	Wait    time.Duration // until the next attempt
+	Elapsed time.Duration // since the start of the first attempt
+}
+
+// WithOnRetry makes fn see each failed attempt after which another follows, before the wait. It runs on the caller's
+// goroutine and may be called by many at once. Given more than once, all are called, in order.
+func WithOnRetry(fn func(Attempt)) Option {
+	return func(r *Retrier) error {
+		if fn == nil {
+			return errors.New("retry: WithOnRetry: nil function")
+		}
+		r.onRetry = append(r.onRetry, fn)
+		return nil
+	}
+}
+
+// Do calls fn until it succeeds, or r gives up; what is returned then is said in the package's documentation. The value
+// is what the last attempt returned, with an error too. Without any attempt it is the zero T. A nil context, retrier or
+// function panics.
+func Do[T any](ctx context.Context, r *Retrier, fn func(context.Context) (T, error)) (T, error) {
+	switch {
+	case ctx == nil:
+		panic("retry: nil context: pass context.Background() where there is none")
+	case r == nil:
+		panic("retry: nil *Retrier: make one with retry.New")
+	case fn == nil:
+		panic("retry: nil function: there is nothing to call")
+	}
+	if err := ctx.Err(); err != nil {
+		var none T
+		return none, err
+	}
+	c := r.begin()
+	for {
+		v, err := attempt(ctx, c.limit(), fn)
+		if err == nil {
+			return v, nil
+		}
+		if err = c.next(ctx, err); err != nil {
+			return v, err
+		}
+	}
+}
+
+// Run is [Do] for a call without a result; it makes a Retrier a guard.
+func (r *Retrier) Run(ctx context.Context, fn func(context.Context) error) error {
+	if fn == nil {
+		panic("retry: nil function: there is nothing to call")
+	}
+	_, err := Do(ctx, r, func(ctx context.Context) (struct{}, error) { return struct{}{}, fn(ctx) })
+	return err
+}
+
+// attempt calls fn once, with a context of its own where there is a limit to keep.
+func attempt[T any](ctx context.Context, limit time.Duration, fn func(context.Context) (T, error)) (T, error) {
+	if limit != unlimited {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, limit)
+		defer cancel()
+	}
+	return fn(ctx)
+}

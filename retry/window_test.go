@@ -1,0 +1,122 @@
+package retry
+
+import (
+	"math"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// Over any stretch of time, whatever calls and retries come when, the promise in Budget's documentation holds.
+func TestBudgetKeepsItsPromiseOverEveryHistory(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		ratio := float64(rapid.IntRange(0, 30).Draw(t, "tenths")) / 10
+		perSecond := rapid.IntRange(0, 5).Draw(t, "perSecond")
+		b, err := NewBudget(ratio, perSecond)
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := b.filled
+		at := start
+		calls, extra := 0, 0
+		type event struct {
+			at    time.Duration
+			extra bool
+		}
+		var history []event
+		for range rapid.IntRange(1, 200).Draw(t, "steps") {
+			at += time.Duration(rapid.SampledFrom([]int64{0, 0, 0, 1, 1e6, 3e8, 1e9, 25e8, 11e9}).Draw(t, "passes"))
+			for range rapid.IntRange(0, 4).Draw(t, "calls") {
+				b.called(at)
+				history, calls = append(history, event{at: at}), calls+1
+			}
+			for range rapid.IntRange(0, 6).Draw(t, "retries") {
+				if b.take(at) {
+					history, extra = append(history, event{at, true}), extra+1
+				}
+			}
+			if most := ratio*float64(calls) + float64(perSecond)*((at-start).Seconds()+1); float64(extra) > most+1e-6 {
+				t.Fatalf("%d extra attempts for %d calls in %v", extra, calls, at-start)
+			}
+		}
+		for i, first := range history { // each stretch, with the calls of the ten seconds before it
+			calls, extra := 0, 0
+			for _, e := range history {
+				if !e.extra && e.at > first.at-budgetSlices*time.Second && e.at <= first.at {
+					calls++
+				}
+			}
+			for _, e := range history[i:] {
+				if e.extra {
+					extra++
+				} else if e.at > first.at {
+					calls++
+				}
+				if most := ratio*float64(calls) + float64(perSecond)*((e.at-first.at).Seconds()+1); float64(extra) > most+1e-6 {
+					t.Fatalf("from %v to %v: %d extra attempts for %d calls", first.at-start, e.at-start, extra, calls)
+				}
+			}
+		}
+	})
+}
+
+func TestWindowForgetsWhatIsTooOldAndIgnoresWhatComesTooLate(t *testing.T) {
+	var w window
+	w.add(100)
+	w.add(100)
+	w.add(105)
+	for second, want := range map[uint32]uint64{100: 2, 104: 2, 105: 3, 109: 3, 110: 1, 114: 1, 115: 0, 99: 0} {
+		if got := w.sum(second); got != want {
+			t.Errorf("in second %d: %d, want %d", second, got, want)
+		}
+	}
+	w.add(95) // the slice now holds second 105
+	if got := w.sum(105); got != 3 {
+		t.Errorf("a late one moved the sum to %d", got)
+	}
+	w.add(110)
+	if got := w.sum(110); got != 2 {
+		t.Errorf("the slice of second 100 was not reused: %d", got)
+	}
+}
+
+// A clock read as negative, as it is in a bubble of testing/synctest, once made every event look late to an empty slice.
+func TestWindowCountsInEverySecond(t *testing.T) {
+	for _, second := range []uint32{0, 1, 1 << 31, math.MaxUint32} {
+		var w window
+		w.add(second)
+		if got := w.sum(second); got != 1 {
+			t.Errorf("second %d: %d", second, got)
+		}
+	}
+}
+
+func TestWindowsCountStopsAtItsLargest(t *testing.T) {
+	var w window
+	w[3].Store(13<<32 | math.MaxUint32)
+	w.add(13)
+	if got := w.sum(13); got != math.MaxUint32 {
+		t.Errorf("count %d", got)
+	}
+}
+
+func TestClockThatGoesBackGivesTheBudgetNothing(t *testing.T) {
+	b, err := NewBudget(0, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := b.filled
+	taken := 0
+	for range 100 {
+		for range 3 {
+			if b.take(at) {
+				taken++
+			}
+		}
+		at -= time.Hour
+	}
+	if taken != 2 {
+		t.Errorf("%d extra attempts, want 2", taken)
+	}
+}
