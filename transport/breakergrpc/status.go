@@ -1,0 +1,89 @@
+package breakergrpc
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/durationpb"
+)
+
+// MaxRetryAfter is the longest wait that is believed of a server's RetryInfo: a longer one reads as this.
+const MaxRetryAfter = 24 * time.Hour
+
+// refusal is why a call was not made, as an error that both gRPC and errors.Is understand.
+type refusal struct{ cause error }
+
+func (r *refusal) Error() string {
+	return fmt.Sprintf("rpc error: code = %s desc = %s", r.status().Code(), r.cause)
+}
+
+func (r *refusal) Unwrap() error { return r.cause }
+
+// GRPCStatus is what goes over the wire. It is made when asked for, since most callers of a tier that is down ask for
+// nothing, and since RetryInfo counts from now.
+func (r *refusal) GRPCStatus() *status.Status {
+	st := r.status()
+	after, ok := retryAfter(r.cause)
+	if !ok {
+		return st
+	}
+	detailed, err := st.WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(after)})
+	if err != nil {
+		return st
+	}
+	return detailed
+}
+
+func (r *refusal) status() *status.Status {
+	st := statusOf(r.cause)
+	if st.Code() == codes.Unknown {
+		return status.New(codes.Unavailable, r.cause.Error())
+	}
+	return st
+}
+
+func retryAfter(err error) (time.Duration, bool) {
+	known, ok := errors.AsType[interface {
+		error
+		RetryAfter() time.Duration
+	}](err)
+	if !ok {
+		return 0, false
+	}
+	return known.RetryAfter(), true
+}
+
+// hinted is a server's error with the wait that it asked for.
+type hinted struct {
+	error
+	wait time.Duration
+}
+
+func (h *hinted) Unwrap() error              { return h.error }
+func (h *hinted) GRPCStatus() *status.Status { return status.Convert(h.error) }
+func (h *hinted) RetryAfter() time.Duration  { return h.wait }
+
+// withRetryAfter gives err a RetryAfter() where its status has a RetryInfo with a positive delay.
+func withRetryAfter(err error) error {
+	if err == nil || err == io.EOF {
+		return err
+	}
+	st, ok := status.FromError(err)
+	if !ok || len(st.Proto().GetDetails()) == 0 {
+		return err
+	}
+	if _, known := retryAfter(err); known {
+		return err
+	}
+	for _, detail := range st.Details() {
+		if info, ok := detail.(*errdetails.RetryInfo); ok && info.GetRetryDelay().AsDuration() > 0 {
+			return &hinted{err, min(info.GetRetryDelay().AsDuration(), MaxRetryAfter)}
+		}
+	}
+	return err
+}

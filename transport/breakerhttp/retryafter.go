@@ -1,0 +1,102 @@
+package breakerhttp
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// MaxRetryAfter is the longest wait that is believed of a tier: a longer one reads as this.
+const MaxRetryAfter = 24 * time.Hour
+
+// StatusError is a response that means a failure: 429, or 5xx but 501.
+type StatusError struct {
+	Code int           // the HTTP status code
+	Wait time.Duration // what Retry-After asked for: 0 (it asked for nothing) to [MaxRetryAfter]
+}
+
+// Error says the status, and the wait where the tier asked for one.
+func (e *StatusError) Error() string {
+	text := strings.TrimSpace(fmt.Sprintf("HTTP %d %s", e.Code, http.StatusText(e.Code)))
+	if e.Wait > 0 {
+		text += fmt.Sprintf("; retry after %v", e.Wait)
+	}
+	return text
+}
+
+// RetryAfter returns Wait. A retrier does not try again before.
+func (e *StatusError) RetryAfter() time.Duration { return e.Wait }
+
+// StatusCode returns Code.
+func (e *StatusError) StatusCode() int { return e.Code }
+
+// CheckResponse returns a *[StatusError] for a response that counts as a failure by default, else nil; so too for a nil
+// one. It turns the answer of an http.Client into what a retrier or a fallback needs: an error, with the tier's
+// Retry-After. The body is neither read nor closed: that stays the caller's part, error or not.
+func CheckResponse(resp *http.Response) error {
+	if resp == nil || !failed(resp.StatusCode) {
+		return nil
+	}
+	return &StatusError{Code: resp.StatusCode, Wait: retryAfter(resp.Header, time.Now())}
+}
+
+func failed(status int) bool {
+	return status == http.StatusTooManyRequests ||
+		500 <= status && status <= 599 && status != http.StatusNotImplemented
+}
+
+// retryAfter reads the Retry-After of a response: whole seconds, or an HTTP date. A date is the tier's, so it is compared
+// with the Date of the same response where it has one, and with now only where not. What is negative, past or unreadable
+// is 0.
+func retryAfter(h http.Header, now time.Time) time.Duration {
+	value := strings.TrimSpace(h.Get("Retry-After"))
+	seconds, err := strconv.ParseUint(value, 10, 64)
+	switch {
+	case err == nil && seconds < uint64(MaxRetryAfter/time.Second):
+		return time.Duration(seconds) * time.Second
+	case err == nil, errors.Is(err, strconv.ErrRange):
+		return MaxRetryAfter
+	}
+	until, err := http.ParseTime(value)
+	if err != nil {
+		return 0
+	}
+	if date, err := http.ParseTime(h.Get("Date")); err == nil {
+		now = date
+	}
+	return min(max(until.Sub(now), 0), MaxRetryAfter)
+}
+
+// WriteError answers a request whose handler got an error that knows when to come back, such as a *[breaker.OpenError]
+// or a fallback.AllTiersFailedError, however deep it is wrapped: 503 with Retry-After in whole seconds, rounded up, at
+// least 1. For any other error, nil included, it writes nothing and returns false. The error's text is not sent.
+func WriteError(w http.ResponseWriter, err error) bool {
+	known, ok := errors.AsType[interface {
+		error
+		RetryAfter() time.Duration
+	}](err)
+	if !ok {
+		return false
+	}
+	wait := known.RetryAfter()
+	seconds := wait / time.Second
+	if wait%time.Second > 0 {
+		seconds++
+	}
+	w.Header().Set("Retry-After", strconv.FormatInt(int64(max(seconds, 1)), 10))
+	unavailable(w)
+	return true
+}
+
+func refuse(w http.ResponseWriter, _ *http.Request, err error) {
+	if !WriteError(w, err) {
+		unavailable(w)
+	}
+}
+
+func unavailable(w http.ResponseWriter) {
+	http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
+}
