@@ -1,0 +1,106 @@
+package fallback
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+)
+
+// errLate is what a guard gets that calls on after its tier has returned.
+var errLate = errors.New("fallback: a guard called on after its tier had returned")
+
+// passage collects what one request's way through a tier's guards brings. It is locked, since a guard may call on from
+// other goroutines. It is used again for other requests, although a guard may keep the function it was given for ever:
+// each function knows the turn it was made in, and can do nothing in a later one.
+type passage[Req, Res any] struct {
+	mu   sync.Mutex
+	turn uint64 // grows when the outermost guard has returned
+	collected[Req, Res]
+}
+
+type collected[Req, Res any] struct {
+	req      Req
+	entered  bool // Call was, at least once
+	answered bool // res is of a Call that succeeded
+	res      Res
+	err      error // of the last Call that failed
+}
+
+// begin starts a turn.
+func (p *passage[Req, Res]) begin(req Req) (turn uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.req = req
+	return p.turn
+}
+
+// past reports whether the turn is over.
+func (p *passage[Req, Res]) past(turn uint64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.turn != turn
+}
+
+// enter admits to Call, unless the turn is over.
+func (p *passage[Req, Res]) enter(turn uint64) (req Req, admitted bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.turn != turn {
+		return req, false
+	}
+	p.entered = true
+	return p.req, true
+}
+
+// leave keeps what Call returned, unless the turn is over.
+func (p *passage[Req, Res]) leave(turn uint64, res Res, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.turn != turn:
+	case err != nil:
+		p.err = err
+	default:
+		p.answered, p.res = true, res
+	}
+}
+
+// settle ends the turn: the outermost guard has returned err. It says what the tier's answer is, and whether Call was
+// entered.
+func (p *passage[Req, Res]) settle(err error) (none Res, entered bool, _ error) {
+	p.mu.Lock()
+	got := p.collected
+	p.turn++
+	p.collected = collected[Req, Res]{}
+	p.mu.Unlock()
+	switch {
+	case err != nil:
+		return none, got.entered, err
+	case got.answered:
+		return got.res, true, nil
+	case got.err != nil:
+		return none, true, fmt.Errorf("%w: %w", ErrNoAnswer, got.err)
+	default:
+		return none, got.entered, ErrNoAnswer
+	}
+}
+
+// through runs the tier's guards from level on, and Call behind the last.
+func (t *Tier[Req, Res]) through(ctx context.Context, p *passage[Req, Res], turn uint64, level int) error {
+	if level == len(t.Guards) {
+		req, admitted := p.enter(turn)
+		if !admitted {
+			return errLate
+		}
+		res, err := t.Call(ctx, req)
+		p.leave(turn, res, err)
+		return err
+	}
+	return t.Guards[level].Run(ctx, func(ctx context.Context) error {
+		if p.past(turn) { // said here already, so that no breaker behind takes it for the tier's failure
+			return errLate
+		}
+		return t.through(ctx, p, turn, level+1)
+	})
+}

@@ -1,0 +1,47 @@
+package fallback
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Trace says how a request went through a chain.
+type Trace struct {
+	Tier     string        // that served; "" if none did
+	Attempts []Attempt     // the tiers that were asked and did not serve, in order; not to be changed
+	Elapsed  time.Duration // of all of it
+}
+
+// Attempt is a tier that did not serve.
+type Attempt struct {
+	Tier    string
+	Skipped bool  // a guard refused: Call was not entered
+	Err     error // the guard's, or the tier's; ErrPanic for a panic or Goexit
+	Elapsed time.Duration
+}
+
+// String returns the trace as one sentence.
+func (t Trace) String() string {
+	var s strings.Builder
+	if t.Tier != "" {
+		s.WriteString("served by " + t.Tier)
+	} else {
+		s.WriteString("served by none")
+	}
+	s.WriteString(" in " + t.Elapsed.String())
+	for i, a := range t.Attempts {
+		s.WriteString([]string{", ", "; "}[min(i, 1)])
+		s.WriteString(a.String())
+	}
+	return s.String()
+}
+
+// String returns the attempt as a clause: the tier, whether it was skipped or failed, and why.
+func (a Attempt) String() string {
+	how := " failed"
+	if a.Skipped {
+		how = " skipped"
+	}
+	return fmt.Sprintf("%s%s after %v: %v", a.Tier, how, a.Elapsed, a.Err)
+}
