@@ -66,27 +66,25 @@ func (p *passage[Req, Res]) leave(turn uint64, res Res, err error) {
 	}
 }
 
-// settle ends the turn: the outermost guard has returned err. It says what the tier's answer is, and whether Call was
-// entered.
-func (p *passage[Req, Res]) settle(err error) (none Res, entered bool, _ error) {
+// settle ends the turn: the outermost guard has returned err. It says what the answer is, whether Call was entered, and
+// what is wrong with the answer, if anything is.
+func (p *passage[Req, Res]) settle(err error) (res Res, entered bool, _ error) {
 	p.mu.Lock()
 	got := p.collected
-	p.turn++
 	p.collected = collected[Req, Res]{}
+	p.turn++
 	p.mu.Unlock()
-	switch {
-	case err != nil:
-		return none, got.entered, err
-	case got.answered:
-		return got.res, true, nil
-	case got.err != nil:
-		return none, true, fmt.Errorf("%w: %w", ErrNoAnswer, got.err)
-	default:
-		return none, got.entered, ErrNoAnswer
+	if err == nil && !got.answered {
+		err = ErrNoAnswer
+		if got.err != nil {
+			err = fmt.Errorf("%w: %w", ErrNoAnswer, got.err)
+		}
 	}
+	return got.res, got.entered, err
 }
 
-// through runs the tier's guards from level on, and Call behind the last.
+// through runs the tier's guards from level on, and Call behind the last. Each level looks whether the turn is over, so
+// that no breaker takes the refusal of a late call for a failure of the tier.
 func (t *Tier[Req, Res]) through(ctx context.Context, p *passage[Req, Res], turn uint64, level int) error {
 	if level == len(t.Guards) {
 		req, admitted := p.enter(turn)
@@ -97,10 +95,8 @@ func (t *Tier[Req, Res]) through(ctx context.Context, p *passage[Req, Res], turn
 		p.leave(turn, res, err)
 		return err
 	}
-	return t.Guards[level].Run(ctx, func(ctx context.Context) error {
-		if p.past(turn) { // said here already, so that no breaker behind takes it for the tier's failure
-			return errLate
-		}
-		return t.through(ctx, p, turn, level+1)
-	})
+	if p.past(turn) {
+		return errLate
+	}
+	return t.Guards[level].Run(ctx, func(ctx context.Context) error { return t.through(ctx, p, turn, level+1) })
 }

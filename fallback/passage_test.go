@@ -17,19 +17,21 @@ import (
 	"github.com/commontrip/commontrip/retry"
 )
 
+type key string
+
 func TestGuardsRunOutermostFirst(t *testing.T) {
 	var order []string
 	mark := func(name string) guard {
 		return func(ctx context.Context, fn func(context.Context) error) error {
 			order = append(order, name)
 			defer func() { order = append(order, "/"+name) }()
-			return fn(context.WithValue(ctx, name, true))
+			return fn(context.WithValue(ctx, key(name), true))
 		}
 	}
 	a := tier{Name: "a", Guards: []fallback.Guard{mark("health"), mark("retrier"), mark("breaker")}, Call: func(ctx context.Context, req string) (string, error) {
 		order = append(order, "call")
 		for _, name := range []string{"health", "retrier", "breaker"} {
-			if ctx.Value(name) == nil {
+			if ctx.Value(key(name)) == nil {
 				t.Errorf("the context of guard %s did not reach the call", name)
 			}
 		}
@@ -208,14 +210,16 @@ func TestGuardThatCallsOnAfterItReturnedIsRefused(t *testing.T) {
 }
 
 func TestGuardThatTurnsLateBetweenTwoGuardsReachesNoCall(t *testing.T) {
-	pass := make(chan struct{})
+	reached, pass := make(chan struct{}), make(chan struct{})
 	late := make(chan error)
 	gate := guard(func(ctx context.Context, fn func(context.Context) error) error { // calls on when the request is over
+		close(reached)
 		<-pass
 		return fn(ctx)
 	})
 	impatient := guard(func(ctx context.Context, fn func(context.Context) error) error {
 		go func() { late <- fn(ctx) }()
+		<-reached
 		return errRefused
 	})
 	_, trace, err := mustNew(t, []tier{guarded(never(t, "a"), impatient, gate)}).Trace(t.Context(), "x")
@@ -225,6 +229,48 @@ func TestGuardThatTurnsLateBetweenTwoGuardsReachesNoCall(t *testing.T) {
 	close(pass)
 	if err := <-late; err == nil {
 		t.Error("the late call succeeded")
+	}
+}
+
+// The answer of an abandoned call could be taken for that of the request that is under way when it comes.
+func TestAnswerThatComesTooLateIsDropped(t *testing.T) {
+	type request struct {
+		name     string
+		finish   chan struct{}
+		finished chan struct{}
+	}
+	abandon := guard(func(ctx context.Context, fn func(context.Context) error) error {
+		entered := make(chan struct{})
+		go func() { _ = fn(context.WithValue(ctx, key("entered"), entered)) }()
+		<-entered
+		return nil // claims a success
+	})
+	c, err := fallback.New([]fallback.Tier[request, string]{{
+		Name:   "a",
+		Guards: []fallback.Guard{abandon, guard(func(ctx context.Context, fn func(context.Context) error) error { return fn(ctx) })},
+		Call: func(ctx context.Context, req request) (string, error) {
+			close(ctx.Value(key("entered")).(chan struct{}))
+			<-req.finish
+			defer close(req.finished)
+			return req.name, nil
+		},
+	}, {
+		Name:   "b",
+		Guards: []fallback.Guard{guard(func(ctx context.Context, fn func(context.Context) error) error { _ = fn(ctx); return nil })},
+		Call: func(_ context.Context, req request) (string, error) {
+			close(req.finish) // the first tier's call answers now, perhaps in a passage that serves this one
+			<-req.finished
+			return "", errBoom
+		},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 50 {
+		res, trace, err := c.Trace(t.Context(), request{"late", make(chan struct{}), make(chan struct{})})
+		if res != "" || !errors.Is(err, fallback.ErrAllTiersFailed) || len(trace.Attempts) != 2 || !errors.Is(err, errBoom) {
+			t.Fatalf("got %q, %v, %v", res, trace, err)
+		}
 	}
 }
 

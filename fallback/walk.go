@@ -84,25 +84,23 @@ func (c *Chain[Req, Res]) walk(ctx context.Context, req Req, w *walk) (none Res,
 	return none, &AllTiersFailedError{Attempts: w.trace.Attempts}
 }
 
-// ask sends req through the tier's guards, and says whether Call was entered.
-func (c *Chain[Req, Res]) ask(ctx context.Context, t *Tier[Req, Res], req Req) (none Res, entered bool, _ error) {
+// ask sends req through the tier's guards, and says whether Call was entered. Where it returns an error, res means
+// nothing.
+func (c *Chain[Req, Res]) ask(ctx context.Context, t *Tier[Req, Res], req Req) (res Res, entered bool, err error) {
 	if t.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, t.Timeout)
 		defer cancel()
 	}
 	if len(t.Guards) == 0 {
-		res, err := t.Call(ctx, req)
-		if err != nil {
-			return none, true, err
-		}
-		return res, true, nil
+		res, err = t.Call(ctx, req)
+		return res, true, err
 	}
 	p, ok := c.passages.Get().(*passage[Req, Res])
 	if !ok {
 		p = new(passage[Req, Res])
 	}
-	res, entered, err := p.settle(t.through(ctx, p, p.begin(req), 0))
+	res, entered, err = p.settle(t.through(ctx, p, p.begin(req), 0))
 	c.passages.Put(p)
 	return res, entered, err
 }

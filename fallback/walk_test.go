@@ -182,12 +182,12 @@ func TestContextThatEndsStopsTheChain(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		c := mustNew(t, []tier{
 			failing("a", errors.New("first")),
-			{Name: "b", Call: func(context.Context, string) (string, error) { cancel(); return "", given }},
+			{Name: "b", Call: func(context.Context, string) (string, error) { cancel(); return "not this", given }},
 			never(t, "c"),
 		})
-		_, trace, err := c.Trace(ctx, "x")
-		if !errors.Is(err, given) || !errors.Is(err, context.Canceled) || errors.Is(err, fallback.ErrAllTiersFailed) {
-			t.Errorf("%s: err = %v", name, err)
+		res, trace, err := c.Trace(ctx, "x")
+		if res != "" || !errors.Is(err, given) || !errors.Is(err, context.Canceled) || errors.Is(err, fallback.ErrAllTiersFailed) {
+			t.Errorf("%s: got %q, %v", name, res, err)
 		}
 		if given == context.Canceled && err != given {
 			t.Errorf("it was joined with itself: %v", err)
@@ -327,6 +327,22 @@ func TestGoexitGoesUpAndIsObserved(t *testing.T) {
 	if returned || len(seen) != 1 || len(seen[0].Attempts) != 1 || seen[0].Attempts[0].Err != fallback.ErrPanic {
 		t.Errorf("returned %v, observed %v", returned, seen)
 	}
+}
+
+func TestTraceOfAPanicTellsItsTimes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		panicking := tier{Name: "b", Call: func(context.Context, string) (string, error) { <-time.After(2 * time.Second); panic(errBoom) }}
+		var seen fallback.Trace
+		c := mustNew(t, []tier{slowly(time.Second, failing("a", errBoom)), panicking},
+			fallback.WithObserver(func(_ context.Context, tr fallback.Trace) { seen = tr }))
+		func() {
+			defer func() { _ = recover() }()
+			_, _ = c.Do(t.Context(), "x")
+		}()
+		if len(seen.Attempts) != 2 || seen.Attempts[1].Elapsed != 2*time.Second || seen.Elapsed != 3*time.Second {
+			t.Errorf("observed %v", seen)
+		}
+	})
 }
 
 func TestPanicOfAPredicateOrObserverGoesUpAndIsObservedOnce(t *testing.T) {

@@ -137,7 +137,7 @@ func TestBackoffIsExactToTheNanosecond(t *testing.T) {
 		{"own cap", retry.Policy{Attempts: 5, Delay: 3 * ms, MaxDelay: 7 * ms}, []time.Duration{3 * ms, 6 * ms, 7 * ms, 7 * ms}},
 		{"constant", retry.Policy{Attempts: 4, Delay: 1, Multiplier: 1}, []time.Duration{1, 1, 1}},
 		{"threefold", retry.Policy{Attempts: 4, Delay: 7, Multiplier: 3}, []time.Duration{7, 21, 63}},
-		{"a tenth more, rounded and not cut", retry.Policy{Attempts: 5, Delay: 100 * ms, Multiplier: 1.1}, []time.Duration{100_000_000, 110_000_000, 121_000_000, 133_100_000}},
+		{"rounded, not cut", retry.Policy{Attempts: 5, Delay: 100 * ms, Multiplier: 1.7}, []time.Duration{100_000_000, 170_000_000, 289_000_000, 491_300_000}},
 		{"one attempt is no retry", retry.Policy{Attempts: 1}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -101,22 +101,52 @@ func TestWindowsCountStopsAtItsLargest(t *testing.T) {
 	}
 }
 
-func TestClockThatGoesBackGivesTheBudgetNothing(t *testing.T) {
+func TestClockThatGoesBackNeitherGivesNorTakes(t *testing.T) {
 	b, err := NewBudget(0, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
 	at := b.filled
+	for _, step := range []struct {
+		moves time.Duration
+		want  bool
+	}{
+		{0, true}, {-time.Hour, true}, {-time.Hour, false}, {-time.Hour, false}, {500 * time.Millisecond, true}, {0, false},
+	} {
+		at += step.moves
+		if got := b.take(at); got != step.want {
+			t.Errorf("after a step of %v: %v, want %v", step.moves, got, step.want)
+		}
+	}
+}
+
+func TestRatioIsRoundedToMillionthsAndNotCut(t *testing.T) {
+	b, err := NewBudget(2.01, 0) // a million of which are 2009999.9999999998
+	if err != nil {
+		t.Fatal(err)
+	}
 	taken := 0
 	for range 100 {
-		for range 3 {
-			if b.take(at) {
-				taken++
-			}
-		}
-		at -= time.Hour
+		b.called(b.filled)
 	}
-	if taken != 2 {
-		t.Errorf("%d extra attempts, want 2", taken)
+	for b.take(b.filled) {
+		taken++
+	}
+	if taken != 201 {
+		t.Errorf("a hundred calls paid for %d extra attempts, want 201", taken)
+	}
+}
+
+func TestNoQuietTimeOverflowsTheBudget(t *testing.T) {
+	b, err := NewBudget(0, maxBudgetRate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := b.filled
+	for quiet := time.Second; quiet < math.MaxInt64/4; quiet *= 2 {
+		at += quiet
+		if !b.take(at) || b.tokens != (maxBudgetRate-1)*wholeToken {
+			t.Fatalf("after %v it holds %d", quiet, b.tokens)
+		}
 	}
 }
