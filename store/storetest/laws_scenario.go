@@ -1,0 +1,91 @@
+package storetest
+
+import (
+	"embed"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+)
+
+//go:embed testdata/*.txt
+var scenarios embed.FS
+
+// line is one line of a scenario that does something, with the answer that every store gives.
+type line struct {
+	number int
+	text   string
+	answer string
+}
+
+// parseScenario reads a scenario: its first comment is its sentence; answers are indented and follow their line.
+func parseScenario(text string) (why string, lines []line) {
+	var sentence []string
+	for i, raw := range strings.Split(text, "\n") {
+		trimmed := strings.TrimSpace(raw)
+		switch {
+		case trimmed == "":
+		case strings.HasPrefix(trimmed, "#"):
+			if len(lines) == 0 {
+				sentence = append(sentence, strings.TrimSpace(trimmed[1:]))
+			}
+		case strings.HasPrefix(raw, "  "):
+			if last := &lines[len(lines)-1]; last.answer == "" {
+				last.answer = trimmed
+			} else {
+				last.answer += "\n" + trimmed
+			}
+		default:
+			lines = append(lines, line{number: i + 1, text: trimmed})
+		}
+	}
+	return strings.Join(sentence, " "), lines
+}
+
+// lineText writes a line with its answer, as parseScenario reads it.
+func lineText(text, answer string) string {
+	if answer == "" {
+		return text + "\n"
+	}
+	return text + "\n  " + strings.ReplaceAll(answer, "\n", "\n  ") + "\n"
+}
+
+// scenarioRules has a law for each file of testdata.
+func scenarioRules() []rule {
+	files, err := fs.Glob(scenarios, "testdata/*.txt")
+	if err != nil {
+		panic(err) // the pattern is constant and well formed
+	}
+	rules := make([]rule, len(files))
+	for i, file := range files {
+		text, err := scenarios.ReadFile(file)
+		if err != nil {
+			panic(err) // it is embedded
+		}
+		why, lines := parseScenario(string(text))
+		rules[i] = rule{
+			name: strings.TrimSuffix(path.Base(file), ".txt"),
+			why:  why,
+			check: func(w *world) {
+				stage := newStage(w.store, w.clock, tier, w.wipe)
+				for _, l := range lines {
+					answer, err := stage.play(l.text)
+					if err != nil {
+						w.Fatalf("%s:%d: %v", file, l.number, err)
+					}
+					if answer != l.answer {
+						w.Fatalf("%s:%d: %s\n got %s\nwant %s", file, l.number, l.text, indented(answer), indented(l.answer))
+					}
+				}
+			},
+		}
+	}
+	return rules
+}
+
+func indented(answer string) string {
+	if answer == "" {
+		return "no answer"
+	}
+	return fmt.Sprintf("%s", strings.ReplaceAll(answer, "\n", "\n     "))
+}

@@ -1,0 +1,90 @@
+// Package storetest is the conformance suite of package store: numbered laws that every store obeys, or is no store.
+//
+// A store's own test gives it a [Harness] and calls [Run]:
+//
+//	func TestConformance(t *testing.T) {
+//		storetest.Run(t, func(t testing.TB) storetest.Harness {
+//			shared := newSharedState(t)
+//			return storetest.Harness{
+//				Open: func(t testing.TB, now func() time.Time) store.Store { return shared.open(now) },
+//				Wipe: func(t testing.TB) { shared.forgetEverything() },
+//			}
+//		})
+//	}
+//
+// Each law is a subtest with a harness of its own, and says in one sentence what it holds; a law that is broken prints
+// that sentence. The laws stand in files by topic; one law more runs each scenario of testdata, a dialogue in plain text
+// with the answers that every store gives; the last ones run random histories through the store and through the pure
+// state machine beside it, and print the shortest history on which the two differ as such a scenario.
+//
+// How many random histories these run is a matter of rapid's flags, such as -rapid.checks=10000; the default is 100, and
+// 20 with -short.
+package storetest
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/commontrip/commontrip/store"
+)
+
+// Harness gives the suite access to one state of the store under test, empty at first.
+type Harness struct {
+	// Open gives another replica's handle on the same state. The store's clock is now, on every handle. The suite closes
+	// what it opened.
+	Open func(t testing.TB, now func() time.Time) store.Store
+	// Wipe makes the store forget everything, as a FLUSHALL or a failover to an empty node would; handles stay open.
+	Wipe func(t testing.TB)
+}
+
+// Law is one thing that holds for every store.
+type Law struct {
+	Name  string // its number and what it says in short
+	Why   string // the sentence that a store breaks when Check fails; Check logs it
+	Check func(t testing.TB, h Harness)
+}
+
+// Run checks every law in a subtest named after it, each on a harness of its own.
+func Run(t *testing.T, harness func(t testing.TB) Harness) {
+	for _, law := range Laws() {
+		t.Run(law.Name, func(t *testing.T) { law.Check(t, harness(t)) })
+	}
+}
+
+// Laws lists every law, by number. Numbers are stable: new laws are added at the end of their topic.
+func Laws() []Law {
+	var all []Law
+	for i, topic := range [][]rule{
+		timeRules, numberRules, repeatRules, repairRules, policyRules, outcomeRules, windowRules, judgingRules,
+		quorumRules, openingRules, claimRules, settleRules, commandRules, endRules, tombstoneRules, readRules,
+		contractRules, watchRules, concurrencyRules, scenarioRules(), propertyRules,
+	} {
+		for j, r := range topic {
+			all = append(all, r.law(fmt.Sprintf("%d.%02d", i+1, j+1)))
+		}
+	}
+	return all
+}
+
+// rule is a law as the files of this package write it down.
+type rule struct {
+	name  string
+	why   string
+	check func(w *world)
+}
+
+func (r rule) law(number string) Law {
+	return Law{
+		Name: number + " " + r.name,
+		Why:  r.why,
+		Check: func(t testing.TB, h Harness) {
+			defer func() {
+				if t.Failed() {
+					t.Logf("law %s is broken: %s", number, r.why)
+				}
+			}()
+			r.check(newWorld(t, h))
+		},
+	}
+}
