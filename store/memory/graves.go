@@ -1,72 +1,85 @@
 package memorystore
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
-// graves are the names of tombstones, the oldest first. Each removal, and each new name, looks at the oldest few, so that
-// there are never more of them than were removed in a day and in as many requests as there were.
+// graves are the names of tombstones in the order in which their days are over. Removals and new names sweep those whose
+// day is: there are at most as many tombstones as were removed, or asked about, within two days.
 type graves struct {
 	mu    sync.Mutex
-	names []string
+	queue []grave
 }
 
-const swept = 2 // graves looked at each time
+type grave struct {
+	name string
+	due  int64 // when to look at it, ms of the store's clock
+}
+
+const (
+	rest  = int64(24 * time.Hour / time.Millisecond)
+	swept = 4 // graves looked at in one request
+)
 
 // bury remembers a name that was removed.
 func (s *Store) bury(name string) {
-	found, ok := s.entries.Load(name)
-	if !ok {
-		return
-	}
-	e := found.(*entry)
-	e.mu.Lock()
-	fresh := !e.gone && !e.buried && e.machine.Removed()
-	if fresh {
-		e.buried = true
-	}
-	e.mu.Unlock()
-	if fresh {
-		s.graves.push(name)
+	if found, ok := s.entries.Load(name); ok && found.(*entry).bury() {
+		s.graves.push(grave{name, s.millis() + rest})
 	}
 	s.sweep()
 }
 
-// sweep looks at the oldest graves: one whose day is over is let go of, one that is still a tombstone waits on, one that
-// became a breaker again is none any more.
+// bury reports whether a tombstone stands here that has no grave yet.
+func (e *entry) bury() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.gone || e.buried || !e.machine.Removed() {
+		return false
+	}
+	e.buried = true
+	return true
+}
+
+// sweep looks at graves that are due: a tombstone whose day is over is let go of, one that was asked about meanwhile
+// waits on, one that became a breaker again is none any more.
 func (s *Store) sweep() {
 	for range swept {
-		name, ok := s.graves.pop()
+		now := s.millis()
+		name, ok := s.graves.pop(now)
 		if !ok {
 			return
 		}
 		found, ok := s.entries.Load(name)
-		if ok && s.visit(name, found.(*entry)) {
-			s.graves.push(name)
+		if ok && s.visit(name, found.(*entry), now) {
+			s.graves.push(grave{name, now + rest})
 		}
 	}
 }
 
 // visit reports whether the name is still a tombstone.
-func (s *Store) visit(name string, e *entry) bool {
+func (s *Store) visit(name string, e *entry, now int64) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	s.drop(name, e, s.millis())
+	s.drop(name, e, now)
 	e.buried = !e.gone && e.machine.Removed()
 	return e.buried
 }
 
-func (g *graves) push(name string) {
+func (g *graves) push(next grave) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.names = append(g.names, name)
+	g.queue = append(g.queue, next)
 }
 
-func (g *graves) pop() (string, bool) {
+// pop takes the oldest one, if it is due.
+func (g *graves) pop(now int64) (string, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.names) == 0 {
+	if len(g.queue) == 0 || g.queue[0].due > now {
 		return "", false
 	}
-	name := g.names[0]
-	g.names = g.names[1:]
+	name := g.queue[0].name
+	g.queue = g.queue[1:]
 	return name, true
 }

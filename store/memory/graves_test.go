@@ -1,0 +1,114 @@
+package memorystore_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/commontrip/commontrip/store"
+	memorystore "github.com/commontrip/commontrip/store/memory"
+)
+
+func TestTombstonesAreSweptAsNamesComeAndGo(t *testing.T) {
+	now := time.Unix(1_000_000, 0)
+	s := memorystore.New(memorystore.WithClock(func() time.Time { return now }))
+	defer s.Close()
+	ctx := context.Background()
+	const hours, perHour = 72, 10
+	for hour := range hours {
+		for i := range perHour {
+			name := fmt.Sprintf("pod-%d-%d", hour, i)
+			s.Sync(ctx, []store.Report{report(name, "web-1", 1, ok(1))})
+			if err := s.Remove(ctx, name); err != nil {
+				t.Fatal(err)
+			}
+		}
+		now = now.Add(time.Hour)
+	}
+	if got, limit := memorystore.Entries(s), 25*perHour; got > limit {
+		t.Errorf("%d tombstones are kept, want at most a day's: %d", got, limit)
+	}
+	if got := memorystore.Graves(s); got != memorystore.Entries(s) {
+		t.Errorf("%d graves of %d tombstones", got, memorystore.Entries(s))
+	}
+	if got, _ := s.Read(ctx); len(got) != 0 {
+		t.Errorf("removed ones are shown: %v", got)
+	}
+}
+
+func TestANameRemovedManyTimesHasOneGrave(t *testing.T) {
+	s := memorystore.New()
+	defer s.Close()
+	ctx := context.Background()
+	for i := range uint64(20) {
+		result := s.Sync(ctx, []store.Report{report("tier", "web-1", i+1, ok(1))})[0]
+		if result.Err != nil {
+			t.Fatal(result.Err)
+		}
+		_ = s.Remove(ctx, "tier")
+		_ = s.Remove(ctx, "tier")
+	}
+	if got := memorystore.Graves(s); got != 1 {
+		t.Errorf("%d graves", got)
+	}
+}
+
+func TestABreakerThatCameBackIsNotSwept(t *testing.T) {
+	now := time.Unix(1_000_000, 0)
+	s := memorystore.New(memorystore.WithClock(func() time.Time { return now }))
+	defer s.Close()
+	ctx := context.Background()
+	s.Sync(ctx, []store.Report{report("tier", "web-1", 1, ok(1))})
+	_ = s.Remove(ctx, "tier")
+	s.Sync(ctx, []store.Report{report("tier", "web-1", 1, ok(1))})
+	now = now.Add(48 * time.Hour)
+	_ = s.Remove(ctx, "nobody") // sweeps, as a new name does
+	s.Sync(ctx, []store.Report{report("other", "web-1", 1, ok(1))})
+	if got, _ := s.Read(ctx, "tier"); len(got) != 1 {
+		t.Error("it was swept")
+	}
+	if got := memorystore.Graves(s); got != 0 {
+		t.Errorf("%d graves", got)
+	}
+}
+
+func TestAForgottenTombstoneAnswersAsNothing(t *testing.T) {
+	now := time.Unix(1_000_000, 0)
+	s := memorystore.New(memorystore.WithClock(func() time.Time { return now }))
+	defer s.Close()
+	ctx := context.Background()
+	s.Sync(ctx, []store.Report{report("tier", "web-1", 1, ok(1))})
+	_ = s.Remove(ctx, "tier")
+	now = now.Add(24 * time.Hour)
+	got, err := s.Settle(ctx, store.Settlement{Lease: store.Lease{Name: "tier", ID: "1.1"}, Replica: "web-1", Outcome: store.Success})
+	if err != nil || got.Snapshot.Generation != 0 {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	if n := memorystore.Entries(s); n != 0 {
+		t.Errorf("%d entries are kept", n)
+	}
+}
+
+// TestATombstoneThatIsAskedAboutIsKept: its day begins again with each request, and it is swept after the last.
+func TestATombstoneThatIsAskedAboutIsKept(t *testing.T) {
+	now := time.Unix(1_000_000, 0)
+	s := memorystore.New(memorystore.WithClock(func() time.Time { return now }))
+	defer s.Close()
+	ctx := context.Background()
+	s.Sync(ctx, []store.Report{report("tier", "web-1", 1, ok(1))})
+	_ = s.Remove(ctx, "tier")
+	for range 5 {
+		now = now.Add(20 * time.Hour)
+		s.Sync(ctx, []store.Report{report("tier", "web-1", 2)})
+		_ = s.Remove(ctx, "nobody")
+		if n := memorystore.Entries(s); n != 1 {
+			t.Fatalf("%d entries", n)
+		}
+	}
+	now = now.Add(48 * time.Hour)
+	_ = s.Remove(ctx, "nobody")
+	if n := memorystore.Entries(s); n != 0 {
+		t.Errorf("%d entries are kept", n)
+	}
+}
