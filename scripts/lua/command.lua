@@ -1,0 +1,68 @@
+-- command: an operator's word to the whole fleet.
+--
+-- KEYS[1]   <prefix>:{<name>}  hash
+-- ARGV[1]   clock              ms since 1970, or '' for the server's
+-- ARGV[2]   channel            for the push
+-- ARGV[3]   action             1 force-open, 2 force-closed, 3 lift, 4 trip, 5 reset, 6 retune, 7 restore
+-- ARGV[4]   policy             16 integers (policy.lua), or ''; read by retune
+-- ARGV[5]   for                ms; 0: until lifted; trip: as long as the policy says
+-- ARGV[6]   by                 who
+-- ARGV[7]   why
+--
+-- Returns   'ok', fresh, pushed, made, face: 18 elements (save.lua)
+-- Returns   'unknown': there is no such breaker, or none to be seen; nothing was written
+-- Error     COMMONTRIP corrupt field ...  the hash holds what no script wrote
+-- Error     COMMONTRIP schema ...         a newer schema
+local b, refused = load(KEYS[1], ARGV[1])
+if not b then return refused end
+local action, ms, by, why = int(ARGV[3]), int(ARGV[5]), ARGV[6], ARGV[7]
+if not (action and ms) then return corrupt('ARGV') end
+if b.fresh or b.tomb then return { 'unknown' } end
+local bad = choose_policy(b) or load_window(b) or expire(b, by)
+if bad then return corrupt(bad) end
+
+local e = { reason = 'operator', cause = by, why = why, action = action }
+local finish = ms > 0 and b.m + ms or 0
+local note = by .. '\n' .. why
+
+local function force(mode)
+  local was = before(b)
+  b.mode, b.mode_at, b.mode_end, b.mode_note = mode, b.m, finish, note
+  b.rev = after(b, b.rev)
+  enter(b, was, e)
+end
+
+local function lift()
+  if b.mode ~= AUTO then end_mode(b, e) end
+end
+
+-- A trip while open starts the period anew, as long as the last opening's, and is no step of backoff.
+local function trip()
+  if b.state ~= OPEN then return open(b, e, ms > 0 and ms or nil) end
+  local n = openings(b)
+  transition(b, OPEN, { until_ = b.m + (ms > 0 and ms or open_time(b, math.max(n - 1, 0))), openings = n }, e)
+end
+
+local function reset() transition(b, CLOSED, { openings = 0 }, e) end
+
+local function retune()
+  if not parse_policy(ARGV[4]) then return 'ARGV' end
+  local was = before(b)
+  b.retuned = { at = b.m, finish = finish, note = note, policy = ARGV[4] }
+  local failed = refit(b)
+  b.rev = after(b, b.rev)
+  enter(b, was, e)
+  return failed
+end
+
+local function restore()
+  if b.retuned then return end_policy(b, e) end
+end
+
+local actions = {
+  function() force(FORCED_OPEN) end, function() force(FORCED_CLOSED) end, lift, trip, reset, retune, restore,
+}
+if not actions[action] then return corrupt('ARGV') end
+bad = actions[action]()
+if bad then return corrupt(bad) end
+return save(b, ARGV[2])

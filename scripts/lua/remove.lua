@@ -1,0 +1,19 @@
+-- remove: forgets a breaker, but for a tombstone that keeps its numbers from coming back.
+--
+-- KEYS[1]   <prefix>:{<name>}  hash
+-- ARGV[1]   clock              ms since 1970, or '' for the server's
+--
+-- Returns   'removed'
+-- Returns   'absent': there is no such breaker, or none to be seen; nothing was written
+-- Error     COMMONTRIP corrupt field ...  the hash holds what no script wrote
+-- Error     COMMONTRIP schema ...         a newer schema
+local b, refused = load(KEYS[1], ARGV[1])
+if not b then return refused end
+if b.fresh or b.tomb then return { 'absent' } end
+local gen, rev = after(b, b.gen), after(b, b.rev)
+b.f, b.wipe, b.gen, b.rev = {}, true, gen, rev
+b.state, b.since, b.until_, b.openings, b.successes = CLOSED, b.m, 0, 0, 0
+b.tomb = { bare = true, gen = gen, rev = rev, finish = b.m + DAY }
+put_numbers(b)
+write(b)
+return { 'removed' }

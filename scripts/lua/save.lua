@@ -1,0 +1,129 @@
+-- Writing a breaker, telling the replicas, and the reply.
+--
+-- The face is what makes a snapshot: the fields generation, rev, clock, state, cause, mode, policy, retuned, totals,
+-- tally, labels, leases, roster, tomb as they lie in the hash, absent ones empty. Replies and pushes carry it, reads ask
+-- for it, and one place in Go makes a snapshot of it.
+
+-- Notes a field for the one HSET, where it changes.
+local function put(b, field, value)
+  if b.f[field] ~= value and (value ~= '' or b.f[field]) then
+    b.f[field] = value
+    b.writes[#b.writes + 1] = field
+    b.writes[#b.writes + 1] = value
+  end
+end
+
+-- How long the hash is kept without a script, in ms: at least a day, ten times the longest period; nil: for ever.
+local function lifetime(b)
+  if b.tomb and b.tomb.bare then return 2 * DAY end
+  local longest = math.max(b.p.open_for_max, b.p.probe_lease, b.p.window_time, b.p.consecutive_for, b.until_ - b.m)
+  if b.mode ~= AUTO then
+    if b.mode_end == 0 then return nil end
+    longest = math.max(longest, b.mode_end - b.m)
+  end
+  if b.retuned then
+    if b.retuned.finish == 0 then return nil end
+    longest = math.max(longest, b.retuned.finish - b.m)
+  end
+  return math.max(10 * longest, b.tomb and 2 * DAY or DAY)
+end
+
+local function put_numbers(b)
+  put(b, 'v', text(SCHEMA))
+  put(b, 'generation', text(b.gen))
+  put(b, 'rev', text(b.rev))
+  put(b, 'clock', string.format('%.0f %.0f', b.m, b.m - b.now))
+  put(b, 'state', string.format('%.0f %.0f %.0f %.0f %.0f', b.state, b.since, b.until_, b.openings, b.successes))
+  local t = b.tomb
+  put(b, 'tomb', t and string.format('%d %.0f %.0f %.0f', t.bare and 1 or 2, t.gen, t.rev, t.finish) or '')
+end
+
+local function put_commands(b)
+  put(b, 'policy', b.fleet)
+  put(b, 'mode', b.mode == AUTO and '' or
+    string.format('%.0f %.0f %.0f\n%s', b.mode, b.mode_at, b.mode_end, b.mode_note))
+  local r = b.retuned
+  put(b, 'retuned', r and string.format('%.0f %.0f\n%s\n%s', r.at, r.finish, r.note, r.policy) or '')
+end
+
+local function put_window(b)
+  put(b, 'tally', format_tally(b))
+  put(b, 'window', b.p.window_calls > 0 and string.sub(b.w, b.cut + 1) or '')
+  put(b, 'labels', b.labels)
+  for i = 1, 3 do
+    local kind = i == 1 and 'by_failure' or i == 2 and 'by_slow' or 'by_streak'
+    if b.by[kind] then put(b, kind, format_reporters(b.by[kind])) end
+  end
+end
+
+local function put_probes(b)
+  local lines = {}
+  for i, l in ipairs(b.leases) do
+    lines[i] = string.format('%.0f %.0f %.0f %s\t%s\n', l.number, l.generation, l.finish, l.id, l.replica)
+  end
+  put(b, 'leases', table.concat(lines))
+  if b.probes then
+    lines = {}
+    for i, p in ipairs(b.probes) do lines[i] = string.format('%.0f %.0f %s\n', p.number, p.ban, p.name) end
+    put(b, 'probes', table.concat(lines))
+  end
+end
+
+local function face(b)
+  local f = b.f
+  return f.generation, f.rev, f.clock, f.state, f.cause or '', f.mode or '', f.policy or '', f.retuned or '',
+    f.totals or '', f.tally or '', f.labels or '', f.leases or '', f.roster or '', f.tomb or ''
+end
+
+-- Tells all subscribers of channel what this script wrote to the history: version, key, number of entries, entries,
+-- face, parted by \1. Returns 1, 0 where the server denied it, -1 where there is nothing to tell.
+local function push(b, channel)
+  local n = #b.entries
+  if n == 0 then return -1 end
+  local parts = { '1', b.key, text(n) }
+  for i = 1, n do parts[3 + i] = b.entries[i] end
+  local tail = { face(b) }
+  for i = 1, #tail do parts[3 + n + i] = tail[i] end
+  local r = redis.pcall('PUBLISH', channel, table.concat(parts, '\1'))
+  if type(r) == 'table' and r.err then return 0 end
+  return 1
+end
+
+-- Writes all that changed, in one HSET, and keeps the hash from expiring.
+local function write(b)
+  local ttl = lifetime(b)
+  if b.wipe then redis.call('UNLINK', b.key) end
+  if #b.writes > 0 then redis.call('HSET', b.key, unpack(b.writes)) end
+  if #b.drops > 0 then redis.call('HDEL', b.key, unpack(b.drops)) end
+  if ttl then
+    redis.call('PEXPIRE', b.key, text(ttl))
+  else
+    redis.call('PERSIST', b.key)
+  end
+end
+
+-- The reply: 'ok', 1 where the breaker is newly to be seen, what push says, the last entry that was made or '', the face.
+local function reply(b, pushed)
+  return { 'ok', b.fresh and not b.tomb and 1 or 0, pushed, b.made or '', face(b) }
+end
+
+-- Saves what this script made of b and answers.
+local function save(b, channel)
+  put_numbers(b)
+  if not (b.tomb and b.tomb.bare) then
+    put_commands(b)
+    put(b, 'cause', b.cause)
+    local t = b.totals
+    put(b, 'totals', string.format('%.0f %.0f %.0f %.0f %.0f %.0f', t[1], t[2], t[3], t[4], t[5], t[6]))
+    put_window(b)
+    put_probes(b)
+    put(b, 'count', string.format('%.0f %.0f %.0f', b.history, b.granted, b.arrivals))
+    if b.roster then
+      t = b.roster
+      put(b, 'roster', string.format('%.0f %.0f %.0f %.0f %.0f %.0f %.0f %.0f %.0f %.0f %.0f',
+        t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8], t[9], t[10], t[11]))
+    end
+  end
+  write(b)
+  return reply(b, push(b, channel))
+end

@@ -1,0 +1,51 @@
+package redisstore_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/commontrip/commontrip/store"
+	redisstore "github.com/commontrip/commontrip/store/redis"
+	"github.com/commontrip/commontrip/store/storetest"
+	"github.com/commontrip/commontrip/tests/redistest"
+)
+
+// harness gives every law a name space of its own on one server.
+func harness(t testing.TB, url string) storetest.Harness {
+	wipe, err := redis.ParseURL(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := redis.NewClient(wipe)
+	t.Cleanup(func() { client.Close() })
+	flush := func(t testing.TB) {
+		if err := client.FlushAll(context.Background()).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	flush(t)
+	return storetest.Harness{
+		Open: func(t testing.TB, now func() time.Time) store.Store {
+			s, err := redisstore.Open(url, redisstore.WithClock(now))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s
+		},
+		Wipe: flush,
+	}
+}
+
+func TestConformanceOnRedis(t *testing.T) {
+	srv := redistest.Start(t)
+	storetest.Run(t, func(t testing.TB) storetest.Harness { return harness(t, srv.SocketURL()) })
+}
+
+func TestConformanceOnMiniredis(t *testing.T) {
+	srv := miniredis.RunT(t)
+	storetest.Run(t, func(t testing.TB) storetest.Harness { return harness(t, "redis://"+srv.Addr()) })
+}

@@ -1,0 +1,2 @@
+// Package redisstore keeps the fleet's verdict in Redis or Valkey.
+package redisstore

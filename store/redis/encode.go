@@ -1,0 +1,139 @@
+package redisstore
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/commontrip/commontrip/scripts/lua"
+	"github.com/commontrip/commontrip/store"
+)
+
+// What the scripts read, from normalized requests. Scripts see integers: milliseconds, and rates in 1/10000.
+
+func (s *Store) syncCall(r store.Report) *call {
+	gen, rev, details := encodeKnown(r.Known)
+	return &call{script: lua.Sync, key: s.keys.breaker(r.Name), args: []any{
+		s.now(), s.keys.events(), encodePolicy(r.Policy), r.Replica, gen, rev, details, flag(r.Announce), r.Seq,
+		r.Generation, ms(r.MaxAge), r.Rejected, flag(r.OwnOpen), encodeRuns(r.Runs),
+	}}
+}
+
+func (s *Store) claimCall(c store.Claim) *call {
+	gen, rev, details := encodeKnown(c.Known)
+	return &call{script: lua.Claim, key: s.keys.breaker(c.Name), args: []any{
+		s.now(), s.keys.events(), encodePolicy(c.Policy), c.Replica, gen, rev, details, c.ID, c.Want, s.spread(),
+	}}
+}
+
+func (s *Store) settleCall(t store.Settlement) *call {
+	return &call{script: lua.Settle, key: s.keys.breaker(t.Lease.Name), args: []any{
+		s.now(), s.keys.events(), t.Replica, t.Lease.ID, t.Lease.Generation, int(t.Outcome), flag(t.Slow), t.Label,
+	}}
+}
+
+func (s *Store) commandCall(c store.Command) *call {
+	policy := ""
+	if c.Action == store.Retune {
+		policy = encodePolicy(c.Policy)
+	}
+	return &call{script: lua.Command, key: s.keys.breaker(c.Name), args: []any{
+		s.now(), s.keys.events(), int(c.Action), policy, ms(c.For), c.By, c.Why,
+	}}
+}
+
+func (s *Store) removeCall(name string) *call {
+	return &call{script: lua.Remove, key: s.keys.breaker(name), args: []any{s.now()}}
+}
+
+// now is the script's clock argument: empty for the server's own.
+func (s *Store) now() string {
+	if s.clock == nil {
+		return ""
+	}
+	return strconv.FormatInt(max(s.clock().UnixMilli(), 0), 10)
+}
+
+func ms(d time.Duration) int64 { return d.Milliseconds() }
+
+func flag(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// join writes integers with one blank between them.
+func join(b []byte, numbers ...int64) []byte {
+	for i, n := range numbers {
+		if i > 0 {
+			b = append(b, ' ')
+		}
+		b = strconv.AppendInt(b, n, 10)
+	}
+	return b
+}
+
+func rate(r float64) int64 { return int64(r*10_000 + 0.5) }
+
+func encodePolicy(p store.Policy) string {
+	return string(join(make([]byte, 0, 80), int64(p.WindowCalls), ms(p.WindowTime), int64(p.ConsecutiveFailures),
+		ms(p.ConsecutiveFor), rate(p.FailureRate), rate(p.SlowCallRate), ms(p.SlowCallAfter), int64(p.MinCalls),
+		int64(p.Reporters), ms(p.OpenFor), ms(p.OpenForMax), int64(p.Probes), int64(p.ProbeSuccesses), ms(p.ProbeLease),
+		ms(p.RampUp), int64(flag(p.Observe))))
+}
+
+func encodeKnown(k store.Known) (gen, rev uint64, details string) {
+	if k.Generation == 0 && k.Rev == 0 {
+		return 0, 0, ""
+	}
+	policy := ""
+	if k.Retuned {
+		policy = encodePolicy(k.Policy)
+	}
+	numbers := join(nil, int64(k.State), ms(k.RetryIn), int64(k.Openings), int64(k.Mode), noteAt(k.ModeNote),
+		noteLeft(k.ModeNote), int64(flag(k.Retuned)), noteAt(k.PolicyNote), noteLeft(k.PolicyNote))
+	return k.Generation, k.Rev, strings.Join([]string{
+		string(numbers), string(k.Reason), k.Cause, k.ModeNote.By, k.ModeNote.Why, k.PolicyNote.By, k.PolicyNote.Why, policy,
+	}, "\n")
+}
+
+func noteAt(n store.Note) int64 {
+	return max(n.At.UnixMilli(), 0)
+}
+
+// noteLeft is -1 where no end is set.
+func noteLeft(n store.Note) int64 {
+	if !n.Timed {
+		return -1
+	}
+	return ms(n.EndsIn)
+}
+
+// encodeRuns writes a line a run: kind, count, age, label.
+func encodeRuns(runs []store.Run) string {
+	var b []byte
+	for _, r := range runs {
+		b = append(b, runKind(r))
+		b = join(b, int64(r.Count), ms(r.Age))
+		b = append(b, ' ')
+		b = append(b, r.Label...)
+		b = append(b, '\n')
+	}
+	return string(b)
+}
+
+func runKind(r store.Run) byte {
+	switch {
+	case r.Outcome == store.Ignored:
+		return '4'
+	case r.Outcome == store.Failure && r.Slow:
+		return '3'
+	case r.Outcome == store.Failure:
+		return '1'
+	case r.Slow:
+		return '2'
+	default:
+		return '0'
+	}
+}

@@ -1,0 +1,158 @@
+package redisstore
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/commontrip/commontrip/scripts/lua"
+	"github.com/commontrip/commontrip/store"
+)
+
+// noRetry is a command that a client sends once, whatever its settings: a script that was cut off may have run.
+type noRetry struct{ *redis.Cmd }
+
+func (noRetry) NoRetry() bool { return true }
+
+// call is one command of an exchange: a script on a key, or a plain command.
+type call struct {
+	script *lua.Script
+	key    string
+	args   []any // of the script, or the whole plain command
+	reply  any
+	err    error
+}
+
+// exchange runs calls in one pipeline and fills in their replies. It returns when ctx ends, or after the store's
+// timeout, even where the client ignores contexts; so many exchanges of one lane that did not return yet may stand
+// behind. Its own error is about the exchange as a whole, and then no call has a reply.
+func (s *Store) exchange(ctx context.Context, lane int, calls []*call) error {
+	if s.closed() {
+		return store.ErrClosed
+	}
+	if len(calls) == 0 {
+		return nil
+	}
+	var cancel context.CancelFunc
+	if _, ok := ctx.Deadline(); ok {
+		ctx, cancel = context.WithCancel(ctx)
+	} else {
+		ctx, cancel = context.WithTimeout(ctx, s.timeout)
+	}
+	slots := s.slots[lane]
+	select {
+	case slots <- struct{}{}:
+	case <-ctx.Done():
+		cancel()
+		return fmt.Errorf("redisstore: no exchange is free: %w", ctx.Err())
+	case <-s.done:
+		cancel()
+		return store.ErrClosed
+	}
+	// The goroutine works on its own copies: after a deadline nobody waits for it.
+	work := make([]call, len(calls))
+	for i, c := range calls {
+		work[i] = *c
+	}
+	finished := make(chan struct{})
+	go func() {
+		defer func() {
+			<-slots
+			close(finished)
+			cancel() // last, so that who sees ctx end sees this, too
+		}()
+		s.perform(ctx, work)
+	}()
+	select {
+	case <-finished:
+		for i := range work {
+			calls[i].reply, calls[i].err = work[i].reply, work[i].err
+		}
+		return nil
+	case <-ctx.Done():
+		select { // finishing ends ctx, too
+		case <-finished:
+			for i := range work {
+				calls[i].reply, calls[i].err = work[i].reply, work[i].err
+			}
+			return nil
+		default:
+		}
+		return fmt.Errorf("redisstore: no answer: %w", ctx.Err())
+	case <-s.done:
+		return store.ErrClosed
+	}
+}
+
+// perform sends the calls, and again those whose script the server did not know: the first of each script as EVAL, and
+// where that does not help (other calls went to other nodes), all of them.
+func (s *Store) perform(ctx context.Context, calls []call) {
+	pending := make([]*call, len(calls))
+	for i := range calls {
+		pending[i] = &calls[i]
+	}
+	s.send(ctx, pending, func(*call) bool { return false })
+	if pending = unknownScripts(pending); len(pending) == 0 {
+		return
+	}
+	seen := map[*lua.Script]map[int]bool{}
+	s.send(ctx, pending, func(c *call) bool {
+		lanes := seen[c.script]
+		if lanes == nil {
+			lanes = map[int]bool{}
+			seen[c.script] = lanes
+		}
+		lane := s.laneOfKey(c.key)
+		first := !lanes[lane]
+		lanes[lane] = true
+		return first
+	})
+	if pending = unknownScripts(pending); len(pending) > 0 {
+		s.send(ctx, pending, func(*call) bool { return true })
+	}
+}
+
+// send runs calls once, scripts whole where whole says so.
+func (s *Store) send(ctx context.Context, calls []*call, whole func(*call) bool) {
+	cmds := make([]noRetry, len(calls))
+	for i, c := range calls {
+		cmds[i] = noRetry{redis.NewCmd(ctx, c.command(whole(c))...)}
+	}
+	if len(cmds) == 1 {
+		_ = s.client.Process(ctx, cmds[0])
+	} else {
+		pipe := s.client.Pipeline()
+		for _, cmd := range cmds {
+			_ = pipe.Process(ctx, cmd)
+		}
+		_, _ = pipe.Exec(ctx) // each command has its own error
+	}
+	for i, c := range calls {
+		c.reply, c.err = cmds[i].Result()
+	}
+}
+
+func (c *call) command(whole bool) []any {
+	if c.script == nil {
+		return c.args
+	}
+	args := make([]any, 0, 4+len(c.args))
+	if whole {
+		args = append(args, "eval", c.script.Source, 1, c.key)
+	} else {
+		args = append(args, "evalsha", c.script.SHA, 1, c.key)
+	}
+	return append(args, c.args...)
+}
+
+func unknownScripts(calls []*call) []*call {
+	var out []*call
+	for _, c := range calls {
+		if c.script != nil && c.err != nil && strings.HasPrefix(c.err.Error(), "NOSCRIPT") {
+			out = append(out, c)
+		}
+	}
+	return out
+}

@@ -1,0 +1,288 @@
+package redisstore
+
+import (
+	"context"
+	"sort"
+	"strconv"
+	"strings"
+
+	"github.com/commontrip/commontrip/scripts/lua"
+	"github.com/commontrip/commontrip/store"
+)
+
+// readBatch is how many breakers one exchange reads.
+const readBatch = 500
+
+// row is what a read got of one breaker: fields, absent ones empty, and the clock of the server that holds them in ms.
+type row struct {
+	fields []string
+	now    int64
+	absent bool // no field is there
+}
+
+// read gets the same fields of all names, in exchanges of readBatch. In one server's pipeline TIME goes before the
+// hashes; the nodes of a Cluster have clocks of their own, so that there a script reads both. Neither writes anything.
+func (s *Store) read(ctx context.Context, names []string, fields []string) ([]row, error) {
+	rows := make([]row, 0, len(names))
+	for len(names) > 0 {
+		batch := names[:min(len(names), readBatch)]
+		names = names[len(batch):]
+		more, err := s.readBatch(ctx, batch, fields)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, more...)
+	}
+	return rows, nil
+}
+
+func (s *Store) readBatch(ctx context.Context, names []string, fields []string) ([]row, error) {
+	calls := make([]*call, 0, len(names)+1)
+	args := make([]any, len(fields))
+	for i, field := range fields {
+		args[i] = field
+	}
+	for _, name := range names {
+		key := s.keys.breaker(name)
+		if s.cluster {
+			calls = append(calls, &call{script: lua.Read, key: key, args: args})
+		} else {
+			calls = append(calls, &call{key: key, args: append([]any{"hmget", key}, args...)})
+		}
+	}
+	lane := s.laneOf(calls)
+	if !s.cluster {
+		calls = append(calls, &call{args: []any{"time"}})
+	}
+	if err := s.exchange(ctx, lane, calls); err != nil {
+		return nil, err
+	}
+	d := decoder{of: "read"}
+	rows := make([]row, len(names))
+	for i := range names {
+		if calls[i].err != nil {
+			return nil, s.failure(calls[i].err)
+		}
+		list, clock := calls[i].reply, []any(nil)
+		if s.cluster {
+			all := d.list(list, 2+len(fields))
+			list, clock = all[2:], all[:2]
+		} else if last := calls[len(calls)-1]; last.err != nil {
+			return nil, s.failure(last.err)
+		} else {
+			clock = d.list(last.reply, 2)
+		}
+		rows[i] = d.row(d.list(list, len(fields)), s.millis(&d, clock))
+	}
+	return rows, d.err()
+}
+
+// millis is the reply to TIME in ms, or the clock that stands in for it.
+func (s *Store) millis(d *decoder, clock []any) int64 {
+	seconds, err := strconv.ParseInt(d.text("seconds", clock[0]), 10, 48)
+	micros, err2 := strconv.ParseInt(d.text("microseconds", clock[1]), 10, 48)
+	if err != nil || err2 != nil || seconds < 0 || micros < 0 || seconds > store.MaxNumber/2000 {
+		d.fail("time is %.40v; want seconds and microseconds", clock)
+		return 0
+	}
+	if s.clock != nil {
+		return max(s.clock().UnixMilli(), 0)
+	}
+	return seconds*1000 + micros/1000
+}
+
+func (d *decoder) row(list []any, now int64) row {
+	r := row{fields: make([]string, len(list)), now: now, absent: true}
+	for i, v := range list {
+		if v != nil {
+			r.fields[i], r.absent = d.text("field", v), false
+		}
+	}
+	return r
+}
+
+// Read gives snapshots of names, or of all breakers of the index. It writes nothing.
+func (s *Store) Read(ctx context.Context, names ...string) ([]store.Snapshot, error) {
+	if s.closed() {
+		return nil, store.ErrClosed
+	}
+	if len(names) == 0 {
+		var err error
+		if names, err = s.indexed(ctx); err != nil {
+			return nil, err
+		}
+		sort.Strings(names)
+	}
+	names = valid(names)
+	rows, err := s.read(ctx, names, faceFields[:])
+	if err != nil {
+		return nil, err
+	}
+	out := make([]store.Snapshot, 0, len(rows))
+	for i, r := range rows {
+		if r.absent {
+			continue
+		}
+		d := decoder{of: "read"}
+		f := d.face(r.fields, r.now)
+		if d.problem == "" && f.hidden {
+			continue
+		}
+		snapshot := d.snapshot(names[i], f, store.Policy{})
+		if err := d.err(); err != nil {
+			return nil, err
+		}
+		out = append(out, snapshot)
+	}
+	return out, nil
+}
+
+func valid(names []string) []string {
+	out := make([]string, 0, len(names))
+	for _, name := range names {
+		if store.ValidateName(name) == nil {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// Versions reads two numbers of each name in one pipeline, without a script.
+func (s *Store) Versions(ctx context.Context, names ...string) ([]store.Version, error) {
+	if s.closed() {
+		return nil, store.ErrClosed
+	}
+	names = valid(names)
+	calls := make([]*call, len(names))
+	for i, name := range names {
+		key := s.keys.breaker(name)
+		calls[i] = &call{key: key, args: []any{"hmget", key, "generation", "rev", "tomb"}}
+	}
+	if err := s.exchange(ctx, s.laneOf(calls), calls); err != nil {
+		return nil, err
+	}
+	out := make([]store.Version, 0, len(names))
+	for i, c := range calls {
+		if c.err != nil {
+			return nil, s.failure(c.err)
+		}
+		d := decoder{of: "versions"}
+		r := d.row(d.list(c.reply, 3), 0)
+		if r.absent || r.fields[2] != "" {
+			if err := d.err(); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		v := store.Version{
+			Name: names[i], Generation: uint64(d.numbers("generation", r.fields[0], 1)[0]),
+			Rev: uint64(d.numbers("rev", r.fields[1], 1)[0]),
+		}
+		if err := d.err(); err != nil {
+			return nil, err
+		}
+		out = append(out, v)
+	}
+	return out, nil
+}
+
+// visible reads fields of one breaker behind its face; false where reads do not show it.
+func (s *Store) visible(ctx context.Context, name string, fields []string) (face, []string, bool, error) {
+	if s.closed() {
+		return face{}, nil, false, store.ErrClosed
+	}
+	if store.ValidateName(name) != nil {
+		return face{}, nil, false, nil
+	}
+	rows, err := s.read(ctx, []string{name}, append(append([]string{}, faceFields[:]...), fields...))
+	if err != nil || rows[0].absent {
+		return face{}, nil, false, err
+	}
+	d := decoder{of: "read"}
+	f := d.face(rows[0].fields[:len(faceFields)], rows[0].now)
+	if err := d.err(); err != nil {
+		return face{}, nil, false, err
+	}
+	return f, rows[0].fields[len(faceFields):], !f.hidden, nil
+}
+
+// Roster lists who reported in this slice of 30 s or the one before, by name.
+func (s *Store) Roster(ctx context.Context, name string) ([]store.Replica, error) {
+	f, _, ok, err := s.visible(ctx, name, nil)
+	if err != nil || !ok {
+		return nil, err
+	}
+	key := s.keys.breaker(name)
+	c := &call{key: key, args: []any{"hgetall", key}}
+	if err := s.one(ctx, s.laneOfKey(key), c); err != nil {
+		return nil, err
+	}
+	all, err := fieldsOf(c.reply)
+	if err != nil {
+		return nil, err
+	}
+	d := decoder{of: "roster"}
+	var out []store.Replica
+	for field, value := range all {
+		replica, ok := strings.CutPrefix(field, "r:")
+		if !ok {
+			continue
+		}
+		if r, ok := d.replica(replica, value, f.m); ok {
+			out = append(out, r)
+		}
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].Name < out[j].Name })
+	return out, d.err()
+}
+
+// fieldsOf reads the reply to HGETALL: a list in RESP 2, a map in RESP 3.
+func fieldsOf(reply any) (map[string]string, error) {
+	out := map[string]string{}
+	d := decoder{of: "roster"}
+	switch reply := reply.(type) {
+	case map[any]any:
+		for k, v := range reply {
+			out[d.text("field", k)] = d.text("value", v)
+		}
+	case []any:
+		if len(reply)%2 != 0 {
+			d.fail("%d elements; want pairs", len(reply))
+			break
+		}
+		for i := 0; i < len(reply); i += 2 {
+			out[d.text("field", reply[i])] = d.text("value", reply[i+1])
+		}
+	default:
+		d.fail("%T; want fields", reply)
+	}
+	return out, d.err()
+}
+
+const historyLen = 50
+
+// History lists the newest transitions and commands, newest first.
+func (s *Store) History(ctx context.Context, name string, limit int) ([]store.Transition, error) {
+	if limit <= 0 || limit > historyLen {
+		limit = historyLen
+	}
+	fields := make([]string, 0, historyLen+1)
+	fields = append(fields, "count")
+	for i := range historyLen {
+		fields = append(fields, "h"+strconv.Itoa(i))
+	}
+	f, values, ok, err := s.visible(ctx, name, fields)
+	if err != nil || !ok {
+		return nil, err
+	}
+	d := decoder{of: "history"}
+	written := d.numbers("count", values[0], 3)[0]
+	var out []store.Transition
+	for i := written - 1; i >= 0 && len(out) < limit && d.problem == ""; i-- {
+		out = append(out, d.transition(name, values[1+i%historyLen], f.off))
+	}
+	if err := d.err(); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
