@@ -44,17 +44,18 @@ func guarded(t tier, guards ...fallback.Guard) tier {
 }
 
 func never(t *testing.T, name string) tier {
+	t.Helper()
 	return tier{Name: name, Call: func(context.Context, string) (string, error) {
 		t.Errorf("tier %s was asked", name)
 		return "", nil
 	}}
 }
 
-func mustNew(t testing.TB, tiers []tier, opts ...fallback.Option) *fallback.Chain[string, string] {
-	t.Helper()
+func mustNew(tb testing.TB, tiers []tier, opts ...fallback.Option) *fallback.Chain[string, string] {
+	tb.Helper()
 	c, err := fallback.New(tiers, opts...)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return c
 }

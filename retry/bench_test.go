@@ -13,11 +13,11 @@ func BenchmarkFirstAttemptSucceeds(b *testing.B) {
 		b.Fatal(err)
 	}
 	ctx := context.Background()
-	for name, opts := range map[string][]retry.Option{"plain": nil, "with a budget": {retry.WithBudget(budget)}} {
-		r, err := retry.New(retry.Policy{}, opts...)
-		if err != nil {
-			b.Fatal(err)
-		}
+	for _, bench := range []struct {
+		name string
+		opts []retry.Option
+	}{{"plain", nil}, {"with a budget", []retry.Option{retry.WithBudget(budget)}}} {
+		name, r := bench.name, mustNew(b, retry.Policy{}, bench.opts...)
 		b.Run("Run/"+name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {

@@ -1,6 +1,8 @@
 package retry
 
 import (
+	"bytes"
+	"errors"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -111,7 +113,7 @@ func FuzzJitterText(f *testing.F) {
 			}
 			return
 		}
-		if back, err := j.MarshalText(); err != nil || string(back) != string(text) {
+		if back, err := j.MarshalText(); err != nil || !bytes.Equal(back, text) {
 			t.Errorf("%q read as %v, written as %q, %v", text, j, back, err)
 		}
 	})
@@ -129,7 +131,7 @@ func FuzzPolicy(f *testing.F) {
 		}
 		r, err := New(p)
 		if err != nil {
-			if e, ok := err.(*PolicyError); !ok || e.Field == "" || e.Value == "" || e.Range == "" {
+			if e, ok := errors.AsType[*PolicyError](err); !ok || e.Field == "" || e.Value == "" || e.Range == "" {
 				t.Fatalf("refused with %#v", err)
 			}
 			return

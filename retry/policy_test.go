@@ -15,14 +15,17 @@ import (
 
 var errBoom = errors.New("boom")
 
-func mustNew(t testing.TB, p retry.Policy, opts ...retry.Option) *retry.Retrier {
-	t.Helper()
+func mustNew(tb testing.TB, p retry.Policy, opts ...retry.Option) *retry.Retrier {
+	tb.Helper()
 	r, err := retry.New(p, opts...)
 	if err != nil {
-		t.Fatalf("New(%+v): %v", p, err)
+		tb.Fatalf("New(%+v): %v", p, err)
 	}
 	return r
 }
+
+// same reports whether got is want itself, and not an error that wraps it.
+func same(got, want any) bool { return got == want }
 
 func fail(context.Context) error { return errBoom }
 
