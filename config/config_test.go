@@ -119,12 +119,15 @@ func TestEveryOtherFieldIsReadByItsName(t *testing.T) {
 func TestSecondsAndDurationsAreReadExactly(t *testing.T) {
 	for value, want := range map[string]time.Duration{
 		"30": 30 * time.Second, "0.1": 100 * time.Millisecond, "1.": time.Second, ".5": 500 * time.Millisecond,
-		"+2": 2 * time.Second, "250ms": 250 * time.Millisecond, "1h30m": 90 * time.Minute, " 7\t": 7 * time.Second,
+		"+2": 2 * time.Second, "250ms": 250 * time.Millisecond, "1h30m": 90 * time.Minute,
 		"86400": 24 * time.Hour, "0.001": time.Millisecond, "1.001": 1001 * time.Millisecond,
 	} {
 		if got := good(t, "CIRCUIT_BREAKER_OPEN_FOR="+value).Policy.OpenFor; got != want {
 			t.Errorf("%q: %v; want %v", value, got, want)
 		}
+	}
+	if got := good(t, "CIRCUIT_BREAKER_OPEN_FOR= 7\t").Policy.OpenFor; got != 7*time.Second {
+		t.Errorf("blanks are not cut off: %v", got)
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		ms := rapid.Int64Range(1, 24*60*60*1000).Draw(t, "ms")

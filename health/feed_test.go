@@ -90,7 +90,7 @@ func TestABreakerThatHangsBeforeTheCheckSaysNothingOfTheTier(t *testing.T) {
 			return errOpen
 		}}
 		m := started(t, health.Config{DownAfter: 1}, []health.Check{{Name: "db", Run: f.check, Breaker: b, Feed: health.FeedProbes}})
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 		wantHealth(t, m, "db", health.Unknown, 0)
 		close(release)
 	})

@@ -57,7 +57,7 @@ func TestAGuardReturnsTheCallsOwnError(t *testing.T) {
 		}
 		return errTier
 	})
-	if err != errTier {
+	if err != errTier { //nolint:errorlint // the very error, not one that wraps it
 		t.Errorf("got %v", err)
 	}
 }
@@ -78,11 +78,11 @@ func TestARefusalSaysHowLongUntilTheNextCheck(t *testing.T) {
 		if first < 27*time.Second || first > 33*time.Second {
 			t.Errorf("just checked: %v", first)
 		}
-		time.Sleep(20 * time.Second)
+		<-time.After(20 * time.Second)
 		if got := down.RetryAfter(); got != first-20*time.Second {
 			t.Errorf("20 s after %v: %v", first, got)
 		}
-		time.Sleep(down.RetryAfter())
+		<-time.After(down.RetryAfter())
 		synctest.Wait()
 		if n := len(f.times()); n != 2 {
 			t.Errorf("when RetryAfter was over there had been %d checks", n)

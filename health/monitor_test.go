@@ -39,7 +39,7 @@ func TestTheFirstCheckIsAtOnceAndTheOthersAreSpreadByTenPercent(t *testing.T) {
 		if got := f.times(); len(got) != 1 || !got[0].Equal(begin) {
 			t.Fatalf("first checks: %v", got)
 		}
-		time.Sleep(10 * time.Hour)
+		<-time.After(10 * time.Hour)
 		at := f.times()
 		gaps := map[time.Duration]bool{}
 		var shortest, longest time.Duration = time.Hour, 0
@@ -68,7 +68,7 @@ func TestATierGoesDownAndComesBack(t *testing.T) {
 		synctest.Wait()
 		wantHealth(t, m, "db", health.Unknown, 1)
 		for len(f.times()) < 3 {
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 		}
 		wantHealth(t, m, "db", health.Down, 3)
 		s, _ := m.Status("db")
@@ -76,9 +76,9 @@ func TestATierGoesDownAndComesBack(t *testing.T) {
 			t.Errorf("status: %+v", s)
 		}
 		f.answer(nil)
-		time.Sleep(33 * time.Second)
+		<-time.After(33 * time.Second)
 		wantHealth(t, m, "db", health.Down, 1)
-		time.Sleep(33 * time.Second)
+		<-time.After(33 * time.Second)
 		if s, _ := m.Status("db"); s.Health != health.Up || s.Err != nil {
 			t.Errorf("status: %+v", s)
 		}
@@ -99,9 +99,9 @@ func TestACheckThatHangsFailsEachIntervalAndIsNotStartedTwice(t *testing.T) {
 		var f tier
 		m := started(t, health.Config{}, []health.Check{{Name: "hung", Run: hang}, {Name: "fine", Run: f.check}})
 
-		time.Sleep(9 * time.Second)
+		<-time.After(9 * time.Second)
 		wantHealth(t, m, "hung", health.Unknown, 0)
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		synctest.Wait()
 		wantHealth(t, m, "hung", health.Unknown, 1)
 		s, _ := m.Status("hung")
@@ -109,7 +109,7 @@ func TestACheckThatHangsFailsEachIntervalAndIsNotStartedTwice(t *testing.T) {
 			t.Errorf("after the timeout: %+v", s)
 		}
 
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 		synctest.Wait()
 		if n := goroutines("health.(*target)"); n != 3 { // two loops and the run that hangs
 			t.Errorf("%d goroutines after an hour", n)
@@ -128,7 +128,7 @@ func TestACheckThatHangsFailsEachIntervalAndIsNotStartedTwice(t *testing.T) {
 		if s, _ := m.Status("hung"); s.Health != health.Down || s.Err == nil {
 			t.Errorf("a success after the timeout counted: %+v", s)
 		}
-		time.Sleep(34 * time.Second)
+		<-time.After(34 * time.Second)
 		wantHealth(t, m, "hung", health.Up, int(calls.Load())-1)
 	})
 }
@@ -158,10 +158,10 @@ func TestACheckSlowerThanItsIntervalRunsOneAtATime(t *testing.T) {
 			most.Store(max(most.Load(), running.Add(1)))
 			defer running.Add(-1)
 			calls.Add(1)
-			time.Sleep(5 * time.Second)
+			<-time.After(5 * time.Second)
 			return nil
 		}}})
-		time.Sleep(51 * time.Second)
+		<-time.After(51 * time.Second)
 		if most.Load() != 1 || calls.Load() != 11 {
 			t.Errorf("%d at once, %d in all", most.Load(), calls.Load())
 		}
@@ -177,7 +177,7 @@ func TestAPanicAndAGoexitAreFailuresOfTheirCheckAlone(t *testing.T) {
 			{Name: "exits", Run: func(context.Context) error { runtime.Goexit(); return nil }},
 			{Name: "fine", Run: f.check},
 		})
-		time.Sleep(200 * time.Second)
+		<-time.After(200 * time.Second)
 		for _, name := range []string{"panics", "exits"} {
 			s, _ := m.Status(name)
 			if s.Health != health.Down || s.Streak < 6 || s.Err == nil || !strings.Contains(s.Err.Error(), "panicked") {
@@ -196,7 +196,7 @@ func TestAThousandCallersShareOneCheck(t *testing.T) {
 		var calls atomic.Int32
 		m := monitor(t, health.Config{}, []health.Check{{Name: "db", Run: func(context.Context) error {
 			calls.Add(1)
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 			return nil
 		}}})
 		var callers sync.WaitGroup
@@ -220,7 +220,7 @@ func TestCheckSaysWhyThereIsNoNewStatus(t *testing.T) {
 		var calls atomic.Int32
 		m := monitor(t, health.Config{}, []health.Check{{Name: "db", Run: func(context.Context) error {
 			calls.Add(1)
-			time.Sleep(2 * time.Second)
+			<-time.After(2 * time.Second)
 			return nil
 		}}})
 		if _, err := m.Check(t.Context(), "bd"); !errors.Is(err, health.ErrUnknown) || !strings.Contains(err.Error(), `"bd"`) {
@@ -236,7 +236,7 @@ func TestCheckSaysWhyThereIsNoNewStatus(t *testing.T) {
 		if s, err := m.Check(short, "db"); !errors.Is(err, context.DeadlineExceeded) || s.Health != health.Unknown {
 			t.Errorf("ended meanwhile: %+v, %v", s, err)
 		}
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		synctest.Wait()
 		wantHealth(t, m, "db", health.Up, 1) // the caller left, the check went on
 		if err := m.Close(t.Context()); err != nil {
@@ -288,7 +288,7 @@ func TestCloseCancelsARunningCheckAndCountsNothing(t *testing.T) {
 			_, err := m.Check(t.Context(), "db")
 			joined <- err
 		}()
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		begin := time.Now()
 		if err := m.Close(t.Context()); err != nil || time.Since(begin) != 0 {
 			t.Errorf("Close: %v after %v", err, time.Since(begin))
