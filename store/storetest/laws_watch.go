@@ -262,9 +262,9 @@ var watchRules = []rule{
 		"a watcher that blocks holds nobody up",
 		"While fn blocks, verbs and other watches go on; what it missed is told later or becomes a Resync.",
 		func(w *world) {
-			release := make(chan struct{})
-			w.Cleanup(sync.OnceFunc(func() { close(release) }))
-			blocked := make(chan struct{})
+			release, blocked := make(chan struct{}), make(chan struct{})
+			free := sync.OnceFunc(func() { close(release) })
+			defer free()
 			var once sync.Once
 			v := w.watch(func(e store.Event) {
 				if !e.Resync {
@@ -273,14 +273,21 @@ var watchRules = []rule{
 			})
 			u := w.on(w.open()).watch(nil)
 			w.trip()
-			<-blocked
+			w.until("the watcher to be called", func() bool {
+				select {
+				case <-blocked:
+					return true
+				default:
+					return false
+				}
+			})
 			for range 100 {
 				w.do(store.Reset)
 				w.do(store.Trip)
 			}
 			last := w.read().Generation
 			u.waitFor("the other watcher to know the last generation", knows(last))
-			release <- struct{}{}
+			free()
 			v.waitFor("the slow watcher to be told, or to be told to read", func(events []store.Event) bool {
 				return knows(last)(events) || events[len(events)-1].Resync && len(events) > 1
 			})

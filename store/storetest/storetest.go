@@ -23,6 +23,7 @@ package storetest
 
 import (
 	"fmt"
+	"runtime/debug"
 	"testing"
 	"time"
 
@@ -80,6 +81,9 @@ func (r rule) law(number string) Law {
 		Why:  r.why,
 		Check: func(t testing.TB, h Harness) {
 			defer func() {
+				if r := recover(); r != nil { // such as an answer without the transition that a law goes on to look at
+					t.Errorf("panic: %v\n%s", r, debug.Stack())
+				}
 				if t.Failed() {
 					t.Logf("law %s is broken: %s", number, r.why)
 				}

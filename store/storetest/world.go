@@ -12,16 +12,18 @@ import (
 )
 
 const (
-	ms      = time.Millisecond
-	sec     = time.Second
-	minute  = time.Minute
-	hour    = time.Hour
-	day     = 24 * time.Hour
-	maxAge  = 3 * sec // of the reports that laws send, unless they say otherwise
-	tier    = "tier"  // the breaker that most laws are about
-	oncall  = "oncall"
-	patient = 10 * sec // how long a law waits for what another goroutine must do
+	ms     = time.Millisecond
+	sec    = time.Second
+	minute = time.Minute
+	hour   = time.Hour
+	day    = 24 * time.Hour
+	maxAge = 3 * sec // of the reports that laws send, unless they say otherwise
+	tier   = "tier"  // the breaker that most laws are about
+	oncall = "oncall"
 )
+
+// patient is how long a law waits for what another goroutine must do.
+var patient = 10 * sec
 
 // start is where every law's clock stands at first: far from zero, and at the beginning of a slice of 30 s and of every bucket.
 var start = time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC)
