@@ -22,3 +22,27 @@ func DefaultClassifier(ctx context.Context, err error) Outcome {
 		return Failure
 	}
 }
+
+// outcome classifies by c's rules.
+func (c *config) outcome(ctx context.Context, err error) (o Outcome) {
+	o = Failure // of a classifier, or an Is method, that does not come back
+	defer func() { _ = recover() }()
+	for _, ignored := range c.ignore {
+		if errors.Is(err, ignored) {
+			return Ignored
+		}
+	}
+	classify := c.classify
+	if classify == nil {
+		classify = DefaultClassifier
+	}
+	return valid(classify(ctx, err))
+}
+
+// valid makes a Failure of what is no outcome, so that a forgotten value is no success.
+func valid(o Outcome) Outcome {
+	if o < Success || o > Ignored {
+		return Failure
+	}
+	return o
+}

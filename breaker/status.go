@@ -1,6 +1,8 @@
 package breaker
 
 import (
+	"context"
+	"slices"
 	"time"
 
 	"github.com/commontrip/commontrip/store"
@@ -47,4 +49,79 @@ type ManagerStatus struct {
 	SinceExchange             time.Duration // since the last exchange that was answered was sent; where none was, since the Manager was made
 	Exchanges, ExchangeErrors uint64        // of any kind
 	Breakers                  []Status      // by name
+}
+
+// Status tells what this replica knows about the breaker. It asks nobody.
+func (b *Breaker) Status() Status {
+	s := b.renew(b.stance.Load())
+	st := Status{Name: b.name, State: s.state, Mode: s.mode, Verdict: s.verdict, Refused: map[Refusal]uint64{}}
+	switch {
+	case s.refusal != nil:
+		st.RetryAfter = s.refusal.RetryAfter()
+	case s.gate != nil:
+		if e := s.gate.resting(uptime()); e != nil {
+			st.RetryAfter = e.RetryAfter()
+		}
+	}
+	if counts := b.refused.Load(); counts != nil {
+		for i := range counts {
+			if n := counts[i].sum(); n > 0 {
+				st.Refused[refusals[i]] = n
+			}
+		}
+	}
+	current, read := b.peek()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case read:
+		st.Fleet = current
+	case b.heard:
+		st.Fleet = b.snapshot()
+		st.Fleet.Errors = slices.Clone(st.Fleet.Errors)
+		at := now()
+		st.FleetAge = min(at.since(b.stateAt), at.since(b.modeAt))
+	default:
+		st.Fleet = b.snapshot()
+	}
+	waiting := int(b.era.successes.sum())
+	st.Pending = b.pending()
+	if b.book != nil {
+		st.Totals, st.Lost = b.book.totals, b.book.lost
+	}
+	st.Totals.Calls += uint64(waiting)
+	st.Totals.Rejected = b.rejected()
+	if !b.alone.Load() {
+		st.Pending += waiting
+	}
+	return st
+}
+
+// peek looks into a local store, which costs no I/O; the view of one is not kept in full.
+func (b *Breaker) peek() (Snapshot, bool) {
+	if b.core.remote {
+		return Snapshot{}, false
+	}
+	snapshots, err := b.core.store.Read(context.Background(), b.name)
+	if err != nil || len(snapshots) != 1 {
+		return Snapshot{}, false
+	}
+	return snapshots[0], true
+}
+
+// Status tells what this replica knows about itself and its breakers. It asks nobody.
+func (m *Manager) Status() ManagerStatus {
+	st := ManagerStatus{
+		Replica: m.core.replica, StoreUp: !m.stopped(), SinceExchange: m.sinceExchange(now()),
+		Exchanges: m.exchanges.Load(), ExchangeErrors: m.exchangeErrors.Load(),
+	}
+	for _, l := range m.laneList() {
+		if up, _ := l.isUp(); m.core.remote && !up {
+			st.StoreUp = false
+		}
+	}
+	for _, b := range m.all() {
+		st.Breakers = append(st.Breakers, b.Status())
+	}
+	return st
 }

@@ -1,0 +1,167 @@
+package breaker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/commontrip/commontrip/store"
+)
+
+// Command carries out an operator's word for the whole fleet and returns once it is in force here; other replicas follow
+// within moments. c.Name may be empty. The snapshot is the store's, just after it.
+func (b *Breaker) Command(ctx context.Context, c Command) (Snapshot, error) {
+	if b == nil || ctx == nil {
+		misused("Command", b == nil, ctx == nil, false)
+	}
+	if c.Name == "" {
+		c.Name = b.name
+	}
+	if c.Name != b.name {
+		return Snapshot{}, fmt.Errorf("%w: Command.Name is %q; want %q or nothing", store.ErrInvalid, c.Name, b.name)
+	}
+	if err := b.before(); err != nil {
+		return Snapshot{}, err
+	}
+	snapshot, err := b.sendCommand(ctx, c)
+	if errors.Is(err, store.ErrUnknown) && b.handIn(ctx) == nil { // the store has not heard of it yet
+		snapshot, err = b.sendCommand(ctx, c)
+	}
+	return snapshot, err
+}
+
+// before reports what waits to a local store: it happened before what comes now.
+func (b *Breaker) before() error {
+	if b.core.remote || b.alone.Load() {
+		return nil
+	}
+	return b.flush(false)
+}
+
+func (b *Breaker) sendCommand(ctx context.Context, c Command) (Snapshot, error) {
+	b.mu.Lock()
+	sent, request := now(), b.request()
+	b.mu.Unlock()
+	result, err := b.core.store.Command(ctx, c)
+	if err == nil && !b.soundly(&result.Snapshot) {
+		err = errUnsound
+	}
+	b.lane.exchanged(sent, err)
+	if err != nil {
+		return Snapshot{}, fmt.Errorf("breaker %q: %v: %w", b.name, c.Action, err)
+	}
+	b.mu.Lock()
+	b.apply(&result.Snapshot, request, now())
+	b.hear(result.Made, &result.Snapshot)
+	b.mu.Unlock()
+	b.catchUpSoon()
+	return result.Snapshot, nil
+}
+
+func (b *Breaker) soundly(s *store.Snapshot) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.sound(s)
+}
+
+// Snapshot asks the store what it holds, and takes it over. It writes nothing, save that to a local store it first
+// reports this breaker's own outcomes that wait. It is [store.ErrUnknown] where the store does not show the breaker.
+func (b *Breaker) Snapshot(ctx context.Context) (Snapshot, error) {
+	if b == nil || ctx == nil {
+		misused("Snapshot", b == nil, ctx == nil, false)
+	}
+	if err := b.before(); err != nil {
+		return Snapshot{}, err
+	}
+	snapshots, err := readAll(ctx, b.core.store, []*Breaker{b})
+	switch {
+	case err != nil:
+		return Snapshot{}, fmt.Errorf("breaker %q: %w", b.name, err)
+	case len(snapshots) == 0:
+		return Snapshot{}, fmt.Errorf("%w: %q", store.ErrUnknown, b.name)
+	}
+	return snapshots[0], nil
+}
+
+// readAll reads these breakers, which have one store, and takes over what it says.
+func readAll(ctx context.Context, s store.Store, breakers []*Breaker) ([]Snapshot, error) {
+	if len(breakers) == 0 {
+		return nil, nil
+	}
+	names := make([]string, len(breakers))
+	byName := make(map[string]*Breaker, len(breakers))
+	requests := make(map[string]uint64, len(breakers))
+	for i, b := range breakers {
+		names[i], byName[b.name] = b.name, b
+		b.mu.Lock()
+		requests[b.name] = b.request()
+		b.mu.Unlock()
+	}
+	sent := now()
+	snapshots, err := s.Read(ctx, names...)
+	lanes := map[*lane]bool{}
+	for _, b := range breakers {
+		if !lanes[b.lane] {
+			lanes[b.lane] = true
+			b.lane.exchanged(sent, err)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	for i := range snapshots {
+		if b := byName[snapshots[i].Name]; b != nil {
+			b.takeOver(&snapshots[i], requests[b.name])
+		}
+	}
+	return snapshots, nil
+}
+
+// takeOver applies a snapshot that was read.
+func (b *Breaker) takeOver(s *store.Snapshot, request uint64) {
+	b.mu.Lock()
+	if b.sound(s) {
+		b.apply(s, request, now())
+		b.hear(nil, s)
+	}
+	b.mu.Unlock()
+	b.catchUpSoon()
+}
+
+// Snapshots asks the store about all registered breakers, sorted by name; see [Breaker.Snapshot].
+func (m *Manager) Snapshots(ctx context.Context) ([]Snapshot, error) {
+	breakers := m.all()
+	for _, b := range breakers {
+		if err := b.before(); err != nil {
+			return nil, err
+		}
+	}
+	return readAll(ctx, m.core.store, breakers)
+}
+
+// Command carries out an operator's word about any breaker of the store's; see [Breaker.Command].
+func (m *Manager) Command(ctx context.Context, c Command) (Snapshot, error) {
+	if b, ok := m.Breaker(c.Name); ok {
+		return b.Command(ctx, c)
+	}
+	result, err := m.core.store.Command(ctx, c)
+	if err != nil {
+		return Snapshot{}, fmt.Errorf("breaker %q: %v: %w", c.Name, c.Action, err)
+	}
+	return result.Snapshot, nil
+}
+
+// Reset closes a breaker for the whole fleet, with an empty window, in this replica's name.
+func (m *Manager) Reset(ctx context.Context, name string) error {
+	_, err := m.Command(ctx, Command{Name: name, Action: Reset, By: m.core.replica})
+	return err
+}
+
+// ResetAll resets all registered breakers. It goes on after an error and joins them all.
+func (m *Manager) ResetAll(ctx context.Context) error {
+	var errs []error
+	for _, name := range m.Names() {
+		errs = append(errs, m.Reset(ctx, name))
+	}
+	return errors.Join(errs...)
+}
