@@ -2,6 +2,7 @@ package breakergrpc
 
 import (
 	"context"
+	"errors"
 	"io"
 
 	"google.golang.org/grpc"
@@ -28,7 +29,7 @@ func UnaryClientInterceptor(b *breaker.Breaker, opts ...Option) grpc.UnaryClient
 		}
 		defer permit.Done(breaker.ErrPanic) // of no effect, but where invoker panics
 		err = invoker(permit.Context(), method, req, reply, cc, opts...)
-		s.settle(&permit, ctx, err)
+		s.settle(ctx, &permit, err)
 		return withRetryAfter(err)
 	}
 }
@@ -78,19 +79,19 @@ func (cs *clientStream) open(streamer grpc.Streamer, desc *grpc.StreamDesc, cc *
 	ctx := cs.permit.Context()
 	stream, err := streamer(ctx, desc, cc, method, opts...)
 	if err != nil {
-		cs.settings.settle(&cs.permit, cs.caller, err)
+		cs.settings.settle(cs.caller, &cs.permit, err)
 		return nil, withRetryAfter(err)
 	}
 	opened = true
 	cs.ClientStream = stream
-	cs.unwatch = context.AfterFunc(ctx, func() { cs.settings.settle(&cs.permit, cs.caller, ctx.Err()) })
+	cs.unwatch = context.AfterFunc(ctx, func() { cs.settings.settle(cs.caller, &cs.permit, ctx.Err()) })
 	return cs, nil
 }
 
 // end settles once, however many of the stream's methods see its end.
 func (cs *clientStream) end(err error) {
 	cs.unwatch()
-	cs.settings.settle(&cs.permit, cs.caller, err)
+	cs.settings.settle(cs.caller, &cs.permit, err)
 }
 
 // RecvMsg implements grpc.ClientStream.
@@ -105,7 +106,7 @@ func (cs *clientStream) RecvMsg(m any) error {
 // SendMsg implements grpc.ClientStream. io.EOF only says that the stream has ended: RecvMsg knows how.
 func (cs *clientStream) SendMsg(m any) error {
 	err := cs.ClientStream.SendMsg(m)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		cs.end(err)
 	}
 	return withRetryAfter(err)

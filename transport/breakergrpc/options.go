@@ -68,20 +68,20 @@ func newSettings(constructor string, b *breaker.Breaker, opts []Option) *setting
 func (s *settings) acquire(ctx context.Context, method string, p *breaker.Permit) (guarded bool, err error) {
 	b, err := s.pick(method)
 	if err != nil {
-		return false, &refusal{err}
+		return false, &refusedError{err}
 	}
 	if b == nil {
 		return false, nil
 	}
 	if *p, err = b.Acquire(ctx); err != nil {
-		return false, &refusal{err}
+		return false, &refusedError{err}
 	}
 	return true, nil
 }
 
 // settle ends the permit of a call by its error; io.EOF is a stream's good end.
-func (s *settings) settle(p *breaker.Permit, caller context.Context, err error) {
-	if err == nil || err == io.EOF {
+func (s *settings) settle(caller context.Context, p *breaker.Permit, err error) {
+	if err == nil || errors.Is(err, io.EOF) {
 		p.Done(nil)
 		return
 	}

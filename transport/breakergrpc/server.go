@@ -24,7 +24,7 @@ func UnaryServerInterceptor(b *breaker.Breaker, opts ...Option) grpc.UnaryServer
 		}
 		defer permit.Done(breaker.ErrPanic) // of no effect, but where handler panics
 		resp, err := handler(permit.Context(), req)
-		s.settle(&permit, ctx, err)
+		s.settle(ctx, &permit, err)
 		return resp, err
 	}
 }
@@ -48,7 +48,7 @@ func StreamServerInterceptor(b *breaker.Breaker, opts ...Option) grpc.StreamServ
 			served = &probeStream{ServerStream: ss, ctx: permit.Context()}
 		}
 		err = handler(srv, served)
-		s.settle(&permit, ss.Context(), err)
+		s.settle(ss.Context(), &permit, err)
 		return err
 	}
 }

@@ -15,18 +15,18 @@ import (
 // MaxRetryAfter is the longest wait that is believed of a server's RetryInfo: a longer one reads as this.
 const MaxRetryAfter = 24 * time.Hour
 
-// refusal is why a call was not made, as an error that both gRPC and errors.Is understand.
-type refusal struct{ cause error }
+// refusedError is why a call was not made, as an error that both gRPC and errors.Is understand.
+type refusedError struct{ cause error }
 
-func (r *refusal) Error() string {
+func (r *refusedError) Error() string {
 	return fmt.Sprintf("rpc error: code = %s desc = %s", r.status().Code(), r.cause)
 }
 
-func (r *refusal) Unwrap() error { return r.cause }
+func (r *refusedError) Unwrap() error { return r.cause }
 
 // GRPCStatus is what goes over the wire. It is made when asked for, since most callers of a tier that is down ask for
 // nothing, and since RetryInfo counts from now.
-func (r *refusal) GRPCStatus() *status.Status {
+func (r *refusedError) GRPCStatus() *status.Status {
 	st := r.status()
 	after, ok := retryAfter(r.cause)
 	if !ok {
@@ -39,7 +39,7 @@ func (r *refusal) GRPCStatus() *status.Status {
 	return detailed
 }
 
-func (r *refusal) status() *status.Status {
+func (r *refusedError) status() *status.Status {
 	st := statusOf(r.cause)
 	if st.Code() == codes.Unknown {
 		return status.New(codes.Unavailable, r.cause.Error())
@@ -58,19 +58,19 @@ func retryAfter(err error) (time.Duration, bool) {
 	return known.RetryAfter(), true
 }
 
-// hinted is a server's error with the wait that it asked for.
-type hinted struct {
+// hintedError is a server's error with the wait that it asked for.
+type hintedError struct {
 	error
 	wait time.Duration
 }
 
-func (h *hinted) Unwrap() error              { return h.error }
-func (h *hinted) GRPCStatus() *status.Status { return status.Convert(h.error) }
-func (h *hinted) RetryAfter() time.Duration  { return h.wait }
+func (h *hintedError) Unwrap() error              { return h.error }
+func (h *hintedError) GRPCStatus() *status.Status { return status.Convert(h.error) }
+func (h *hintedError) RetryAfter() time.Duration  { return h.wait }
 
 // withRetryAfter gives err a RetryAfter() where its status has a RetryInfo with a positive delay.
 func withRetryAfter(err error) error {
-	if err == nil || err == io.EOF {
+	if err == nil || errors.Is(err, io.EOF) {
 		return err
 	}
 	st, ok := status.FromError(err)
@@ -82,7 +82,7 @@ func withRetryAfter(err error) error {
 	}
 	for _, detail := range st.Details() {
 		if info, ok := detail.(*errdetails.RetryInfo); ok && info.GetRetryDelay().AsDuration() > 0 {
-			return &hinted{err, min(info.GetRetryDelay().AsDuration(), MaxRetryAfter)}
+			return &hintedError{err, min(info.GetRetryDelay().AsDuration(), MaxRetryAfter)}
 		}
 	}
 	return err

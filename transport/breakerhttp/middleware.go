@@ -62,8 +62,8 @@ func (m *middleware) guarded(p *breaker.Permit, w http.ResponseWriter, r *http.R
 		if returned {
 			return
 		}
-		cause := recover() // nil: runtime.Goexit, which goes on by itself
-		if cause == http.ErrAbortHandler {
+		cause := recover()                 // nil: runtime.Goexit, which goes on by itself
+		if cause == http.ErrAbortHandler { //nolint:errorlint // net/http, too, knows the very value only
 			p.Record(breaker.Ignored)
 		} else {
 			p.Done(breaker.ErrPanic)
@@ -79,20 +79,23 @@ func (m *middleware) guarded(p *breaker.Permit, w http.ResponseWriter, r *http.R
 	var seen answer
 	m.next.ServeHTTP(seen.watch(w), guarded)
 	returned = true
-	m.record(p, r, seen.response(w, r))
+	m.record(p, r, w.Header(), seen.status)
 }
 
 // record settles by the answer, but not against a tier whose client did not wait for it.
-func (m *middleware) record(p *breaker.Permit, r *http.Request, resp *http.Response) {
-	unanswered := resp.StatusCode == 0
+func (m *middleware) record(p *breaker.Permit, r *http.Request, h http.Header, status int) {
+	unanswered := status == 0
 	if unanswered {
-		resp.StatusCode = http.StatusOK // what net/http sends for a handler that wrote nothing
+		status = http.StatusOK // what net/http sends for a handler that wrote nothing
 	}
-	if cancelled(r.Context()) && (unanswered || failed(resp.StatusCode)) {
+	if cancelled(r.Context()) && (unanswered || failed(status)) {
 		p.Record(breaker.Ignored)
 		return
 	}
-	m.settle(p, r.Context(), resp, nil)
+	m.settle(r.Context(), p, &http.Response{
+		StatusCode: status, Header: h, Body: http.NoBody, Request: r,
+		Proto: r.Proto, ProtoMajor: r.ProtoMajor, ProtoMinor: r.ProtoMinor,
+	}, nil)
 }
 
 // answer is what a handler has sent so far: its final status, 0 for none.
@@ -135,12 +138,5 @@ func (a *answer) watch(w http.ResponseWriter) http.ResponseWriter {
 func (a *answer) note(code int) {
 	if a.status == 0 && (code >= 200 || code == http.StatusSwitchingProtocols) {
 		a.status = code
-	}
-}
-
-func (a *answer) response(w http.ResponseWriter, r *http.Request) *http.Response {
-	return &http.Response{
-		StatusCode: a.status, Header: w.Header(), Request: r, Body: http.NoBody,
-		Proto: r.Proto, ProtoMajor: r.ProtoMajor, ProtoMinor: r.ProtoMinor,
 	}
 }

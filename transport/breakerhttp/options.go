@@ -81,7 +81,7 @@ func newSettings(constructor string, b *breaker.Breaker, opts []Option) settings
 }
 
 // settle ends the permit of a request by what came of it.
-func (s *settings) settle(p *breaker.Permit, caller context.Context, resp *http.Response, err error) {
+func (s *settings) settle(caller context.Context, p *breaker.Permit, resp *http.Response, err error) {
 	switch {
 	case s.outcome == nil:
 		if err == nil {

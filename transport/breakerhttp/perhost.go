@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/transport/internal/perkey"
@@ -42,6 +43,9 @@ func hostOf(r *http.Request) string {
 
 // normal spells one host one way; what is no host at all becomes the shared key.
 func normal(host, scheme string) string {
+	if !utf8.ValidString(host) {
+		return perkey.Shared
+	}
 	name, port, err := net.SplitHostPort(host)
 	if err != nil { // no port
 		name, port = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]"), ""

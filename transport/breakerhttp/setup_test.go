@@ -2,6 +2,8 @@ package breakerhttp_test
 
 import (
 	"context"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -70,7 +72,9 @@ func wantCount(t *testing.T, b *breaker.Breaker, want count) {
 // serve runs a handler on loopback until the test ends.
 func serve(t *testing.T, h http.HandlerFunc) string {
 	t.Helper()
-	s := httptest.NewServer(h)
+	s := httptest.NewUnstartedServer(h)
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // handlers here misbehave on purpose
+	s.Start()
 	t.Cleanup(s.Close)
 	return s.URL
 }

@@ -57,7 +57,7 @@ func (t *transport) guarded(p *breaker.Permit, req *http.Request) (*http.Respons
 	if resp != nil && resp.Request == sent {
 		resp.Request = req
 	}
-	t.settle(p, req.Context(), resp, err)
+	t.settle(req.Context(), p, resp, err)
 	return resp, err
 }
 

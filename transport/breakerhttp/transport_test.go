@@ -214,7 +214,7 @@ func probing(t *testing.T) *breaker.Breaker {
 		ConsecutiveFailures: 1, OpenFor: time.Second, ProbeLease: 10 * time.Second, ProbeSuccesses: 1,
 	}))
 	command(t, b, breaker.Trip)
-	time.Sleep(2 * time.Second)
+	<-time.After(2 * time.Second)
 	return b
 }
 
@@ -230,6 +230,7 @@ func TestAProbesContextEndsWithItsLeaseUnlessHeadersHaveCome(t *testing.T) {
 			if _, err := rt.RoundTrip(req); err == nil {
 				t.Error("a probe that hangs came back without an error")
 			}
+			synctest.Wait()
 			if b.State() != breaker.Open {
 				t.Errorf("state is %v after a probe that ran out of its lease, want open", b.State())
 			}
@@ -242,7 +243,7 @@ func TestAProbesContextEndsWithItsLeaseUnlessHeadersHaveCome(t *testing.T) {
 			var sent *http.Request
 			rt := breakerhttp.NewTransport(roundTrip(func(r *http.Request) (*http.Response, error) {
 				sent = r
-				return &http.Response{StatusCode: 200, Body: http.NoBody, Request: r}, nil
+				return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Request: r}, nil
 			}), b)
 			req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://tier/", nil)
 			resp, err := rt.RoundTrip(req)
@@ -252,7 +253,7 @@ func TestAProbesContextEndsWithItsLeaseUnlessHeadersHaveCome(t *testing.T) {
 			if resp.Request != req {
 				t.Error("the response does not name the caller's own request")
 			}
-			time.Sleep(time.Minute)
+			<-time.After(time.Minute)
 			if err := sent.Context().Err(); err != nil {
 				t.Errorf("the context of a probe that was answered ended: %v", err)
 			}
@@ -265,7 +266,7 @@ func TestTransportSendsTheRequestItself(t *testing.T) {
 	var sent *http.Request
 	rt := breakerhttp.NewTransport(roundTrip(func(r *http.Request) (*http.Response, error) {
 		sent = r
-		return &http.Response{StatusCode: 200, Body: http.NoBody}, nil
+		return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
 	}), b)
 	req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://tier/", strings.NewReader("x"))
 	body, header := req.Body, req.Header.Clone()
@@ -316,7 +317,7 @@ func TestWithOutcomeDecides(t *testing.T) {
 		want count
 	}{
 		"a good status as a failure": {answer(200), func(r *http.Response, err error) breaker.Outcome {
-			if r.StatusCode == 200 && err == nil {
+			if r.StatusCode == http.StatusOK && err == nil {
 				return breaker.Failure
 			}
 			return breaker.Success
@@ -352,14 +353,14 @@ func TestTheBreakersClassifierSeesTheStatusAndTheWait(t *testing.T) {
 		return breaker.Ignored
 	}))
 	rt := breakerhttp.NewTransport(roundTrip(func(*http.Request) (*http.Response, error) {
-		return &http.Response{StatusCode: 503, Header: http.Header{"Retry-After": {"7"}}, Body: http.NoBody}, nil
+		return &http.Response{StatusCode: http.StatusServiceUnavailable, Header: http.Header{"Retry-After": {"7"}}, Body: http.NoBody}, nil
 	}), b)
 	req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://tier/", nil)
 	if _, err := rt.RoundTrip(req); err != nil {
 		t.Fatal(err)
 	}
 	var status *breakerhttp.StatusError
-	if !errors.As(seen, &status) || status.Code != 503 || status.RetryAfter() != 7*time.Second {
+	if !errors.As(seen, &status) || status.Code != http.StatusServiceUnavailable || status.RetryAfter() != 7*time.Second {
 		t.Errorf("the classifier saw %v, want HTTP 503 with a wait of 7s", seen)
 	}
 	wantCount(t, b, ignored)
