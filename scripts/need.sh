@@ -24,7 +24,7 @@ else
 	say "not here, and no right to install it. Run: sudo apt-get install $*"
 	exit 1
 fi
-apt() { ${as_root[@]+"${as_root[@]}"} env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get "$@" >&2; }
+apt() { ${as_root[@]+"${as_root[@]}"} env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -o Dpkg::Use-Pty=0 "$@" >&2; }
 
 say "installing $* with apt-get"
 apt update -qq

@@ -1,0 +1,214 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// build makes the demo's binary, once for all tests.
+var build = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "demo")
+	if err != nil {
+		return "", err
+	}
+	binary := filepath.Join(dir, "demo")
+	out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput()
+	return binary, errors.Join(err, errorOf(out))
+})
+
+func errorOf(out []byte) error {
+	if len(out) == 0 {
+		return nil
+	}
+	return errors.New(string(out))
+}
+
+func TestMain(m *testing.M) {
+	status := m.Run()
+	if binary, err := build(); err == nil {
+		_ = os.RemoveAll(filepath.Dir(binary))
+	}
+	os.Exit(status)
+}
+
+// demo gives a command that runs the demo with an embedded Redis, from a binary of its own, so that its processes can be
+// told from those of other tests.
+func demo(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	built, err := build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	binary := filepath.Join(t.TempDir(), "demo")
+	if err := os.Link(built, binary); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(binary, args...)
+	cmd.Env = append(os.Environ(), "REDIS_URL=")
+	return cmd
+}
+
+func TestEachHalfKeepsItsPromisesAndLeavesNoProcess(t *testing.T) {
+	if testing.Short() {
+		t.Skip("plays the demo, some 30 s: not with -short")
+	}
+	for half, want := range map[string][]string{
+		"fleet": {"One tier, dead for a while", "Redis, away for some seconds"},
+		"tiers": {"who served how many requests, when", "From the first replica that left a tier to the last"},
+	} {
+		t.Run(half, func(t *testing.T) {
+			t.Parallel()
+			cmd := demo(t, "-only", half, "-speed", "1.5")
+			out, err := cmd.CombinedOutput()
+			if err != nil {
+				t.Errorf("the demo ended with %v", err)
+			}
+			for _, text := range want {
+				if !bytes.Contains(out, []byte(text)) {
+					t.Errorf("it does not say %q", text)
+				}
+			}
+			if bytes.Contains(out, []byte("\x1b")) {
+				t.Error("it colours what goes to no terminal")
+			}
+			if t.Failed() {
+				t.Logf("\n%s", out)
+			}
+			goneSoon(t, cmd.Path)
+		})
+	}
+}
+
+func TestCtrlCEndsEveryProcess(t *testing.T) {
+	cmd, lines := begin(t)
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	rest, _ := io.ReadAll(lines)
+	_ = cmd.Wait()
+	if cmd.ProcessState.ExitCode() != 130 || !bytes.Contains(rest, []byte("interrupted")) {
+		t.Errorf("it ended with %v and said %q; want status 130", cmd.ProcessState, rest)
+	}
+	goneSoon(t, cmd.Path)
+}
+
+func TestNoProcessOutlivesAParentThatIsKilled(t *testing.T) {
+	cmd, lines := begin(t)
+	if running(t, cmd.Path) < 9 {
+		t.Error("eight replicas and a tier should be running")
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.Copy(io.Discard, lines)
+	_ = cmd.Wait()
+	goneSoon(t, cmd.Path)
+}
+
+// begin starts the first half and returns once all processes are there and the first scene plays.
+func begin(t *testing.T) (*exec.Cmd, io.Reader) {
+	t.Helper()
+	cmd := demo(t, "-only", "fleet")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	lines := bufio.NewReader(out)
+	for {
+		line, err := lines.ReadString('\n')
+		if err != nil {
+			t.Fatalf("it ended before the first scene: %v", err)
+		}
+		if strings.Contains(line, "calls a second") {
+			return cmd, lines
+		}
+	}
+}
+
+// goneSoon waits until no process of this binary runs.
+func goneSoon(t *testing.T, binary string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	look := time.NewTicker(20 * time.Millisecond)
+	defer look.Stop()
+	for n := running(t, binary); n > 0; n = running(t, binary) {
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			t.Fatalf("%d processes live on", n)
+		}
+	}
+}
+
+// running counts the processes of this binary.
+func running(t *testing.T, binary string) int {
+	t.Helper()
+	exes, err := filepath.Glob("/proc/[0-9]*/exe")
+	if err != nil || len(exes) == 0 {
+		t.Skip("no /proc to count processes in")
+	}
+	n := 0
+	for _, exe := range exes {
+		if to, err := os.Readlink(exe); err == nil && strings.TrimSuffix(to, " (deleted)") == binary {
+			n++
+		}
+	}
+	return n
+}
+
+func TestABadFlagIsStatus2(t *testing.T) {
+	for _, args := range [][]string{
+		{"-only", "both"}, {"-speed", "0"}, {"-speed", "NaN"}, {"-speed", "5"}, {"more"}, {"-nosuch"},
+	} {
+		cmd := demo(t, args...)
+		out, _ := cmd.CombinedOutput()
+		if got := cmd.ProcessState.ExitCode(); got != 2 || len(out) == 0 {
+			t.Errorf("%v: status %d and %q; want 2 and a reason", args, got, out)
+		}
+	}
+}
+
+func TestARedisThatIsNotThereIsStatus1AndASentence(t *testing.T) {
+	for _, url := range []string{"redis://127.0.0.1:1", "rediss://localhost:6379", "not a url"} {
+		cmd := demo(t, "-only", "fleet")
+		cmd.Env = append(cmd.Env, "REDIS_URL="+url)
+		out, _ := cmd.CombinedOutput()
+		if got := cmd.ProcessState.ExitCode(); got != 1 || !bytes.Contains(out, []byte("demo: ")) {
+			t.Errorf("%s: status %d and %q; want 1 and a reason", url, got, out)
+		}
+	}
+}
+
+func TestAChildWhoseParentIsGoneEnds(t *testing.T) {
+	cmd := demo(t, childMark, "tier")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	_ = in.Close()
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("it ended with %v", err)
+	}
+	if s, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && s.Signaled() {
+		t.Error("it was killed")
+	}
+}

@@ -1,0 +1,303 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/commontrip/commontrip/breaker"
+	"github.com/commontrip/commontrip/store"
+)
+
+// fleetHalf is the first half: one tier, eight replicas with one breaker between them, and, as a measure, eight
+// breakers that share nothing and get the same calls at the same moments.
+type fleetHalf struct {
+	*stage
+	policy store.Policy
+	timing breaker.Timing
+	tier   *tierHandle
+	fleet  *fleet
+
+	trip       *news          // the fleet's, when the tier died
+	dead       []replicaTally // all that was counted until the tier was well again
+	tierDead   tierTally
+	calm, away []replicaTally // just before and just after Redis was away
+	wait       time.Duration  // the longest that the breaker added to a call while Redis was there
+	waitAlone  time.Duration  // the same of the breakers that share nothing
+	generation uint64         // before Redis was away
+}
+
+// victim is the replica whose network breaks: one whose calls a fleet would notice.
+const victim = 6
+
+// playFleet plays the first half.
+func (s *stage) playFleet(ctx context.Context) error {
+	h := &fleetHalf{
+		stage: s,
+		policy: store.Policy{
+			WindowCalls: 100, ConsecutiveFailures: 5, FailureRate: 0.5, MinCalls: 20, Reporters: 2,
+			OpenFor: s.pace.of(2 * time.Second), Probes: 2, ProbeSuccesses: 3,
+			ProbeLease: s.lease(), RampUp: s.pace.of(1500 * time.Millisecond),
+		},
+		timing: breaker.Timing{
+			RefreshInterval: s.pace.of(time.Second), StaleAfter: s.pace.of(1500 * time.Millisecond),
+		},
+	}
+	defer s.clear()
+	if err := h.open(ctx); err != nil {
+		return err
+	}
+	s.screen.show(h.board)
+	defer s.screen.show(nil)
+	for _, scene := range []func(context.Context) error{
+		h.healthy, h.dies, h.hangs, h.refuses, h.recovers, h.lonely, h.operated, h.redisAway, h.redisBack,
+	} {
+		if err := scene(ctx); err != nil {
+			return err
+		}
+	}
+	return h.measure(ctx)
+}
+
+func (h *fleetHalf) open(ctx context.Context) (err error) {
+	if h.tier, err = h.openTier(ctx, tierName, tierSpec{Latency: 10 * time.Millisecond, Flaky: 0.01}); err != nil {
+		return err
+	}
+	single := singleSpec{
+		Redis: h.redis.url, Prefix: h.redis.prefix, URL: h.tier.url, Policy: h.policy, Timing: h.timing, Timeout: callTimeout,
+	}
+	h.fleet, err = h.openFleet(ctx, h.told, func(*member) (replicaSpec, []string) { return replicaSpec{Single: &single}, nil })
+	return err
+}
+
+// told notes what one replica alone has to say; what holds for the fleet the scenes note.
+func (h *fleetHalf) told(m *member, e *heard) {
+	switch {
+	case e.is(breaker.OwnTripped):
+		h.screen.note("%s opens for itself alone", m.name)
+	case e.is(breaker.OwnClosed):
+		h.screen.note("%s is closed again, by its own probes", m.name)
+	}
+}
+
+// are is a condition on every replica's view of the tier.
+func (h *fleetHalf) are(met func(belief) bool) func() bool {
+	return h.fleet.all(func(t replicaTally) bool { return met(t.Breakers[tierName]) })
+}
+
+func isOpen(b belief) bool   { return b.State == breaker.Open }
+func isClosed(b belief) bool { return b.State == breaker.Closed && b.Mode == breaker.Auto }
+
+// count asks all replicas what they counted.
+func (h *fleetHalf) count(ctx context.Context) ([]replicaTally, error) {
+	tallies, err := h.fleet.census(ctx)
+	for _, t := range tallies {
+		h.wait, h.waitAlone = max(h.wait, t.Calls[shared].Wait), max(h.waitAlone, t.Calls[alone].Wait)
+	}
+	return tallies, err
+}
+
+func (h *fleetHalf) healthy(ctx context.Context) error {
+	total := 0.0
+	for _, m := range h.fleet.members {
+		total += m.rate
+	}
+	h.screen.scene("%d replicas call one tier, %.0f calls a second in all", len(h.fleet.members), total)
+	h.screen.note("%s keeps their verdict; the first of them calls %.0f times a second only", h.redis, h.fleet.members[0].rate)
+	if err := h.pause(ctx, 3*time.Second); err != nil {
+		return err
+	}
+	h.report.promise(h.fleet.until(ctx, h.pace.of(time.Second), h.are(isClosed)),
+		"1 % of errors opens nothing", "%s", "all closed")
+	return nil
+}
+
+func (h *fleetHalf) dies(ctx context.Context) error {
+	h.screen.scene("The tier answers 503")
+	if err := h.tier.behave(ctx, fails, 0); err != nil {
+		return err
+	}
+	all := h.fleet.until(ctx, h.pace.of(5*time.Second), h.are(isOpen))
+	h.trip = h.fleet.latest(tierName, store.Open)
+	if h.trip == nil {
+		h.report.promise(false, "a tier that dies is found out", "nothing opened")
+		return h.pause(ctx, 0)
+	}
+	h.screen.note("open for all: %s", why(h.trip))
+	h.screen.note("the last of the %d knew %s after the commit", len(h.trip.heard), brief(h.trip.behind(h.redis.ahead)))
+	h.report.promise(all, "one trip opens every replica", "%d of %d heard of it", len(h.trip.heard), len(h.fleet.members))
+	return h.pause(ctx, 2500*time.Millisecond)
+}
+
+func (h *fleetHalf) hangs(ctx context.Context) error {
+	h.screen.scene("The tier takes calls and never answers")
+	if err := h.tier.behave(ctx, hangs, 0); err != nil {
+		return err
+	}
+	return h.pause(ctx, 2500*time.Millisecond)
+}
+
+func (h *fleetHalf) refuses(ctx context.Context) error {
+	h.screen.scene("The tier refuses connections")
+	if err := h.tier.behave(ctx, refuses, 0); err != nil {
+		return err
+	}
+	return h.pause(ctx, 2500*time.Millisecond)
+}
+
+func (h *fleetHalf) recovers(ctx context.Context) error {
+	h.screen.scene("The tier is well again")
+	if err := h.tier.behave(ctx, answers, 0); err != nil {
+		return err
+	}
+	closed := h.fleet.until(ctx, h.pace.of(8*time.Second), h.are(isClosed))
+	h.report.promise(closed, "a tier that is well gets its calls back", "%s", closedBy(h.fleet.latest(tierName, store.Closed)))
+	h.screen.note("closed for all: %s; now a ramp, over %s", closedBy(h.fleet.latest(tierName, store.Closed)), brief(h.policy.RampUp))
+	if err := h.pause(ctx, 2*time.Second); err != nil {
+		return err
+	}
+	var err error
+	if h.dead, err = h.count(ctx); err != nil {
+		return err
+	}
+	h.tierDead, err = h.tier.census(ctx)
+	return err
+}
+
+func (h *fleetHalf) lonely(ctx context.Context) error {
+	lonely := h.fleet.members[victim]
+	before := len(h.fleet.transitions())
+	h.screen.scene("The network between %s and the tier breaks", lonely.name)
+	if _, err := lonely.proc.ask(ctx, order{Do: network, Up: false}); err != nil {
+		return err
+	}
+	alone := h.fleet.until(ctx, h.pace.of(5*time.Second), func() bool {
+		b := lonely.last.Breakers[tierName]
+		return b.Own && isOpen(b)
+	})
+	if err := h.pause(ctx, 2500*time.Millisecond); err != nil {
+		return err
+	}
+	others := 0
+	for i, t := range h.fleet.look() {
+		if i != victim && isClosed(t.Breakers[tierName]) {
+			others++
+		}
+	}
+	h.screen.note("the other %d go on as before", others)
+	quiet := len(h.fleet.transitions()) == before
+	h.report.promise(alone && quiet && others == len(h.fleet.members)-1,
+		"a replica with a broken network isolates itself alone", "it opened: %t; the fleet moved: %t", alone, !quiet)
+	if _, err := lonely.proc.ask(ctx, order{Do: network, Up: true}); err != nil {
+		return err
+	}
+	h.screen.note("its network works again")
+	h.report.promise(h.fleet.until(ctx, h.pace.of(8*time.Second), h.are(isClosed)),
+		"and comes back by its own probes", "%s", lonely.name)
+	return h.pause(ctx, time.Second)
+}
+
+func (h *fleetHalf) operated(ctx context.Context) error {
+	const by, because = "oncall", "INC-42: the card network is being moved"
+	h.screen.scene("An operator forces the breaker open")
+	force := store.Command{Name: tierName, Action: store.ForceOpen, For: 10 * time.Minute, By: by, Why: because}
+	done, err := h.redis.operator.Command(ctx, force)
+	if err != nil {
+		return fmt.Errorf("force open: %w", err)
+	}
+	forced := func(b belief) bool { return b.Mode == breaker.ForcedOpen && b.State == breaker.Open }
+	all := h.fleet.until(ctx, h.pace.of(3*time.Second), h.are(forced))
+	h.screen.note("%s: %q; every replica refuses", by, because)
+	if err := h.pause(ctx, 1500*time.Millisecond); err != nil {
+		return err
+	}
+	if _, err := h.redis.operator.Command(ctx, store.Command{Name: tierName, Action: store.Lift, By: by, Why: "moved"}); err != nil {
+		return fmt.Errorf("lift: %w", err)
+	}
+	h.screen.note("%s lifts it; probes before the herd", by)
+	lifted := h.fleet.until(ctx, h.pace.of(5*time.Second), h.are(isClosed))
+	h.report.promise(all && lifted, "an operator's word holds in every replica, until lifted",
+		"forced in all: %t; closed after: %t; rev %d", all, lifted, done.Snapshot.Rev)
+	return h.pause(ctx, 2*time.Second) // the ramp ends
+}
+
+func (h *fleetHalf) redisAway(ctx context.Context) (err error) {
+	h.screen.scene("Redis hangs, and then is gone")
+	snapshot, err := h.verdict(ctx)
+	if err != nil {
+		return err
+	}
+	h.generation = snapshot.Generation
+	if h.calm, err = h.count(ctx); err != nil {
+		return err
+	}
+	h.redis.wire.hang()
+	lost := h.fleet.until(ctx, h.pace.of(6*time.Second), h.fleet.all(func(t replicaTally) bool { return !t.StoreUp }))
+	h.redis.wire.cut()
+	h.redis.lose()
+	h.screen.note("each replica stands on its own verdict, and says so")
+	h.report.promise(lost, "a replica without Redis knows it", "all said so: %t", lost)
+	if err := h.pause(ctx, 2500*time.Millisecond); err != nil {
+		return err
+	}
+	h.away, err = h.fleet.census(ctx)
+	return err
+}
+
+func (h *fleetHalf) redisBack(ctx context.Context) error {
+	if h.redis.embedded != nil {
+		h.screen.scene("Redis is back, and has forgotten everything")
+	} else {
+		h.screen.scene("Redis is back")
+	}
+	if err := h.redis.wire.heal(); err != nil {
+		return err
+	}
+	up := h.fleet.until(ctx, h.pace.of(10*time.Second), h.fleet.all(func(t replicaTally) bool { return t.StoreUp }))
+	var now store.Snapshot
+	agree := up && h.fleet.until(ctx, h.pace.of(5*time.Second), func() bool {
+		var err error
+		now, err = h.verdict(ctx)
+		return err == nil && h.are(func(b belief) bool { return b.Generation == now.Generation && isClosed(b) })()
+	})
+	h.screen.note("the replicas told it what it had known: generation %d, %s", now.Generation, now.State)
+	h.report.promise(agree && now.Generation >= h.generation, "a Redis that lost its memory gets it back from the fleet",
+		"generation %d, before %d", now.Generation, h.generation)
+	return h.pause(ctx, 1500*time.Millisecond)
+}
+
+// verdict asks Redis what it holds.
+func (h *fleetHalf) verdict(ctx context.Context) (store.Snapshot, error) {
+	found, err := h.redis.operator.Read(ctx, tierName)
+	if err != nil || len(found) == 0 {
+		return store.Snapshot{}, err
+	}
+	return found[0], nil
+}
+
+// why says what a transition was for.
+func why(n *news) string {
+	var errs []string
+	for _, e := range n.Errors {
+		errs = append(errs, fmt.Sprintf("%d x %s", e.Count, e.Label))
+	}
+	return fmt.Sprintf("%s; %s; seen by %s", strings.ReplaceAll(string(n.Reason), "-", " "),
+		strings.Join(errs, ", "), strings.Join(plain(n.Witnesses), " and "))
+}
+
+func closedBy(n *news) string {
+	if n == nil {
+		return "it did not close"
+	}
+	return strings.ReplaceAll(string(n.Reason), "-", " ") + ", the last by " + plain([]string{n.Cause})[0]
+}
+
+// plain gives replicas' names without what makes each of their lives distinct.
+func plain(replicas []string) []string {
+	names := make([]string, len(replicas))
+	for i, r := range replicas {
+		names[i], _, _ = strings.Cut(r, "#")
+	}
+	return names
+}
