@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 )
 
 // errLate is what a guard gets that calls on after its tier has returned.
@@ -15,7 +16,7 @@ var errLate = errors.New("fallback: a guard called on after its tier had returne
 // each function knows the turn it was made in, and can do nothing in a later one.
 type passage[Req, Res any] struct {
 	mu   sync.Mutex
-	turn uint64 // grows when the outermost guard has returned
+	turn atomic.Uint64 // grows, under mu, when the outermost guard has returned
 	collected[Req, Res]
 }
 
@@ -27,26 +28,17 @@ type collected[Req, Res any] struct {
 	err      error // of the last Call that failed
 }
 
-// begin starts a turn.
+// begin starts a turn. It needs no lock: functions of earlier turns look at nothing but turn.
 func (p *passage[Req, Res]) begin(req Req) (turn uint64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.req = req
-	return p.turn
-}
-
-// past reports whether the turn is over.
-func (p *passage[Req, Res]) past(turn uint64) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.turn != turn
+	return p.turn.Load()
 }
 
 // enter admits to Call, unless the turn is over.
 func (p *passage[Req, Res]) enter(turn uint64) (req Req, admitted bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.turn != turn {
+	if p.turn.Load() != turn {
 		return req, false
 	}
 	p.entered = true
@@ -58,7 +50,7 @@ func (p *passage[Req, Res]) leave(turn uint64, res Res, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
-	case p.turn != turn:
+	case p.turn.Load() != turn:
 	case err != nil:
 		p.err = err
 	default:
@@ -72,7 +64,7 @@ func (p *passage[Req, Res]) settle(err error) (res Res, entered bool, _ error) {
 	p.mu.Lock()
 	got := p.collected
 	p.collected = collected[Req, Res]{}
-	p.turn++
+	p.turn.Add(1)
 	p.mu.Unlock()
 	if err == nil && !got.answered {
 		err = ErrNoAnswer
@@ -95,7 +87,7 @@ func (t *Tier[Req, Res]) through(ctx context.Context, p *passage[Req, Res], turn
 		p.leave(turn, res, err)
 		return err
 	}
-	if p.past(turn) {
+	if p.turn.Load() != turn {
 		return errLate
 	}
 	return t.Guards[level].Run(ctx, func(ctx context.Context) error { return t.through(ctx, p, turn, level+1) })

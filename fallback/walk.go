@@ -14,45 +14,52 @@ func now() time.Duration { return time.Since(epoch) }
 // *[AllTiersFailedError]; or the error for which [WithFallIf] said that it is the answer; or, where ctx has ended, the
 // last error joined with that of ctx, which is alone where no tier was asked. A nil context or chain panics.
 func (c *Chain[Req, Res]) Do(ctx context.Context, req Req) (Res, error) {
-	res, _, err := c.Trace(ctx, req)
-	return res, err
+	var w walk
+	return c.run(ctx, req, &w)
 }
 
 // Trace is [Chain.Do], and says who served, who did not, why, and how long it took. The trace is complete with an error
 // too.
 func (c *Chain[Req, Res]) Trace(ctx context.Context, req Req) (Res, Trace, error) {
+	var w walk
+	res, err := c.run(ctx, req, &w)
+	w.finish()
+	return res, w.trace, err
+}
+
+func (c *Chain[Req, Res]) run(ctx context.Context, req Req, w *walk) (Res, error) {
 	switch {
 	case c == nil:
 		panic("fallback: nil *Chain: make one with fallback.New")
 	case ctx == nil:
 		panic("fallback: nil context: pass context.Background() where there is none")
 	}
-	w := begin()
+	w.begin()
 	if len(c.observers) > 0 {
-		defer c.observe(ctx, &w)
+		defer c.observe(ctx, w)
 	}
-	res, err := c.walk(ctx, req, &w)
-	w.finish()
-	return res, w.trace, err
+	return c.walk(ctx, req, w)
 }
 
 // walk is what is known of one request so far.
 type walk struct {
 	started time.Duration
+	since   time.Duration // when the tier before was left
+	at      string        // the tier that is being asked; "" between tiers
 	trace   Trace
 	done    bool
-	at      string        // the tier that is being asked; "" between tiers
-	since   time.Duration // when the tier before was left
 }
 
-func begin() walk {
-	t := now()
-	return walk{started: t, since: t}
+func (w *walk) begin() {
+	w.started = now()
+	w.since = w.started
 }
 
+// finish takes the time, once, so that observers and caller are told the same.
 func (w *walk) finish() {
-	w.done = true
-	w.trace.Elapsed = now() - w.started
+	if !w.done {
+		w.done, w.trace.Elapsed = true, now()-w.started
+	}
 }
 
 func (w *walk) left(skipped bool, err error) {
@@ -110,9 +117,7 @@ func (c *Chain[Req, Res]) observe(ctx context.Context, w *walk) {
 	if w.at != "" {
 		w.left(false, ErrPanic)
 	}
-	if !w.done {
-		w.finish()
-	}
+	w.finish()
 	for _, fn := range c.observers {
 		fn(ctx, w.trace)
 	}

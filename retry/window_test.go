@@ -2,6 +2,8 @@ package retry
 
 import (
 	"math"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -134,6 +136,49 @@ func TestRatioIsRoundedToMillionthsAndNotCut(t *testing.T) {
 	}
 	if taken != 201 {
 		t.Errorf("a hundred calls paid for %d extra attempts, want 201", taken)
+	}
+}
+
+func TestNothingIsLostOrGivenTwiceWhereManyCallersMeet(t *testing.T) {
+	const callers, each, takes = 8, 200_000, 5000
+	ratio, err := NewBudget(0.01, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rate, err := NewBudget(0, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := max(ratio.filled, rate.filled)
+	ratio.filled, rate.filled = at, at
+	var fromCalls, fromClock atomic.Int64
+	var called, taken sync.WaitGroup
+	for range callers {
+		called.Go(func() {
+			for range each {
+				ratio.called(at)
+			}
+		})
+	}
+	called.Wait()
+	for range callers {
+		taken.Go(func() {
+			for range takes {
+				if ratio.take(at) {
+					fromCalls.Add(1)
+				}
+				if rate.take(at) {
+					fromClock.Add(1)
+				}
+			}
+		})
+	}
+	taken.Wait()
+	if got := ratio.calls.sum(second(at)); got != callers*each {
+		t.Errorf("%d calls counted, want %d", got, callers*each)
+	}
+	if fromCalls.Load() != callers*each/100 || fromClock.Load() != 1000 {
+		t.Errorf("paid for %d and %d extra attempts, want %d and 1000", fromCalls.Load(), fromClock.Load(), callers*each/100)
 	}
 }
 
