@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
@@ -30,8 +32,12 @@ func (s settings) withDefaults() settings {
 	return s
 }
 
-// maxReplica leaves room for what a Manager appends to a replica's name.
-const maxReplica = store.MaxName - 32
+// The limits of the packages that the settings are for: what a Manager appends to a replica's name is 9 bytes long.
+const (
+	maxReplica = store.MaxName - 9
+	maxPrefix  = 100
+	maxTimeout = time.Minute
+)
 
 func (s settings) validate() error {
 	s = s.withDefaults()
@@ -40,12 +46,17 @@ func (s settings) validate() error {
 		return &fieldError{"Replica", s.Replica, fmt.Sprintf("1..%d bytes of UTF-8 without control characters", maxReplica)}
 	case s.StoreURL != "" && !isStoreURL(s.StoreURL):
 		return &fieldError{"StoreURL", s.StoreURL, "redis://host:port/db, rediss://host:port/db or unix:///path"}
-	case store.ValidateName(s.StorePrefix) != nil || strings.ContainsAny(s.StorePrefix, "{}"):
-		return &fieldError{"StorePrefix", s.StorePrefix, fmt.Sprintf("1..%d bytes of UTF-8 without braces and control characters", store.MaxName)}
-	case s.StoreTimeout < time.Millisecond || s.StoreTimeout > 24*time.Hour:
-		return &fieldError{"StoreTimeout", s.StoreTimeout.String(), "1ms..24h"}
+	case !isPrefix(s.StorePrefix):
+		return &fieldError{"StorePrefix", s.StorePrefix, fmt.Sprintf("1..%d bytes of UTF-8 without braces, blanks and control characters", maxPrefix)}
+	case s.StoreTimeout < time.Millisecond || s.StoreTimeout > maxTimeout:
+		return &fieldError{"StoreTimeout", s.StoreTimeout.String(), "1ms..1m"}
 	}
 	return nil
+}
+
+func isPrefix(s string) bool {
+	bad := func(r rune) bool { return r == '{' || r == '}' || !unicode.IsPrint(r) || unicode.IsSpace(r) }
+	return len(s) <= maxPrefix && utf8.ValidString(s) && !strings.ContainsFunc(s, bad)
 }
 
 func isStoreURL(s string) bool {

@@ -128,8 +128,8 @@ func addManager(add adder) {
 	add(row{zero: true}, "own-verdict, admit-all or reject-all", "own-verdict", "What rules calls while the store is away.", "CIRCUIT_BREAKER_STORE_DOWN")
 	add(row{}, text, "", "This replica's name for display. Unset = host and process number.", "CIRCUIT_BREAKER_REPLICA")
 	add(row{}, link, "", "Where the fleet's verdict is kept: redis://, rediss:// or unix://. Unset = each process for itself.", "CIRCUIT_BREAKER_STORE_URL")
-	add(row{}, text, "commontrip", "The fleet's name space in the store; no braces.", "CIRCUIT_BREAKER_STORE_PREFIX")
-	add(row{}, seconds, "1", "The bound of one exchange with the store; 1 ms to 24 h.", "CIRCUIT_BREAKER_STORE_TIMEOUT")
+	add(row{}, text, "commontrip", "The fleet's name space in the store; up to 100 bytes, no blanks and braces.", "CIRCUIT_BREAKER_STORE_PREFIX")
+	add(row{}, seconds, "1", "The bound of one exchange with the store; 1 ms to 1 min.", "CIRCUIT_BREAKER_STORE_TIMEOUT")
 }
 
 func addRetry(add adder) {
