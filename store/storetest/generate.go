@@ -50,6 +50,18 @@ func drawPolicy(t *rapid.T) store.Policy {
 	return p.WithDefaults()
 }
 
+// begin draws a policy and, half the time, goes on to half-open, where most of the machine is.
+func (d *duel) begin(t *rapid.T) {
+	p := drawPolicy(t)
+	d.play(t, "policy "+policyText(p))
+	if rapid.Bool().Draw(t, "half-open") {
+		for _, line := range []string{"report b ok", "command trip", "wait " + durationText(p.OpenFor), "claim b b0 want=2"} {
+			d.play(t, line)
+		}
+		d.claims++
+	}
+}
+
 // actions are the kinds of lines that a random history has, by weight: a kind of weight 3 has three names.
 func (d *duel) actions() map[string]func(*rapid.T) {
 	actions := map[string]func(*rapid.T){}
@@ -58,14 +70,13 @@ func (d *duel) actions() map[string]func(*rapid.T) {
 		line   func(*rapid.T) string
 	}{
 		"report":  {8, d.drawReport},
-		"wait":    {4, d.drawWait},
+		"wait":    {5, d.drawWait},
 		"back":    {1, func(t *rapid.T) string { return "back " + drawDuration(t) }},
-		"claim":   {4, d.drawClaim},
-		"settle":  {4, d.drawSettle},
-		"command": {3, d.drawCommand},
+		"claim":   {5, d.drawClaim},
+		"settle":  {5, d.drawSettle},
+		"command": {2, d.drawCommand},
 		"policy":  {1, func(t *rapid.T) string { return "policy " + policyText(drawPolicy(t)) }},
-		"remove":  {1, func(*rapid.T) string { return "remove" }},
-		"wipe":    {1, func(*rapid.T) string { return "wipe" }},
+		"lose":    {1, func(t *rapid.T) string { return rapid.SampledFrom([]string{"remove", "wipe"}).Draw(t, "lose") }},
 		"look":    {1, func(t *rapid.T) string { return rapid.SampledFrom([]string{"read", "roster", "history"}).Draw(t, "look") }},
 	} {
 		for i := range draw.weight {
@@ -79,18 +90,19 @@ func drawDuration(t *rapid.T) string {
 	return durationText(rapid.SampledFrom(someDurations).Draw(t, "duration"))
 }
 
-// drawWait waits some time, or until just before or exactly at the next end of something.
+// drawWait waits until just before or exactly at the next end of something, or some time.
 func (d *duel) drawWait(t *rapid.T) string {
-	choice := slices.Clone(someDurations)
-	if s, ok := d.look(); ok {
-		ends := []time.Duration{s.RetryIn, s.ModeNote.EndsIn, s.PolicyNote.EndsIn}
-		for _, end := range ends {
-			if end > ms {
-				choice = append(choice, end, end, end-ms)
-			}
+	s, _ := d.look()
+	var ends []time.Duration
+	for _, end := range []time.Duration{s.RetryIn, s.ModeNote.EndsIn, s.PolicyNote.EndsIn, s.Policy.OpenFor, s.Policy.ProbeLease} {
+		if end > ms {
+			ends = append(ends, end, end, end-ms)
 		}
 	}
-	return "wait " + durationText(rapid.SampledFrom(choice).Draw(t, "wait"))
+	if len(ends) == 0 || rapid.Bool().Draw(t, "any") {
+		return "wait " + drawDuration(t)
+	}
+	return "wait " + durationText(rapid.SampledFrom(ends).Draw(t, "end"))
 }
 
 // look is the breaker as the model shows it.
@@ -193,7 +205,7 @@ func (d *duel) drawClaim(t *rapid.T) string {
 	return strings.Join(append(words, d.drawKnown(t)...), " ")
 }
 
-// idsOf lists the claims of a replica, or of all, that got leases.
+// idsOf lists the claims that got leases, of a replica or of all.
 func (d *duel) idsOf(replica string) []string {
 	var ids []string
 	for id := range d.model.leases {
@@ -205,23 +217,32 @@ func (d *duel) idsOf(replica string) []string {
 	return ids
 }
 
+// drawSettle settles a lease: mostly one of its own that was not settled yet.
 func (d *duel) drawSettle(t *rapid.T) string {
-	ids := d.idsOf("")
-	if len(ids) == 0 {
+	var all, left []string
+	for _, id := range d.idsOf("") {
+		for i := range d.model.leases[id] {
+			lease := fmt.Sprintf("%s/%d", id, i)
+			all = append(all, lease)
+			if !slices.Contains(d.settled, lease) {
+				left = append(left, lease)
+			}
+		}
+	}
+	if len(all) == 0 {
 		return d.drawClaim(t)
 	}
-	id := rapid.SampledFrom(ids[max(0, len(ids)-3):]).Draw(t, "claim")
-	replica := id[:1]
-	if rarely(t, "another", 10) {
+	if len(left) == 0 || rarely(t, "again", 5) {
+		left = all
+	}
+	lease := rapid.SampledFrom(left).Draw(t, "lease")
+	d.settled = append(d.settled, lease)
+	replica := lease[:1]
+	if rarely(t, "another", 6) {
 		replica = rapid.SampledFrom(someReplicas).Draw(t, "replica")
 	}
-	lease := rapid.IntRange(0, len(d.model.leases[id])).Draw(t, "lease")
-	if lease == len(d.model.leases[id]) {
-		lease--
-	}
 	words := []string{
-		"settle", replica, fmt.Sprintf("%s/%d", id, lease),
-		rapid.SampledFrom([]string{"ok", "ok", "ok", "fail", "fail:timeout", "slow", "slow-fail", "ignored"}).Draw(t, "outcome"),
+		"settle", replica, lease, rapid.SampledFrom([]string{"ok", "ok", "ok", "fail", "fail:timeout", "slow", "slow-fail", "ignored"}).Draw(t, "outcome"),
 	}
 	if rarely(t, "gen", 10) {
 		words = append(words, "gen="+d.drawNumber(t, func(s store.Snapshot) uint64 { return s.Generation }))

@@ -42,6 +42,7 @@ var propertyRules = []rule{
 					model: newStage(pure, c, name, pure.wipe),
 					store: newStage(w.store, w.clock, name, w.wipe),
 				}
+				d.begin(t)
 				t.Repeat(d.actions())
 				for _, line := range []string{"read", "roster", "history"} {
 					d.play(t, line)
@@ -130,7 +131,8 @@ func (w *world) tellAll(t *rapid.T, name string, policy store.Policy, batches []
 type duel struct {
 	model, store *stage
 	played       strings.Builder
-	claims       int
+	claims       int      // made so far
+	settled      []string // leases that were settled, rightly or not
 }
 
 // play runs a line on both stages; where the answers differ it prints the whole history as a scenario.

@@ -223,6 +223,7 @@ func (g *stage) settle(args []string) string {
 	if err != nil {
 		return refusalText(err)
 	}
+	g.see(replica, result.Snapshot)
 	return g.resultText(result)
 }
 
