@@ -119,6 +119,13 @@ func TestReporters(t *testing.T) {
 		r.report("web-2", run(failure, 1), run(success, 20))
 		equal(t, "state", r.report("web-1", run(failure, 14)).Snapshot.State, store.Closed)
 	})
+	t.Run("nor does one that leaves the window with this very outcome", func(t *testing.T) {
+		r := newRig(t, store.Policy{WindowCalls: 10, FailureRate: 0.5, MinCalls: 10, Reporters: 2})
+		r.report("web-2", run(failure, 1))
+		r.report("web-1", run(failure, 5), run(success, 4))
+		equal(t, "state", r.report("web-1", run(failure, 1)).Snapshot.State, store.Closed)
+		equal(t, "window", r.read().Window, store.Tally{Calls: 10, Failures: 6, Consecutive: 1})
+	})
 	t.Run("the streak counts the replicas of the streak alone", func(t *testing.T) {
 		r := newRig(t, store.Policy{WindowCalls: 100, ConsecutiveFailures: 3, Reporters: 2})
 		r.report("web-2", run(failure, 2), run(success, 1))

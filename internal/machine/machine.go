@@ -15,7 +15,6 @@ type Machine struct {
 	generation, rev uint64
 	since           int64 // when this generation began
 	until           int64 // where open: when its time is over
-	conflict        int64 // until when the policies of the fleet are said to differ
 	fleet           terms // not set: none yet
 	openings        int32
 	phase           phase
@@ -102,7 +101,7 @@ func (m *Machine) enroll(s script, r *store.Report, policy terms, again bool) *r
 	who := m.roster.touch(s, !again && len(r.Runs) > 0)
 	who.ownOpen, who.conflict = r.OwnOpen, policy != m.fleet
 	if who.conflict {
-		m.conflict = s.at + conflictFor
+		m.roster.conflict = s.at + conflictFor
 	}
 	if !again {
 		who.seq = r.Seq

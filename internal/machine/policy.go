@@ -15,7 +15,9 @@ func (m *Machine) announce(s script, policy terms) {
 	}
 	m.refit(func() { m.fleet = policy })
 	m.rev = next(m.rev, s.at)
-	m.conflict = 0
+	if m.roster != nil {
+		m.roster.conflict = 0
+	}
 }
 
 // refit makes a change of policy, and the window follow it: another length of a window of calls keeps the newest, any

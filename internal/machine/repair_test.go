@@ -116,6 +116,16 @@ func TestRepairBringsBackCommands(t *testing.T) {
 	equal(t, "made", back.Made.Reason, store.ByTime)
 }
 
+func TestAnAdoptedNoteShowsTheTimeThatItBrought(t *testing.T) {
+	r := newRig(t, store.Policy{})
+	r.report("web-1")
+	r.now -= hour
+	at := time.UnixMilli(r.now - minute).UTC()
+	report := r.blank("web-1")
+	report.Known = store.Known{Rev: 5, Mode: store.ForcedOpen, ModeNote: store.Note{By: "oncall", At: at}}
+	equal(t, "at", r.send(report).Snapshot.ModeNote.At, at)
+}
+
 func TestATimedCommandOfWhichNothingIsLeftEndsInTheSameScript(t *testing.T) {
 	r, report := lost(t, store.Policy{}, func(r *rig) {
 		r.command(store.Command{Action: store.ForceOpen, For: time.Minute})

@@ -16,6 +16,7 @@ type roster struct {
 	slice    int64
 	seen     lately // with any report
 	active   lately // with a report that had outcomes and was no repeat
+	conflict int64  // until when their policies are said to differ
 }
 
 type replica struct {
@@ -75,6 +76,8 @@ func (r *roster) reporting(slice int64) int {
 	}
 	return r.union(r.active, slice)
 }
+
+func (r *roster) differs(at int64) bool { return r != nil && at < r.conflict }
 
 func (r *roster) find(name string) (int, bool) {
 	return slices.BinarySearchFunc(r.replicas, name, func(e replica, name string) int { return strings.Compare(e.name, name) })

@@ -30,7 +30,7 @@ func (m *Machine) snapshot(t moment, name string) store.Snapshot {
 		Since: t.date(m.since), Age: duration(t.at - m.since), Openings: int(m.backoff(t.at)),
 		Window: m.tally(t.at), Errors: m.labels.top(),
 		Probing: m.probes.live(t.at), Replicas: m.roster.counted(t.slice()),
-		Policy: m.policy().policy(), PolicyConflict: t.at < m.conflict,
+		Policy: m.policy().policy(), PolicyConflict: m.roster.differs(t.at),
 	}
 	if m.state == store.Open {
 		out.RetryIn = t.left(m.until)
