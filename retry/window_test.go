@@ -140,7 +140,7 @@ func TestRatioIsRoundedToMillionthsAndNotCut(t *testing.T) {
 }
 
 func TestNothingIsLostOrGivenTwiceWhereManyCallersMeet(t *testing.T) {
-	const callers, each, takes = 8, 200_000, 5000
+	const callers, each, takes = 8, 100_000, 5000
 	ratio, err := NewBudget(0.01, 0)
 	if err != nil {
 		t.Fatal(err)
