@@ -1,0 +1,159 @@
+package fleet
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/commontrip/commontrip/breaker"
+	"github.com/commontrip/commontrip/store"
+)
+
+var (
+	seeds    = flag.Int("fleet.seeds", 3, "storms to simulate")
+	replicas = flag.Int("fleet.replicas", 200, "replicas of a storm")
+	minutes  = flag.Int("fleet.minutes", 3, "virtual minutes of a storm")
+)
+
+// A storm: a network that delays, loses, doubles and reorders, a tier that comes and goes, replicas that come and go,
+// partitions. Whatever happens, no view goes back, no outcome counts twice, no budget is exceeded; and once it is over,
+// everybody agrees.
+func TestAFleetInAStormKeepsItsPromisesAndAgreesAfterIt(t *testing.T) {
+	for seed := uint64(1); seed <= uint64(*seeds); seed++ {
+		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { storm(t, seed) })
+		})
+	}
+}
+
+func storm(t *testing.T, seed uint64) {
+	policy := store.FleetPolicy()
+	policy.OpenFor, policy.ProbeLease = 5*time.Second, 4*time.Second
+	net := Network{
+		MinDelay: time.Millisecond, MaxDelay: 50 * time.Millisecond,
+		LoseRequest: 0.02, LoseReply: 0.05, Double: 0.02, LosePush: 0.3, DoublePush: 0.05,
+	}
+	w := newWorld(t, seed, net, policy)
+	w.tier.latency.Store(int64(20 * time.Millisecond))
+	rng := rand.New(rand.NewPCG(seed, 2))
+	for range *replicas {
+		w.join(time.Second)
+	}
+	for end := time.Now().Add(time.Duration(*minutes) * time.Minute); time.Now().Before(end); {
+		switch r := w.replicas[rng.IntN(len(w.replicas))]; rng.IntN(6) {
+		case 0, 1:
+			w.tier.fail(1)
+		case 2, 3:
+			w.tier.fail(0.01)
+		case 4:
+			r.link.Cut(true)
+			w.pass(time.Duration(rng.Int64N(int64(10 * time.Second))))
+			r.link.Cut(false)
+		case 5:
+			r.leave()
+			w.join(time.Second)
+		}
+		w.pass(time.Duration(rng.Int64N(int64(8 * time.Second))))
+	}
+	w.tier.fail(0)
+	w.pass(3 * time.Minute) // over every open period, backoff and lease
+	for _, r := range w.replicas {
+		r.leave()
+	}
+	w.verify()
+	if truth := w.truth(); truth.State != breaker.Closed {
+		t.Errorf("minutes after the tier came back the breaker is %v", truth.State)
+	}
+	if w.truth().Generation == 0 {
+		t.Error("no storm: nothing ever tripped")
+	}
+}
+
+// Pushes may be lost without anybody noticing: the next refresh repairs that.
+func TestATripReachesEveryReplicaThoughEveryPushIsLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := Network{MinDelay: time.Millisecond, MaxDelay: 5 * time.Millisecond, LosePush: 1}
+		w := newWorld(t, 1, net, store.FleetPolicy())
+		for range 50 {
+			w.join(time.Second)
+		}
+		w.pass(5 * time.Second)
+		w.tier.fail(1)
+		for w.truth().State == breaker.Closed {
+			w.pass(time.Millisecond)
+		}
+		w.pass(time.Second + 100*time.Millisecond) // RefreshInterval and one exchange
+		for _, r := range w.replicas {
+			if status := r.breaker.Status(); status.Fleet.Generation != w.truth().Generation {
+				t.Errorf("%s holds generation %d, the fleet is in %d", r.manager.Replica(), status.Fleet.Generation, w.truth().Generation)
+			}
+		}
+		for _, r := range w.replicas {
+			r.leave()
+		}
+		w.verify()
+	})
+}
+
+// One call a second each: no replica could see the failure alone, together they do.
+func TestReplicasWithLittleTrafficTripTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := Network{MinDelay: time.Millisecond, MaxDelay: 5 * time.Millisecond}
+		w := newWorld(t, 1, net, store.FleetPolicy())
+		for range 200 {
+			w.join(10 * time.Second)
+		}
+		w.tier.fail(1)
+		for w.truth().State == breaker.Closed {
+			w.pass(10 * time.Millisecond)
+		}
+		w.pass(100 * time.Millisecond)
+		burnt := w.tier.failures.Load()
+		t.Logf("%d failing calls until 200 replicas refused; separate breakers of the same streak need %d", burnt, 200*5)
+		if burnt > 100 {
+			t.Errorf("%d failing calls were burnt, want at most 100", burnt)
+		}
+		for _, r := range w.replicas {
+			if r.breaker.State() != breaker.Open {
+				t.Errorf("%s still calls", r.manager.Replica())
+			}
+			r.leave()
+		}
+		w.verify()
+	})
+}
+
+// The open time of a thousand replicas ends in the same millisecond: the tier sees the budget, no herd.
+func TestAThousandReplicasSendAHandfulOfProbesBetweenThem(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		policy := store.FleetPolicy()
+		policy.OpenFor, policy.ProbeSuccesses = 5*time.Second, 6
+		net := Network{MinDelay: time.Millisecond, MaxDelay: 10 * time.Millisecond}
+		w := newWorld(t, 1, net, policy)
+		w.tier.latency.Store(int64(200 * time.Millisecond))
+		for range 1000 {
+			w.join(time.Second)
+		}
+		w.tier.fail(1)
+		for w.truth().State == breaker.Closed {
+			w.pass(10 * time.Millisecond)
+		}
+		w.tier.fail(0)
+		w.pass(4900 * time.Millisecond)
+		before := w.tier.calls.Load()
+		for w.truth().State != breaker.Closed {
+			w.pass(time.Millisecond)
+		}
+		arrived := w.tier.calls.Load() - before
+		if most := uint64(policy.ProbeSuccesses + policy.Probes); arrived > most {
+			t.Errorf("%d calls reached the tier while it was probed, want at most %d", arrived, most)
+		}
+		for _, r := range w.replicas {
+			r.leave()
+		}
+		w.verify()
+	})
+}
