@@ -43,10 +43,14 @@ func main() {
 	// network does not trip them all. Without a policy of its own a fleet has much the same: breaker.FleetPolicy.
 	policy := breaker.WithPolicy(breaker.Policy{FailureRate: 0.5, MinCalls: 20, Reporters: 2})
 	web := map[string]replica{}
+	defer func() {
+		for _, r := range web {
+			check(r.manager.Close(ctx)) // reports what is pending, so managers are closed before their store
+		}
+	}()
 	for _, name := range []string{"web-1", "web-2", "web-3"} {
 		m, err := breaker.NewManager(fleet, policy, breaker.WithReplica(name))
 		check(err)
-		defer m.Close(ctx) // reports what is pending, so close managers before their store
 		b, err := m.Register(ctx, tier)
 		check(err)
 		web[name] = replica{m, b}

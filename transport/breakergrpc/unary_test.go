@@ -376,15 +376,15 @@ func probing(t *testing.T) *breaker.Breaker {
 // gRPC calls any ended context Canceled, which must not let a tier that hangs off as if its caller had left.
 func TestAProbeThatOutlivesItsLeaseIsCancelledAndAFailure(t *testing.T) {
 	hang := func(ctx context.Context) error { <-ctx.Done(); return status.Error(codes.Canceled, "context canceled") }
-	for name, call := range map[string]func(t *testing.T, b *breaker.Breaker){
-		"unary client": func(t *testing.T, b *breaker.Breaker) {
-			_ = breakergrpc.UnaryClientInterceptor(b)(t.Context(), "/s/m", nil, nil, nil,
+	for name, call := range map[string]func(ctx context.Context, b *breaker.Breaker){
+		"unary client": func(ctx context.Context, b *breaker.Breaker) {
+			_ = breakergrpc.UnaryClientInterceptor(b)(ctx, "/s/m", nil, nil, nil,
 				func(ctx context.Context, _ string, _, _ any, _ *grpc.ClientConn, _ ...grpc.CallOption) error {
 					return hang(ctx)
 				})
 		},
-		"stream client": func(t *testing.T, b *breaker.Breaker) {
-			stream, err := breakergrpc.StreamClientInterceptor(b)(t.Context(), &grpc.StreamDesc{ServerStreams: true}, nil, "/s/m",
+		"stream client": func(ctx context.Context, b *breaker.Breaker) {
+			stream, err := breakergrpc.StreamClientInterceptor(b)(ctx, &grpc.StreamDesc{ServerStreams: true}, nil, "/s/m",
 				func(ctx context.Context, _ *grpc.StreamDesc, _ *grpc.ClientConn, _ string, _ ...grpc.CallOption) (grpc.ClientStream, error) {
 					return &fakeClientStream{recv: func() error { return hang(ctx) }}, nil
 				})
@@ -392,26 +392,26 @@ func TestAProbeThatOutlivesItsLeaseIsCancelledAndAFailure(t *testing.T) {
 				_ = stream.RecvMsg(nil)
 			}
 		},
-		"stream client that nobody reads": func(t *testing.T, b *breaker.Breaker) {
-			_, _ = breakergrpc.StreamClientInterceptor(b)(t.Context(), &grpc.StreamDesc{ServerStreams: true}, nil, "/s/m",
+		"stream client that nobody reads": func(ctx context.Context, b *breaker.Breaker) {
+			_, _ = breakergrpc.StreamClientInterceptor(b)(ctx, &grpc.StreamDesc{ServerStreams: true}, nil, "/s/m",
 				func(context.Context, *grpc.StreamDesc, *grpc.ClientConn, string, ...grpc.CallOption) (grpc.ClientStream, error) {
 					return &fakeClientStream{}, nil
 				})
 			<-time.After(9500 * time.Millisecond)
 		},
-		"unary server": func(t *testing.T, b *breaker.Breaker) {
-			_, _ = breakergrpc.UnaryServerInterceptor(b)(t.Context(), nil, &grpc.UnaryServerInfo{},
+		"unary server": func(ctx context.Context, b *breaker.Breaker) {
+			_, _ = breakergrpc.UnaryServerInterceptor(b)(ctx, nil, &grpc.UnaryServerInfo{},
 				func(ctx context.Context, _ any) (any, error) { return nil, hang(ctx) })
 		},
-		"stream server": func(t *testing.T, b *breaker.Breaker) {
-			_ = breakergrpc.StreamServerInterceptor(b)(nil, &fakeServerStream{ctx: t.Context()}, &grpc.StreamServerInfo{},
+		"stream server": func(ctx context.Context, b *breaker.Breaker) {
+			_ = breakergrpc.StreamServerInterceptor(b)(nil, &fakeServerStream{ctx: ctx}, &grpc.StreamServerInfo{},
 				func(_ any, ss grpc.ServerStream) error { return hang(ss.Context()) })
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := probing(t)
-				call(t, b)
+				call(t.Context(), b)
 				synctest.Wait()
 				wantCount(t, b, failure)
 				if b.State() != breaker.Open {
