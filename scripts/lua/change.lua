@@ -2,7 +2,35 @@
 local HISTORY = 50
 local CALLS, FAILURES, SLOW, IGNORED, LATE, REJECTED = 1, 2, 3, 4, 5, 6
 
-local function count(b, i, n) b.totals[i] = math.min(b.totals[i] + n, MAX) end
+-- Adds n to one of the totals.
+local function count(b, i, n)
+  local t = b.totals
+  if not t then
+    t = { 0, 0, 0, 0, 0, 0 }
+    if not b.blank then
+      t = { string.match(b.f.totals, '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$') }
+      if #t ~= 6 then
+        spoil(b, 'totals')
+        t = { 0, 0, 0, 0, 0, 0 }
+      end
+      for k = 1, 6 do t[k] = tonumber(t[k]) end
+    end
+    b.totals = t
+  end
+  t[i] = math.min(t[i] + n, MAX)
+end
+
+-- Reads how many entries and leases there ever were.
+local function load_count(b)
+  if b.history then return end
+  local s = field(b, 'count')
+  b.history, b.granted = 0, 0
+  if s ~= '' then
+    local history, granted = string.match(s, '^(%d+) (%d+)$')
+    if not history then return spoil(b, 'count') end
+    b.history, b.granted = tonumber(history), tonumber(granted)
+  end
+end
 
 -- The consecutive openings as they read at m: forgotten once the breaker has been closed for OpenFor.
 local function openings(b)
@@ -17,6 +45,7 @@ end
 
 -- What an entry of the history tells of the time just before it.
 local function before(b)
+  load_window(b)
   return { from = b.state, prev = b.gen, tally = string.format('%.0f %.0f %.0f %.0f', b.calls, b.failures, b.slow, b.streak),
     labels = count_labels(b.labels) }
 end
@@ -27,6 +56,7 @@ local function enter(b, was, e)
   local entry = string.format('%.0f %.0f %.0f %.0f %.0f %.0f %.0f %.0f %s\n', was.from, b.state, b.mode, was.prev, b.gen,
     b.rev, e.action or 0, b.m, was.tally) .. table.concat({ e.reason, e.cause, e.why or '', was.labels,
     table.concat(e.witnesses or {}, '\t') }, '\n')
+  load_count(b)
   b.writes[#b.writes + 1] = 'h' .. text(b.history % HISTORY)
   b.writes[#b.writes + 1] = entry
   b.history = b.history + 1
@@ -36,9 +66,10 @@ end
 
 -- Everything that belongs to one generation, anew.
 local function begin_generation(b, state, reason, cause)
+  b.moved = true
   b.state, b.since, b.until_, b.successes = state, b.m, 0, 0
   b.cause = reason .. '\n' .. cause
-  b.labels, b.probes = '', {}
+  b.labels, b.label_count, b.probes = '', 0, {}
   empty_window(b)
 end
 
@@ -64,32 +95,45 @@ local function end_mode(b, e)
   local was = before(b)
   local state = b.mode == FORCED_OPEN and HALF_OPEN or CLOSED
   b.mode, b.mode_at, b.mode_end, b.mode_note = AUTO, 0, 0, ''
-  b.rev = after(b, b.rev)
+  b.commanded, b.rev = true, after(b, b.rev)
   transition(b, state, {}, e, was)
 end
 
--- Ends an operator's policy. Gives the name of a bad field.
+-- Ends an operator's policy.
 local function end_policy(b, e)
   local was = before(b)
   b.retuned = false
-  local bad = refit(b)
-  b.rev = after(b, b.rev)
+  refit(b)
+  b.commanded, b.rev = true, after(b, b.rev)
   enter(b, was, e)
-  return bad
 end
 
--- Ends what has ended at m: leases, bans are looked at where they matter; then a timed mode, then a timed policy. who
--- found it is their cause. Gives the name of a bad field.
-local function expire(b, who)
-  local live = {}
-  for i = 1, #b.leases do
-    if b.m < b.leases[i].finish then live[#live + 1] = b.leases[i] end
+-- Reads the leases that have not ended, once.
+local function load_leases(b)
+  if b.leases then return end
+  local s, at = b.f.leases or '', 1
+  b.leases = {}
+  if s == '' then return end
+  for from, number, generation, finish, id, replica, to in
+      string.gmatch(s, '()(%d+) (%d+) (%d+) ([^\n\t]+)\t([^\n\t]+)\n()') do
+    if from == at then at = to end
+    finish = tonumber(finish)
+    if b.m < finish then
+      b.leases[#b.leases + 1] = { number = tonumber(number), generation = tonumber(generation), finish = finish,
+        id = id, replica = replica }
+    end
   end
-  b.leases = live
+  if at ~= #s + 1 then spoil(b, 'leases') end
+end
+
+-- Ends what has ended at m: leases, then a timed mode, then a timed policy. who found it is their cause. Bans and buckets
+-- are looked at where they matter.
+local function expire(b, who)
+  load_leases(b)
   if b.mode ~= AUTO and b.mode_end > 0 and b.m >= b.mode_end then
     end_mode(b, { reason = 'time', cause = who })
   end
   if b.retuned and b.retuned.finish > 0 and b.m >= b.retuned.finish then
-    return end_policy(b, { reason = 'time', cause = who })
+    end_policy(b, { reason = 'time', cause = who })
   end
 end

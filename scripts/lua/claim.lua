@@ -29,6 +29,7 @@ if high then return { 'invalid', high, text(high == 'Known.Rev' and known.rev or
 
 local function answer(retry, leases)
   local r = save(b, ARGV[2])
+  if r.err then return r end
   r[#r + 1] = retry
   r[#r + 1] = leases
   return r
@@ -36,13 +37,16 @@ end
 
 if b.tomb then
   b.tomb.finish = b.m + DAY
-  if b.tomb.bare and not above(b, known) then return answer(0, '') end
-  b.tomb.bare = false
+  if b.tomb.bare then
+    if not above(b, known) then return answer(0, '') end
+    b.tomb.bare, b.blank, b.moved, b.commanded = false, true, true, true
+  end
 end
 if b.fleet == '' then b.fleet = policy end
-local bad = choose_policy(b) or load_window(b) or not failed_probes(b) and 'probes'
-  or repair(b, known, replica) or expire(b, replica)
-if bad then return corrupt(bad) end
+repair(b, known, replica)
+expire(b, replica)
+load_window(b)
+load_count(b)
 
 if b.mode == FORCED_CLOSED then return answer(0, '') end
 if b.mode == FORCED_OPEN then

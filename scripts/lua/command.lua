@@ -17,9 +17,9 @@ local b, refused = load(KEYS[1], ARGV[1])
 if not b then return refused end
 local action, ms, by, why = int(ARGV[3]), int(ARGV[5]), ARGV[6], ARGV[7]
 if not (action and ms) then return corrupt('ARGV') end
-if b.fresh or b.tomb then return { 'unknown' } end
-local bad = choose_policy(b) or load_window(b) or expire(b, by)
-if bad then return corrupt(bad) end
+if b.blank or b.tomb then return { 'unknown' } end
+expire(b, by)
+load_window(b)
 
 local e = { reason = 'operator', cause = by, why = why, action = action }
 local finish = ms > 0 and b.m + ms or 0
@@ -28,7 +28,7 @@ local note = by .. '\n' .. why
 local function force(mode)
   local was = before(b)
   b.mode, b.mode_at, b.mode_end, b.mode_note = mode, b.m, finish, note
-  b.rev = after(b, b.rev)
+  b.commanded, b.rev = true, after(b, b.rev)
   enter(b, was, e)
 end
 
@@ -46,23 +46,21 @@ end
 local function reset() transition(b, CLOSED, { openings = 0 }, e) end
 
 local function retune()
-  if not parse_policy(ARGV[4]) then return 'ARGV' end
+  if not parse_policy(ARGV[4]) then return spoil(b, 'ARGV') end
   local was = before(b)
   b.retuned = { at = b.m, finish = finish, note = note, policy = ARGV[4] }
-  local failed = refit(b)
-  b.rev = after(b, b.rev)
+  refit(b)
+  b.commanded, b.rev = true, after(b, b.rev)
   enter(b, was, e)
-  return failed
 end
 
 local function restore()
-  if b.retuned then return end_policy(b, e) end
+  if b.retuned then end_policy(b, e) end
 end
 
 local actions = {
   function() force(FORCED_OPEN) end, function() force(FORCED_CLOSED) end, lift, trip, reset, retune, restore,
 }
 if not actions[action] then return corrupt('ARGV') end
-bad = actions[action]()
-if bad then return corrupt(bad) end
+actions[action]()
 return save(b, ARGV[2])

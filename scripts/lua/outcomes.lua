@@ -1,12 +1,21 @@
 -- Outcomes: into the totals and the window, and judged.
--- The replicas of one kind of adverse outcomes that lie at lowest or above; nil where they are fewer than the policy
--- wants.
+-- The replicas behind one kind of adverse outcomes whose place is lowest or above; nil where they are fewer than the
+-- policy wants.
 local function witnesses(b, kind, lowest)
-  local names, list = {}, reporters(b, kind)
-  for i = 1, #list do
-    if not lowest or list[i].place >= lowest then names[#names + 1] = list[i].name end
+  local names, list, at = {}, b.by[kind] or field(b, kind), 1
+  for from, name, place, to in string.gmatch(list, '()([^\n\t]+)\t(%-?%d+)\n()') do
+    if from == at then at = to end
+    if not lowest or tonumber(place) >= lowest then names[#names + 1] = name end
   end
+  if at ~= #list + 1 then spoil(b, kind) end
   if #names >= math.min(b.p.reporters, reporting(b)) then return names end
+end
+
+-- Whether some rule may trip now, reporters aside.
+local function suspect(b, p)
+  return p.consecutive > 0 and b.streak >= p.consecutive
+    or b.calls >= p.min_calls and (p.failure_rate > 0 and b.failures * 10000 >= p.failure_rate * b.calls
+      or p.slow_rate > 0 and b.slow * 10000 >= p.slow_rate * b.calls)
 end
 
 -- The rule that trips now, and whose outcomes counted; nil where none does.
@@ -28,34 +37,34 @@ local function judge(b)
 end
 
 local function end_streak(b)
-  if b.streak > 0 then b.streak, b.first, b.by.by_streak = 0, 0, {} end
+  if b.streak > 0 then b.streak, b.first, b.by.by_streak = 0, 0, '' end
 end
 
 -- n plain successes at once.
 local function take_successes(b, n, age)
   end_streak(b)
+  b.window_changed = true
   b.arrivals = b.arrivals + n
-  if b.p.window_calls == 0 then
-    local i, oldest = bucket_of(b, b.m - age), bucket_of(b, b.m) - 9
-    if i < oldest then return end
+  local size = b.p.window_calls
+  if size == 0 then
+    local i = bucket_of(b, b.m - age)
+    if i < bucket_of(b, b.m) - 9 then return end
     local t = b.buckets[i] or { 0, 0, 0 }
     b.buckets[i], t[1], b.calls = t, t[1] + n, b.calls + n
-    return
-  end
-  local size = b.p.window_calls
-  if n >= size then
+  elseif n >= size then
     b.w, b.cut, b.calls, b.failures, b.slow = string.rep('0', size), 0, size, 0, 0
-    return
+  else
+    b.w, b.calls = b.w .. string.rep('0', n), b.calls + n
+    cut_window(b, b.calls - size)
   end
-  b.w, b.calls = b.w .. string.rep('0', n), b.calls + n
-  cut_window(b, b.calls - size)
 end
 
 -- n adverse outcomes, each judged while b is closed. Returns how many were taken: those after one that trips belong to
 -- an older generation.
 local function take_adverse(b, failed, slow, n, age, label, who)
-  local size = b.p.window_calls
+  local p, size, closed = b.p, b.p.window_calls, b.state == CLOSED
   local place, bucket
+  b.window_changed = true
   if size > 0 then
     b.w = b.w .. string.rep(failed and (slow and '3' or '1') or '2', n)
   else
@@ -65,25 +74,26 @@ local function take_adverse(b, failed, slow, n, age, label, who)
       b.buckets[place] = bucket
     end
   end
+  if not failed then end_streak(b) end
+
+  -- Whose they are is brought up to date where a rule asks, and at the end.
+  local function settle_places()
+    if failed then touch(b, 'by_streak', who, b.arrivals) end
+    if size == 0 and not bucket then return end
+    if failed then touch(b, 'by_failure', who, place or b.arrivals) end
+    if slow then touch(b, 'by_slow', who, place or b.arrivals) end
+  end
+
   for i = 1, n do
     b.arrivals = b.arrivals + 1
     if failed then
       b.streak = b.streak + 1
       if b.streak == 1 then b.first = b.m end
-      touch(b.by.by_streak, who, b.arrivals, b.arrivals)
-    else
-      end_streak(b)
     end
     if size > 0 or bucket then
       b.calls = b.calls + 1
-      if failed then
-        b.failures = b.failures + 1
-        touch(b.by.by_failure, who, place or b.arrivals, b.arrivals)
-      end
-      if slow then
-        b.slow = b.slow + 1
-        touch(b.by.by_slow, who, place or b.arrivals, b.arrivals)
-      end
+      if failed then b.failures = b.failures + 1 end
+      if slow then b.slow = b.slow + 1 end
       if bucket then
         bucket[1] = bucket[1] + 1
         if failed then bucket[2] = bucket[2] + 1 end
@@ -95,7 +105,8 @@ local function take_adverse(b, failed, slow, n, age, label, who)
         if gone == 50 or gone == 51 then b.slow = b.slow - 1 end
       end
     end
-    if b.state == CLOSED then
+    if closed and suspect(b, p) then
+      settle_places()
       local reason, names = judge(b)
       if reason then
         if failed then add_labels(b, label, i) end
@@ -104,41 +115,42 @@ local function take_adverse(b, failed, slow, n, age, label, who)
       end
     end
   end
+  settle_places()
   if failed then add_labels(b, label, n) end
   return n
 end
 
--- One run of a report of generation, by who. kind: 0 good, 1 failed, 2 slow, 3 failed and slow, 4 ignored. Counts what
--- enters the totals in entry, too.
-local function take(b, entry, kind, n, age, label, who)
-  if kind == 4 then return count(b, IGNORED, n) end
-  local failed, slow = kind == 1 or kind == 3, kind >= 2
-  local taken = n
-  if b.mode == AUTO then
-    if failed or slow then
-      taken = take_adverse(b, failed, slow, n, age, label, who)
-    else
-      take_successes(b, n, age)
-    end
-  end
-  count(b, CALLS, taken)
-  entry.calls = math.min(entry.calls + taken, MAX)
-  if failed then
-    count(b, FAILURES, taken)
-    entry.failures = math.min(entry.failures + taken, MAX)
-  end
-  if slow then count(b, SLOW, taken) end
-  if taken < n then count(b, LATE, n - taken) end
+-- One run of a report of the present generation, by who. Returns how many outcomes were taken.
+local function take(b, failed, slow, n, age, label, who)
+  if b.mode ~= AUTO then return n end
+  if failed or slow then return take_adverse(b, failed, slow, n, age, label, who) end
+  take_successes(b, n, age)
+  return n
 end
 
--- All runs of a report of generation gen: lines of kind, count, age, label.
+-- All runs of a report of generation gen: lines of kind (0 good, 1 failed, 2 slow, 3 failed and slow, 4 ignored), count,
+-- age, label. What enters the totals is counted in the replica's entry, too.
 local function take_runs(b, entry, runs, gen, max_age, who)
+  local calls, failures, slow_calls, ignored, late = 0, 0, 0, 0, 0
   for kind, n, age, label in string.gmatch(runs, '(%d)(%d+) (%d+) ([^\n]*)\n') do
-    n, age = tonumber(n), tonumber(age)
+    n, age = tonumber(n), age == '0' and 0 or tonumber(age)
     if gen ~= b.gen or age > max_age then
-      count(b, LATE, n)
+      late = late + n
+    elseif kind == '4' then
+      ignored = ignored + n
     else
-      take(b, entry, tonumber(kind), n, age, label, who)
+      local failed, slow = kind == '1' or kind == '3', kind == '2' or kind == '3'
+      local taken = take(b, failed, slow, n, age, label, who)
+      calls, late = calls + taken, late + n - taken
+      if failed then failures = failures + taken end
+      if slow then slow_calls = slow_calls + taken end
     end
   end
+  count(b, CALLS, calls)
+  count(b, FAILURES, failures)
+  count(b, SLOW, slow_calls)
+  count(b, IGNORED, ignored)
+  count(b, LATE, late)
+  entry.calls = math.min(entry.calls + calls, MAX)
+  entry.failures = math.min(entry.failures + failures, MAX)
 end

@@ -14,8 +14,9 @@ local function above(b, known) return known.gen > b.gen or known.rev > b.rev end
 local function parse_details(s)
   local numbers, reason, cause, mode_note, policy_note, policy = string.match(s,
     '^([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*\n[^\n]*)\n([^\n]*\n[^\n]*)\n([^\n]*)$')
-  local t = numbers and ints(numbers, '^([012]) (%d+) (%d+) ([012]) (%d+) (%-?%d+) ([01]) (%d+) (%-?%d+)$')
-  if not t then return nil end
+  local t = numbers and { string.match(numbers, '^([012]) (%d+) (%d+) ([012]) (%d+) (%-?%d+) ([01]) (%d+) (%-?%d+)$') }
+  if not t or #t ~= 9 then return nil end
+  for i = 1, #t do t[i] = tonumber(t[i]) end
   return {
     state = t[1], retry = t[2], openings = math.min(t[3], MAX_OPENINGS), mode = t[4], mode_at = t[5], mode_left = t[6],
     retuned = t[7] == 1, policy_at = t[8], policy_left = t[9],
@@ -32,9 +33,9 @@ end
 -- A time of day in machine time.
 local function at_of(b, at) return math.max(at + b.m - b.now, 0) end
 
--- Takes over mode and policy. Gives the name of a bad field.
+-- Takes over mode and policy.
 local function adopt_rev(b, known, k)
-  b.rev = known.rev
+  b.commanded, b.rev = true, known.rev
   b.mode, b.mode_at, b.mode_end, b.mode_note, b.retuned = AUTO, 0, 0, '', false
   if k.mode ~= AUTO then
     b.mode, b.mode_at, b.mode_end, b.mode_note = k.mode, at_of(b, k.mode_at), end_of(b, k.mode_left), k.mode_note
@@ -42,7 +43,7 @@ local function adopt_rev(b, known, k)
   if k.retuned then
     b.retuned = { at = at_of(b, k.policy_at), finish = end_of(b, k.policy_left), note = k.policy_note, policy = k.policy }
   end
-  return refit(b)
+  refit(b)
 end
 
 -- Takes over the state, as who brought it. A half-open one becomes open for ProbeLease, in which the lost leases end.
@@ -59,14 +60,12 @@ local function adopt_generation(b, known, k, who)
   end
 end
 
--- Takes over each part that is above the store's own. Gives the name of a bad field.
+-- Takes over each part that is above the store's own.
 local function repair(b, known, who)
   if not above(b, known) then return end
   local k = parse_details(known.details)
-  if not k then return 'ARGV' end
-  if known.rev > b.rev then
-    local bad = adopt_rev(b, known, k)
-    if bad then return bad end
-  end
+  if not k then return spoil(b, 'ARGV') end
+  load_window(b)
+  if known.rev > b.rev then adopt_rev(b, known, k) end
   if known.gen > b.gen then adopt_generation(b, known, k, who) end
 end

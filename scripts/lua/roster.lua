@@ -9,13 +9,18 @@
 -- An entry: seen seq calls failures own_open conflict slice, the last in which it reported outcomes, or -1.
 local SLICE, CONFLICT_FOR, SWEEP = 30000, 60000, 2
 
--- Reads the counters and moves them on to the slice of m. Gives the name of a bad field.
+-- Reads the counters and moves them on to the slice of m.
 local function load_roster(b)
   local slice = math.floor(b.m / SLICE)
   local t = { slice, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
-  if b.f.roster and b.f.roster ~= '' then
-    t = ints(b.f.roster, '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$')
-    if not t then return 'roster' end
+  local s = b.f.roster or ''
+  if s ~= '' then
+    t = { string.match(s, '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$') }
+    if #t ~= 11 then
+      spoil(b, 'roster')
+      t = { slice, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+    end
+    for i = 1, 11 do t[i] = tonumber(t[i]) end
   end
   if t[1] < slice then
     if t[1] == slice - 1 then
@@ -24,21 +29,26 @@ local function load_roster(b)
       t[3], t[6] = 0, 0
     end
     t[1], t[2], t[4], t[5], t[7], t[10] = slice, 0, 0, 0, 0, t[8]
+    b.met = true
   end
   b.roster = t
 end
 
 -- The entry in s; nil where it no longer counts, or where there is none.
 local function parse_replica(b, s)
-  local t = ints(s, '^(%d+) (%d+) (%d+) (%d+) ([01]) ([01]) (%-?%d+)$')
-  if not t or math.floor(t[1] / SLICE) < b.roster[1] - 1 then return nil end
-  return { seen = t[1], seq = t[2], calls = t[3], failures = t[4], own = t[5], conflict = t[6], slice = t[7] }
+  local seen, seq, calls, failures, slice = string.match(s, '^(%d+) (%d+) (%d+) (%d+) [01] [01] (%-?%d+)$')
+  if not seen then return nil end
+  seen = tonumber(seen)
+  if math.floor(seen / SLICE) < b.roster[1] - 1 then return nil end
+  return { seen = seen, seq = tonumber(seq), calls = tonumber(calls), failures = tonumber(failures),
+    slice = tonumber(slice) }
 end
 
--- Counts a report of the replica with this entry, nil for a new one, in three counters from t[i] on; last is the slice
--- of its last such report.
-local function count_replica(t, i, last)
+-- Counts a report of a replica in the three counters from i on; last is the slice of its last such report, -1 for none.
+local function count_replica(b, i, last)
+  local t = b.roster
   if last == t[1] then return end
+  b.met = true
   t[i] = t[i] + 1
   if last == t[1] - 1 then t[i + 2] = t[i + 2] + 1 end
 end
@@ -48,7 +58,8 @@ end
 local function meet(b, name, raw, report)
   local t = b.roster
   local entry = parse_replica(b, raw)
-  count_replica(t, 2, entry and math.floor(entry.seen / SLICE) or -1)
+  if not entry and raw ~= '' and not string.find(raw, '^%d+ %d+ %d+ %d+ [01] [01] %-?%d+$') then spoil(b, 'r:' .. name) end
+  count_replica(b, 2, entry and math.floor(entry.seen / SLICE) or -1)
   if not entry then
     entry = { seq = 0, calls = 0, failures = 0, slice = -1 }
     if raw == '' then
@@ -63,7 +74,7 @@ local function meet(b, name, raw, report)
   if not again then
     entry.seq = report.seq
     if report.runs ~= '' then
-      count_replica(t, 5, entry.slice)
+      count_replica(b, 5, entry.slice)
       entry.slice = t[1]
     end
   end
@@ -76,7 +87,7 @@ local function reporting(b) return b.roster[5] + b.roster[6] - b.roster[7] end
 -- Notes that a report's policy is not the fleet's.
 local function conflict(b, entry)
   entry.conflict = 1
-  b.roster[11] = b.m + 1
+  b.roster[11], b.met = b.m + 1, true
 end
 
 -- Looks at two more names of this slice's sweep, and gives the last number to the place of one that is gone. mine has
@@ -85,7 +96,7 @@ local function sweep(b, mine)
   local t = b.roster
   for _ = 1, SWEEP do
     if t[10] <= 0 or t[8] <= 0 then return end
-    t[10] = t[10] - 1
+    t[10], b.met = t[10] - 1, true
     if t[9] >= t[8] then t[9] = 0 end
     local here, last = 'q' .. text(t[9]), 'q' .. text(t[8] - 1)
     local names = redis.call('HMGET', b.key, here, last)

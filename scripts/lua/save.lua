@@ -4,18 +4,23 @@
 -- tally, labels, leases, roster, tomb as they lie in the hash, absent ones empty. Replies and pushes carry it, reads ask
 -- for it, and one place in Go makes a snapshot of it.
 
+local HOUR = 3600000
+
 -- Notes a field for the one HSET, where it changes.
-local function put(b, field, value)
-  if b.f[field] ~= value and (value ~= '' or b.f[field]) then
-    b.f[field] = value
-    b.writes[#b.writes + 1] = field
+local function put(b, name, value)
+  local old = b.f[name] or b.blank and ''
+  if old ~= value then
+    b.f[name] = value
+    b.writes[#b.writes + 1] = name
     b.writes[#b.writes + 1] = value
   end
 end
 
--- How long the hash is kept without a script, in ms: at least a day, ten times the longest period; nil: for ever.
+-- How long the hash is kept without a script, in ms: at least a day, ten times the longest period, and an hour, within
+-- which it is not set anew; nil: for ever.
 local function lifetime(b)
   if b.tomb and b.tomb.bare then return 2 * DAY end
+  choose_policy(b)
   local longest = math.max(b.p.open_for_max, b.p.probe_lease, b.p.window_time, b.p.consecutive_for, b.until_ - b.m)
   if b.mode ~= AUTO then
     if b.mode_end == 0 then return nil end
@@ -25,21 +30,24 @@ local function lifetime(b)
     if b.retuned.finish == 0 then return nil end
     longest = math.max(longest, b.retuned.finish - b.m)
   end
-  return math.max(10 * longest, b.tomb and 2 * DAY or DAY)
+  return math.max(10 * longest, b.tomb and 2 * DAY or DAY) + HOUR
 end
 
 local function put_numbers(b)
-  put(b, 'v', text(SCHEMA))
   put(b, 'generation', text(b.gen))
   put(b, 'rev', text(b.rev))
-  put(b, 'clock', string.format('%.0f %.0f', b.m, b.m - b.now))
-  put(b, 'state', string.format('%.0f %.0f %.0f %.0f %.0f', b.state, b.since, b.until_, b.openings, b.successes))
+  if b.moved then
+    put(b, 'v', VERSION)
+    put(b, 'state', string.format('%.0f %.0f %.0f %.0f %.0f', b.state, b.since, b.until_, b.openings, b.successes))
+    put(b, 'cause', b.cause)
+  end
   local t = b.tomb
   put(b, 'tomb', t and string.format('%d %.0f %.0f %.0f', t.bare and 1 or 2, t.gen, t.rev, t.finish) or '')
 end
 
 local function put_commands(b)
   put(b, 'policy', b.fleet)
+  if not b.commanded then return end
   put(b, 'mode', b.mode == AUTO and '' or
     string.format('%.0f %.0f %.0f\n%s', b.mode, b.mode_at, b.mode_end, b.mode_note))
   local r = b.retuned
@@ -47,25 +55,39 @@ local function put_commands(b)
 end
 
 local function put_window(b)
+  if not b.window_changed then return end
   put(b, 'tally', format_tally(b))
-  put(b, 'window', b.p.window_calls > 0 and string.sub(b.w, b.cut + 1) or '')
-  put(b, 'labels', b.labels)
-  for i = 1, 3 do
-    local kind = i == 1 and 'by_failure' or i == 2 and 'by_slow' or 'by_streak'
-    if b.by[kind] then put(b, kind, format_reporters(b.by[kind])) end
-  end
+  put(b, 'window', b.cut > 0 and string.sub(b.w, b.cut + 1) or b.w)
+  put(b, 'labels', b.label_count > 0 and text(b.label_count) .. '\n' .. b.labels or '')
+  local by = b.by
+  if by.by_failure then put(b, 'by_failure', by.by_failure) end
+  if by.by_slow then put(b, 'by_slow', by.by_slow) end
+  if by.by_streak then put(b, 'by_streak', by.by_streak) end
 end
 
 local function put_probes(b)
-  local lines = {}
-  for i, l in ipairs(b.leases) do
-    lines[i] = string.format('%.0f %.0f %.0f %s\t%s\n', l.number, l.generation, l.finish, l.id, l.replica)
+  if b.leases and (#b.leases > 0 or b.f.leases and b.f.leases ~= '') then
+    local lines = {}
+    for i, l in ipairs(b.leases) do
+      lines[i] = string.format('%.0f %.0f %.0f %s\t%s\n', l.number, l.generation, l.finish, l.id, l.replica)
+    end
+    put(b, 'leases', table.concat(lines))
   end
-  put(b, 'leases', table.concat(lines))
   if b.probes then
-    lines = {}
+    local lines = {}
     for i, p in ipairs(b.probes) do lines[i] = string.format('%.0f %.0f %s\n', p.number, p.ban, p.name) end
     put(b, 'probes', table.concat(lines))
+  end
+end
+
+local function put_counters(b)
+  local t = b.totals
+  if t then put(b, 'totals', string.format('%.0f %.0f %.0f %.0f %.0f %.0f', t[1], t[2], t[3], t[4], t[5], t[6])) end
+  if b.history then put(b, 'count', string.format('%.0f %.0f', b.history, b.granted)) end
+  t = b.roster
+  if t and b.met then
+    put(b, 'roster', string.format('%.0f %.0f %.0f %.0f %.0f %.0f %.0f %.0f %.0f %.0f %.0f',
+      t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8], t[9], t[10], t[11]))
   end
 end
 
@@ -91,39 +113,42 @@ end
 
 -- Writes all that changed, in one HSET, and keeps the hash from expiring.
 local function write(b)
-  local ttl = lifetime(b)
+  local set = b.moved or b.commanded or b.tomb or b.m - b.kept >= HOUR
+  local ttl = set and lifetime(b)
+  if b.bad then return end
+  if set then b.kept = b.m end
+  put(b, 'clock', string.format('%.0f %.0f %.0f', b.m, b.m - b.now, b.kept))
   if b.wipe then redis.call('UNLINK', b.key) end
   if #b.writes > 0 then redis.call('HSET', b.key, unpack(b.writes)) end
   if #b.drops > 0 then redis.call('HDEL', b.key, unpack(b.drops)) end
   if ttl then
     redis.call('PEXPIRE', b.key, text(ttl))
-  else
+  elseif set then
     redis.call('PERSIST', b.key)
   end
 end
 
 -- The reply: 'ok', 1 where the breaker is newly to be seen, what push says, the last entry that was made or '', the face.
 local function reply(b, pushed)
-  return { 'ok', b.fresh and not b.tomb and 1 or 0, pushed, b.made or '', face(b) }
+  return { 'ok', b.appeared and not b.tomb and 1 or 0, pushed, b.made or '', face(b) }
 end
 
--- Saves what this script made of b and answers.
+-- Saves what this script made of b and answers; or says what is wrong with the hash, and leaves it as it is.
 local function save(b, channel)
   put_numbers(b)
   if not (b.tomb and b.tomb.bare) then
+    if b.blank then
+      load_window(b)
+      load_count(b)
+      count(b, CALLS, 0)
+      b.window_changed = true
+    end
     put_commands(b)
-    put(b, 'cause', b.cause)
-    local t = b.totals
-    put(b, 'totals', string.format('%.0f %.0f %.0f %.0f %.0f %.0f', t[1], t[2], t[3], t[4], t[5], t[6]))
     put_window(b)
     put_probes(b)
-    put(b, 'count', string.format('%.0f %.0f %.0f', b.history, b.granted, b.arrivals))
-    if b.roster then
-      t = b.roster
-      put(b, 'roster', string.format('%.0f %.0f %.0f %.0f %.0f %.0f %.0f %.0f %.0f %.0f %.0f',
-        t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8], t[9], t[10], t[11]))
-    end
+    put_counters(b)
   end
   write(b)
+  if b.bad then return corrupt(b.bad) end
   return reply(b, push(b, channel))
 end

@@ -18,13 +18,14 @@ local b, refused = load(KEYS[1], ARGV[1])
 if not b then return refused end
 local replica, gen = ARGV[3], int(ARGV[5])
 if not gen then return corrupt('ARGV') end
-if b.fresh then return { 'absent' } end
+if b.blank then return { 'absent' } end
 if b.tomb then
   b.tomb.finish = b.m + DAY
   if b.tomb.bare then return save(b, ARGV[2]) end
 end
-local bad = choose_policy(b) or load_window(b) or not failed_probes(b) and 'probes' or expire(b, replica)
-if bad then return corrupt(bad) end
+expire(b, replica)
+load_window(b)
+load_count(b)
 
 -- Takes the lease out and says whether its outcome counts.
 local function take_lease()
@@ -65,11 +66,12 @@ if lease then
     if ARGV[7] == '1' then count(b, SLOW, 1) end
   end
   if b.mode == AUTO and ARGV[6] == '1' then
-    b.successes = b.successes + 1
+    b.successes, b.moved = b.successes + 1, true
     if b.successes >= b.p.probe_successes then
       transition(b, CLOSED, {}, { reason = 'probe-successes', cause = replica })
     end
   elseif b.mode == AUTO and ARGV[6] == '2' then
+    b.window_changed = true
     add_labels(b, ARGV[8], 1)
     fail(lease)
   end

@@ -21,45 +21,44 @@
 -- Returns   'invalid', field, number: a known number that is too high; nothing was written
 -- Error     COMMONTRIP corrupt field ...  the hash holds what no script wrote
 -- Error     COMMONTRIP schema ...         a newer schema
-local b, refused = load(KEYS[1], ARGV[1], 'r:' .. ARGV[4])
-if not b then return refused end
-local policy, replica = ARGV[3], ARGV[4]
-local known = { gen = int(ARGV[5]), rev = int(ARGV[6]), details = ARGV[7] }
-local report = {
-  announce = ARGV[8] == '1', seq = int(ARGV[9]), gen = int(ARGV[10]), max_age = int(ARGV[11]),
-  rejected = int(ARGV[12]), own = ARGV[13] == '1' and 1 or 0, runs = ARGV[14],
-}
-if not (known.gen and known.rev and report.seq and report.gen and report.max_age and report.rejected) then
-  return corrupt('ARGV')
+local policy, replica, runs = ARGV[3], ARGV[4], ARGV[14]
+local raw = 'r:' .. replica
+local b, refused
+if runs == '' then
+  b, refused = load(KEYS[1], ARGV[1], raw)
+elseif string.find(runs, '^[123]') or string.find(runs, '\n[123]') then
+  b, refused = load(KEYS[1], ARGV[1], raw, 'window', 'by_failure', 'by_slow', 'by_streak')
+else
+  b, refused = load(KEYS[1], ARGV[1], raw, 'window')
 end
+if not b then return refused end
+local known = { gen = int(ARGV[5]), rev = int(ARGV[6]), details = ARGV[7] }
+local report = { seq = int(ARGV[9]), own = ARGV[13] == '1' and 1 or 0, runs = runs }
+local gen, max_age, rejected = int(ARGV[10]), int(ARGV[11]), int(ARGV[12])
+if not (known.gen and known.rev and report.seq and gen and max_age and rejected) then return corrupt('ARGV') end
 local high = too_high(b, known)
 if high then return { 'invalid', high, text(high == 'Known.Rev' and known.rev or known.gen) } end
 
-local ends = report.runs ~= '' and report.seq > 0
+local ends = runs ~= '' and report.seq > 0
 if b.tomb then
   b.tomb.finish = b.m + DAY
-  if b.tomb.bare and not ends and not above(b, known) then return save(b, ARGV[2]) end
-  b.tomb.bare = false
+  if b.tomb.bare then
+    if not ends and not above(b, known) then return save(b, ARGV[2]) end
+    b.tomb.bare, b.blank, b.moved, b.commanded = false, true, true, true
+  end
 end
 if b.fleet == '' then b.fleet = policy end
-local raw = b.f['r:' .. replica] or ''
-local bad = choose_policy(b) or load_window(b) or load_roster(b)
-if bad then return corrupt(bad) end
-local adverse = string.find(report.runs, '^[123]') or string.find(report.runs, '\n[123]')
-if adverse and not (reporters(b, 'by_failure') and reporters(b, 'by_slow') and reporters(b, 'by_streak')) then
-  return corrupt('by_failure, by_slow or by_streak')
-end
-if raw ~= '' and not ints(raw, '^(%d+) (%d+) (%d+) (%d+) ([01]) ([01]) (%-?%d+)$') then return corrupt('r:' .. replica) end
-
-local entry, again = meet(b, replica, raw, report)
-bad = repair(b, known, replica) or expire(b, replica)
-if bad then return corrupt(bad) end
+load_roster(b)
+local entry, again = meet(b, replica, b.f[raw] or '', report)
+repair(b, known, replica)
+expire(b, replica)
 
 if policy ~= b.fleet then
-  if report.announce and not again then
-    b.fleet, b.rev, b.roster[11] = policy, after(b, b.rev), 0
-    bad = refit(b)
-    if bad then return corrupt(bad) end
+  if ARGV[8] == '1' and not again then
+    load_window(b)
+    b.fleet, b.rev, b.roster[11], b.met = policy, after(b, b.rev), 0, true
+    refit(b)
+    b.window_changed = true
   else
     conflict(b, entry)
   end
@@ -67,14 +66,17 @@ end
 if b.tomb and ends and not again then
   if b.gen == b.tomb.gen then b.gen, b.since = after(b, b.gen), b.m end
   if b.rev == b.tomb.rev then b.rev = after(b, b.rev) end
-  b.tomb, b.fresh = nil, true
+  b.tomb, b.appeared, b.moved = nil, true, true
 end
 if not again then
-  count(b, REJECTED, report.rejected)
-  take_runs(b, entry, report.runs, report.gen, report.max_age, replica)
+  if rejected > 0 then count(b, REJECTED, rejected) end
+  if runs ~= '' then
+    load_window(b)
+    take_runs(b, entry, runs, gen, max_age, replica)
+  end
 end
 
-put(b, 'r:' .. replica, string.format('%.0f %.0f %.0f %.0f %.0f %.0f %.0f', entry.seen, entry.seq, entry.calls,
-  entry.failures, entry.own, entry.conflict, entry.slice))
+put(b, raw, string.format('%.0f %.0f %.0f %.0f %.0f %.0f %.0f', entry.seen, entry.seq, entry.calls, entry.failures,
+  entry.own, entry.conflict, entry.slice))
 sweep(b, replica)
 return save(b, ARGV[2])

@@ -16,6 +16,7 @@ var faceFields = [...]string{
 
 const (
 	maxErrors    = 8
+	maxLabels    = 32
 	maxWitnesses = 8
 	slice        = 30_000 // ms of the roster
 	conflictFor  = 60_000 // ms that a conflict is shown
@@ -37,7 +38,7 @@ func (d *decoder) face(fields []string, now int64) face {
 		generation: fields[0], rev: fields[1], cause: fields[4], mode: fields[5], policy: fields[6], retuned: fields[7],
 		totals: fields[8], tally: fields[9], labels: fields[10], leases: fields[11], roster: fields[12],
 	}
-	clock := d.numbers("clock", fields[2], 2, 1)
+	clock := d.numbers("clock", fields[2], 3, 1)
 	if now < 0 {
 		now = clock[0] - clock[1]
 	}
@@ -115,18 +116,18 @@ func (d *decoder) tally(s string, p store.Policy, m int64) store.Tally {
 	kind, rest, _ := strings.Cut(s, " ")
 	count := strings.Count(rest, " ") + 1
 	switch {
-	case kind == "c" && count == 5 && p.WindowCalls > 0:
-		n := d.numbers("tally", rest, 5)
-		return store.Tally{Calls: int(n[2]), Failures: int(n[3]), Slow: int(n[4]), Consecutive: int(n[0])}
-	case kind == "t" && (count-2)%4 == 0 && count <= 42 && p.WindowTime > 0:
+	case kind == "c" && count == 6 && p.WindowCalls > 0:
+		n := d.numbers("tally", rest, 6)
+		return store.Tally{Calls: int(n[3]), Failures: int(n[4]), Slow: int(n[5]), Consecutive: int(n[0])}
+	case kind == "t" && (count-3)%4 == 0 && count <= 43 && p.WindowTime > 0:
 		signed := make([]int, 0, 10)
-		for i := 2; i < count; i += 4 {
+		for i := 3; i < count; i += 4 {
 			signed = append(signed, i)
 		}
 		n := d.numbers("tally", rest, count, signed...)
 		t := store.Tally{Consecutive: int(n[0])}
 		now := m * 10 / ms(p.WindowTime)
-		for i := 2; i < count; i += 4 {
+		for i := 3; i < count; i += 4 {
 			if n[i] > now-10 && n[i] <= now {
 				t.Calls, t.Failures, t.Slow = t.Calls+int(n[i+1]), t.Failures+int(n[i+2]), t.Slow+int(n[i+3])
 			}
@@ -138,13 +139,17 @@ func (d *decoder) tally(s string, p store.Policy, m int64) store.Tally {
 	}
 }
 
-// labels counts the lines of s, an empty one being a failure without a label.
+// labels counts the lines of s, an empty one being a failure without a label; their number comes first.
 func (d *decoder) labels(s string) []store.ErrorCount {
 	if s == "" {
 		return nil
 	}
+	number, lines, _ := strings.Cut(s, "\n")
+	if n := d.numbers("labels", number, 1)[0]; n != int64(strings.Count(lines, "\n")) || n > maxLabels {
+		d.fail("labels has the number %.20q", number)
+	}
 	counts := map[string]int{}
-	for line := range strings.SplitSeq(strings.TrimSuffix(s, "\n"), "\n") {
+	for line := range strings.SplitSeq(strings.TrimSuffix(lines, "\n"), "\n") {
 		if line != "" {
 			counts[d.label(line)]++
 		}
@@ -238,7 +243,7 @@ func (d *decoder) errorCounts(s string) []store.ErrorCount {
 	counts := map[string]int{}
 	for part := range strings.SplitSeq(s, "\t") {
 		n, label, _ := strings.Cut(part, " ")
-		counts[d.label(label)] = int(d.within("count", d.numbers("count", n, 1)[0], 1, 32))
+		counts[d.label(label)] = int(d.within("count", d.numbers("count", n, 1)[0], 1, maxLabels))
 	}
 	return topErrors(counts)
 }

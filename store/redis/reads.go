@@ -276,7 +276,7 @@ func (s *Store) History(ctx context.Context, name string, limit int) ([]store.Tr
 		return nil, err
 	}
 	d := decoder{of: "history"}
-	written := d.numbers("count", values[0], 3)[0]
+	written := d.numbers("count", values[0], 2)[0]
 	var out []store.Transition
 	for i := written - 1; i >= 0 && len(out) < limit && d.problem == ""; i-- {
 		out = append(out, d.transition(name, values[1+i%historyLen], f.off))
