@@ -23,7 +23,7 @@ func (l *timeline) add(index, head int64, t tally) bool {
 	if slot.index != index {
 		*slot = bucket{index: index}
 	}
-	slot.tally.add(t)
+	slot.add(t)
 	return true
 }
 

@@ -36,21 +36,28 @@ func TestRules(t *testing.T) {
 		{"a slow success is no failure", rate, []store.Run{slowRun(success, 20)}, ""},
 		{"what has left the window is not judged", rate, []store.Run{run(failure, 5), run(success, 20), run(failure, 9)}, ""},
 		{
-			"the streak is judged before the rate", store.Policy{ConsecutiveFailures: 10, FailureRate: 1, MinCalls: 10},
-			[]store.Run{run(failure, 10)}, store.ByConsecutiveFailures,
+			"the streak is judged before the rate",
+			store.Policy{ConsecutiveFailures: 10, FailureRate: 1, MinCalls: 10},
+			[]store.Run{run(failure, 10)},
+			store.ByConsecutiveFailures,
 		},
 		{
 			"the failure rate is judged before the slow-call rate",
 			store.Policy{FailureRate: 0.5, SlowCallRate: 0.5, SlowCallAfter: time.Second, MinCalls: 10},
-			[]store.Run{slowRun(failure, 10)}, store.ByFailureRate,
+			[]store.Run{slowRun(failure, 10)},
+			store.ByFailureRate,
 		},
 		{
-			"a rate of 0.29 is 29 of 100, not a rounding error away", store.Policy{FailureRate: 0.29, MinCalls: 100},
-			[]store.Run{run(success, 71), run(failure, 29)}, store.ByFailureRate,
+			"a rate of 0.29 is 29 of 100, not a rounding error away",
+			store.Policy{FailureRate: 0.29, MinCalls: 100},
+			[]store.Run{run(success, 71), run(failure, 29)},
+			store.ByFailureRate,
 		},
 		{
-			"49.5 % is not 50 %", store.Policy{WindowCalls: 200, FailureRate: 0.5, MinCalls: 200},
-			[]store.Run{run(success, 101), run(failure, 99)}, "",
+			"49.5 % is not 50 %",
+			store.Policy{WindowCalls: 200, FailureRate: 0.5, MinCalls: 200},
+			[]store.Run{run(success, 101), run(failure, 99)},
+			"",
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {

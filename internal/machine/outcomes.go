@@ -34,7 +34,7 @@ func (m *Machine) judgeRun(s script, generation uint64, run *store.Run, who *rep
 			return
 		}
 		m.tell(run, 1, who)
-		if kind&failed != 0 {
+		if kind&markFailed != 0 {
 			m.label(run.Label)
 		}
 		m.hurt(s, millis(run.Age), kind)
@@ -61,10 +61,10 @@ func (m *Machine) tell(run *store.Run, n uint64, who *replica) {
 func markOf(run *store.Run) mark {
 	var kind mark
 	if run.Outcome == store.Failure {
-		kind |= failed
+		kind |= markFailed
 	}
 	if run.Slow {
-		kind |= slow
+		kind |= markSlow
 	}
 	return kind
 }

@@ -8,7 +8,8 @@ import (
 	"github.com/commontrip/commontrip/store"
 )
 
-const askAgain = int64(100) // ms after which a claim refused for want of a place may ask again, and a little at random
+// askAgain is after how many ms, and a little at random, a claim refused for want of a place may ask again at the latest.
+const askAgain = int64(100)
 
 // probes are the leases, and what the probes of this half-open decided so far.
 type probes struct {

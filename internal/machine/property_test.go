@@ -113,25 +113,28 @@ func verbs(r *rig, leases *[]store.Lease, each func(*rapid.T)) map[string]func(*
 	}
 }
 
-func TestNumbersOnlyGrow(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) {
-		r := newRig(t, drawPolicy(rt))
-		var leases []store.Lease
-		var generation, rev uint64
-		var at int64
-		rt.Repeat(verbs(r, &leases, func(rt *rapid.T) {
-			if r.m.generation < generation || r.m.rev < rev || r.m.at < at {
-				rt.Fatalf("went back: generation %d -> %d, rev %d -> %d, time %d -> %d",
-					generation, r.m.generation, rev, r.m.rev, at, r.m.at)
-			}
-			generation, rev, at = r.m.generation, r.m.rev, r.m.at
-		}))
-	})
+func TestNumbersOnlyGrow(t *testing.T) { rapid.Check(t, numbersOnlyGrow) }
+
+// FuzzHistory lets the fuzzer look for histories on which a number goes back or something panics.
+func FuzzHistory(f *testing.F) { f.Fuzz(rapid.MakeFuzz(numbersOnlyGrow)) }
+
+func numbersOnlyGrow(t *rapid.T) {
+	r := newRig(t, drawPolicy(t))
+	var leases []store.Lease
+	var generation, rev uint64
+	var at int64
+	t.Repeat(verbs(r, &leases, func(t *rapid.T) {
+		if r.m.generation < generation || r.m.rev < rev || r.m.at < at {
+			t.Fatalf("went back: generation %d -> %d, rev %d -> %d, time %d -> %d",
+				generation, r.m.generation, rev, r.m.rev, at, r.m.at)
+		}
+		generation, rev, at = r.m.generation, r.m.rev, r.m.at
+	}))
 }
 
 func TestOneStateAGeneration(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		r := newRig(t, drawPolicy(rt))
+		r := newRig(rt, drawPolicy(rt))
 		var leases []store.Lease
 		states := map[uint64]store.State{}
 		rt.Repeat(verbs(r, &leases, func(rt *rapid.T) {
@@ -145,7 +148,7 @@ func TestOneStateAGeneration(t *testing.T) {
 
 func TestNeverMoreLeasesThanProbesWhenGranted(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		r := newRig(t, drawPolicy(rt))
+		r := newRig(rt, drawPolicy(rt))
 		var leases []store.Lease
 		steps := verbs(r, &leases, func(*rapid.T) {})
 		claims := 0
@@ -166,7 +169,7 @@ func TestNeverMoreLeasesThanProbesWhenGranted(t *testing.T) {
 
 func TestASuccessThatIsNotSlowNeverTrips(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		r := newRig(t, drawPolicy(rt))
+		r := newRig(rt, drawPolicy(rt))
 		var leases []store.Lease
 		steps := verbs(r, &leases, func(*rapid.T) {})
 		steps["good"] = func(rt *rapid.T) {
@@ -184,7 +187,7 @@ func TestASuccessThatIsNotSlowNeverTrips(t *testing.T) {
 func TestCuttingAReportChangesNothing(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		policy := drawPolicy(rt)
-		whole, cut := newRig(t, policy), newRig(t, policy)
+		whole, cut := newRig(rt, policy), newRig(rt, policy)
 		rt.Repeat(map[string]func(*rapid.T){
 			"report": func(rt *rapid.T) {
 				replica, runs := drawReplica(rt), drawRuns(rt)
@@ -241,7 +244,7 @@ func everything(r *rig) string {
 // TestMemoryIsBounded: whatever comes, no list grows beyond its bound.
 func TestMemoryIsBounded(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		r := newRig(t, drawPolicy(rt))
+		r := newRig(rt, drawPolicy(rt))
 		var leases []store.Lease
 		rt.Repeat(verbs(r, &leases, func(rt *rapid.T) {
 			m := &r.m

@@ -15,9 +15,16 @@ const (
 	hour   = 60 * minute
 )
 
+// fataler is a *testing.T or a *rapid.T.
+type fataler interface {
+	Helper()
+	Error(args ...any)
+	Fatal(args ...any)
+}
+
 // rig drives one machine by hand: a clock that stands until it is moved, replicas that number their reports.
 type rig struct {
-	t      testing.TB
+	t      fataler
 	m      Machine
 	now    int64
 	policy store.Policy
@@ -25,7 +32,7 @@ type rig struct {
 	maxAge time.Duration
 }
 
-func newRig(t testing.TB, policy store.Policy) *rig {
+func newRig(t fataler, policy store.Policy) *rig {
 	t.Helper()
 	if err := policy.Validate(); err != nil {
 		t.Fatal(err)
@@ -193,17 +200,17 @@ func inside(m *Machine) string {
 		flat, m.totals, m.window, slots, m.labels, m.roster, m.probes, m.orders, m.history, m.grave)
 }
 
-func equal[T comparable](t testing.TB, what string, got, want T) {
-	t.Helper()
+func equal[T comparable](tb testing.TB, what string, got, want T) {
+	tb.Helper()
 	if got != want {
-		t.Errorf("%s: got %v, want %v", what, got, want)
+		tb.Errorf("%s: got %v, want %v", what, got, want)
 	}
 }
 
-func isInvalid(t testing.TB, err error) {
-	t.Helper()
+func isInvalid(tb testing.TB, err error) {
+	tb.Helper()
 	if !errors.Is(err, store.ErrInvalid) {
-		t.Errorf("got %v, want an ErrInvalid", err)
+		tb.Errorf("got %v, want an ErrInvalid", err)
 	}
 }
 

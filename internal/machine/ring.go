@@ -8,7 +8,7 @@ type ring struct {
 	sum  tally
 }
 
-func (r *ring) at(i int) mark { return mark(r.bits[i/4]>>(i%4*2)) & (failed | slow) }
+func (r *ring) at(i int) mark { return mark(r.bits[i/4]>>(i%4*2)) & (markFailed | markSlow) }
 
 func (r *ring) set(i int, m mark) {
 	shift := i % 4 * 2

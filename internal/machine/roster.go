@@ -52,10 +52,10 @@ func (l *lately) came(slice, before int64) {
 }
 
 func (r *roster) union(l lately, slice int64) int {
-	switch {
-	case slice == r.slice:
+	switch slice {
+	case r.slice:
 		return int(l.now + l.last - l.both)
-	case slice == r.slice+1:
+	case r.slice + 1:
 		return int(l.now)
 	default:
 		return 0

@@ -8,7 +8,7 @@ import (
 )
 
 // terms is a policy as the machine works with it: durations in ms, rates in 1/10000. It is comparable: two policies are
-// the same, defaults filled in, where their terms are.
+// the same, defaults filled in, where their terms are. places is Policy.Probes.
 type terms struct {
 	windowTime, consecutiveFor, slowCallAfter      int32
 	openFor, openForMax, probeLease, rampUp        int32

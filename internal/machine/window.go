@@ -18,11 +18,12 @@ type window struct {
 type mark uint8
 
 const (
-	failed mark = 1 << iota
-	slow
+	markFailed mark = 1 << iota
+	markSlow
 )
 
-func (m *Machine) opened() *window {
+// recent is the window to enter an outcome into.
+func (m *Machine) recent() *window {
 	if m.window == nil {
 		m.window = &window{}
 		if n := m.policy().windowCalls; n > 0 {
@@ -34,7 +35,7 @@ func (m *Machine) opened() *window {
 
 // pass enters n successes that were not slow.
 func (m *Machine) pass(s script, age int64, n int) {
-	w := m.opened()
+	w := m.recent()
 	w.endStreak()
 	w.arrivals += uint64(n)
 	if width := m.policy().bucket(); width > 0 {
@@ -46,10 +47,10 @@ func (m *Machine) pass(s script, age int64, n int) {
 
 // hurt enters a failure or a slow success.
 func (m *Machine) hurt(s script, age int64, kind mark) {
-	w := m.opened()
+	w := m.recent()
 	w.arrivals++
 	at := place{arrival: w.arrivals}
-	if kind&failed != 0 {
+	if kind&markFailed != 0 {
 		if w.streak == 0 {
 			w.streakFrom = s.at
 		}
@@ -66,10 +67,10 @@ func (m *Machine) hurt(s script, age int64, kind mark) {
 	} else {
 		w.calls.push(kind)
 	}
-	if kind&failed != 0 {
+	if kind&markFailed != 0 {
 		w.failing.see(s.who, at)
 	}
-	if kind&slow != 0 {
+	if kind&markSlow != 0 {
 		w.slow.see(s.who, at)
 	}
 }
@@ -80,7 +81,7 @@ func (w *window) endStreak() { w.streak, w.streaks = 0, w.streaks[:0] }
 type tally struct{ calls, failures, slow int64 }
 
 func one(kind mark) tally {
-	return tally{1, int64(kind & failed), int64(kind & slow >> 1)}
+	return tally{1, int64(kind & markFailed), int64(kind & markSlow >> 1)}
 }
 
 func (t *tally) add(o tally) {

@@ -32,7 +32,7 @@ var (
 type Option func(*Store)
 
 // WithClock makes the store tell the time by now, called once a request, from any goroutine; the default is time.Now.
-// It may step back or forward as a machine's clock does.
+// It may step back or forward as a machine's clock does, and must not call the store.
 func WithClock(now func() time.Time) Option {
 	if now == nil {
 		panic("memorystore: WithClock needs a function")

@@ -25,11 +25,11 @@ func report(name, replica string, seq uint64, runs ...store.Run) store.Report {
 func ok(n int) store.Run  { return store.Run{Outcome: store.Success, Count: n} }
 func bad(n int) store.Run { return store.Run{Outcome: store.Failure, Count: n, Label: "timeout"} }
 
-func command(t testing.TB, s *memorystore.Store, name string, action store.Action) store.Result {
-	t.Helper()
+func command(tb testing.TB, s *memorystore.Store, name string, action store.Action) store.Result {
+	tb.Helper()
 	result, err := s.Command(context.Background(), store.Command{Name: name, Action: action, By: "oncall"})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return result
 }
@@ -148,7 +148,7 @@ func TestBadRequestsAreRefused(t *testing.T) {
 }
 
 // verbs calls each verb and gives its error.
-func verbs(s *memorystore.Store, ctx context.Context) map[string]error {
+func verbs(ctx context.Context, s *memorystore.Store) map[string]error {
 	out := map[string]error{}
 	for i, result := range s.Sync(ctx, []store.Report{report("a", "web-1", 1), report("", "", 1)}) {
 		out[fmt.Sprint("Sync ", i)] = result.Err
@@ -173,7 +173,7 @@ func TestAfterCloseEveryVerbSaysSo(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for verb, err := range verbs(s, context.Background()) {
+	for verb, err := range verbs(context.Background(), s) {
 		if !errors.Is(err, store.ErrClosed) {
 			t.Errorf("%s: %v", verb, err)
 		}
@@ -185,7 +185,7 @@ func TestAnEndedContextIsObeyed(t *testing.T) {
 	defer s.Close()
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	for verb, err := range verbs(s, ctx) {
+	for verb, err := range verbs(ctx, s) {
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("%s: %v", verb, err)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -80,12 +81,12 @@ func TestAWatcherMayCallTheStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := memorystore.New()
 		ctx, cancel := context.WithCancel(t.Context())
-		var states []store.State
+		var states []string
 		done := watch(ctx, s, func(e store.Event) {
 			if e.Resync {
 				return
 			}
-			states = append(states, e.Transition.To)
+			states = append(states, e.Transition.To.String())
 			if e.Transition.To == store.Open {
 				command(t, s, "tier", store.Reset)
 			}
@@ -93,7 +94,7 @@ func TestAWatcherMayCallTheStore(t *testing.T) {
 		synctest.Wait()
 		s.Sync(ctx, []store.Report{report("tier", "web-1", 1, bad(1))})
 		synctest.Wait()
-		if fmt.Sprint(states) != "[open closed]" {
+		if !slices.Equal(states, []string{"open", "closed"}) {
 			t.Errorf("states: %v", states)
 		}
 		cancel()
@@ -182,12 +183,12 @@ func TestTheDefaultClockIsTheBubbles(t *testing.T) {
 		s := memorystore.New()
 		defer s.Close()
 		s.Sync(t.Context(), []store.Report{report("tier", "web-1", 1, bad(1))})
-		time.Sleep(59 * time.Second) // the bubble's time: it waits for nothing
+		<-time.After(59 * time.Second) // the bubble's time: it waits for nothing
 		grant, _ := s.Claim(t.Context(), store.Claim{Name: "tier", ID: "c", Policy: policy, Replica: "web-1", Want: 1})
 		if len(grant.Leases) != 0 || grant.RetryIn != time.Second {
 			t.Errorf("a second early: %+v", grant)
 		}
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		grant, _ = s.Claim(t.Context(), store.Claim{Name: "tier", ID: "c", Policy: policy, Replica: "web-1", Want: 1})
 		if len(grant.Leases) != 1 {
 			t.Errorf("in time: %+v", grant)
