@@ -87,7 +87,7 @@ var (
 	Claim   = newScript("claim", claimBody, schemaPart, policyPart, windowPart, changePart, probesPart, repairPart, savePart)
 	Settle  = newScript("settle", settleBody, schemaPart, policyPart, windowPart, changePart, probesPart, savePart)
 	Command = newScript("command", commandBody, schemaPart, policyPart, windowPart, changePart, savePart)
-	Remove  = newScript("remove", removeBody, schemaPart, policyPart, windowPart, savePart)
+	Remove  = newScript("remove", removeBody, schemaPart, policyPart, windowPart, changePart, savePart)
 	Read    = newScript("read", readBody)
 )
 
