@@ -3,24 +3,21 @@ package breaker
 import (
 	"context"
 	"slices"
-	"time"
 
 	"github.com/commontrip/commontrip/store"
 )
 
 // told is how far a breaker's listeners have been told what happened.
 type told struct {
-	listeners       []*listener
-	toldOf          store.Version // the newest transition, or where they began to listen
-	began           bool
-	gap             bool // some were missed; they are in the history
-	repaired        time.Time
-	conflictingSaid bool
+	toldGeneration, toldRev uint64 // of the newest transition, or where they began to listen
+	repaired                int64  // when the newest repair told was made, in Unix ms
+	events                  map[EventClass]uint64
 }
 
-// emit hands an event to the breaker's listeners. b.mu is held, so that events keep their order.
+// emit counts an event and hands it to the breaker's listeners. b.mu is held, so that events keep their order.
 func (b *Breaker) emit(e Event) {
-	for _, l := range b.listeners {
+	b.count(&e)
+	for _, l := range b.config.listeners {
 		l.tell(e)
 	}
 }
@@ -28,15 +25,15 @@ func (b *Breaker) emit(e Event) {
 // hear learns of what happened from a store's answer: the transition that the request made, if any, and the state after
 // it. b.mu is held.
 func (b *Breaker) hear(made *store.Transition, after *store.Snapshot) {
-	if after.PolicyConflict != b.conflictingSaid {
-		b.conflictingSaid = after.PolicyConflict
+	if after.PolicyConflict != b.conflictSaid {
+		b.conflictSaid = after.PolicyConflict
 		if after.PolicyConflict {
 			b.emit(Event{Kind: PolicyConflict, Name: b.name})
 		}
 	}
 	if !b.began {
 		b.began = true
-		b.toldOf = store.Version{Generation: after.Generation, Rev: after.Rev}
+		b.toldGeneration, b.toldRev = after.Generation, after.Rev
 		if made != nil && made.Name == b.name {
 			b.emit(eventOf(made))
 		}
@@ -45,46 +42,36 @@ func (b *Breaker) hear(made *store.Transition, after *store.Snapshot) {
 	if made != nil {
 		b.follows(made)
 	}
-	if after.Generation > b.toldOf.Generation || after.Rev > b.toldOf.Rev {
-		b.missed(after)
+	if after.Generation > b.toldGeneration || after.Rev > b.toldRev {
+		b.gap = true
 	}
 }
 
 // hearPush learns of what happened from a push. b.mu is held.
-func (b *Breaker) hearPush(t *store.Transition, after *store.Snapshot) {
+func (b *Breaker) hearPush(t *store.Transition) {
 	switch {
 	case !b.began || t.Name != b.name:
 	case b.follows(t):
-	case t.Generation > b.toldOf.Generation || t.Rev > b.toldOf.Rev:
-		b.missed(after)
-	case t.Reason == store.ByRepair && t.From == t.To && t.Generation == b.generation && t.At.After(b.repaired):
-		b.repaired = t.At // what this replica knew was given back to the store; its number is not new
+	case t.Generation > b.toldGeneration || t.Rev > b.toldRev:
+		b.gap = true
+	case t.Reason == store.ByRepair && t.From == t.To && t.Generation == b.generation && t.At.UnixMilli() > b.repaired:
+		b.repaired = t.At.UnixMilli() // what this replica knew was given back to the store; its number is not new
 		b.emit(eventOf(t))
 	}
 }
 
 // follows tells a transition that comes right after the last one told. b.mu is held.
 func (b *Breaker) follows(t *store.Transition) bool {
-	newer := t.Generation > b.toldOf.Generation || t.Rev > b.toldOf.Rev
-	if b.gap || !newer || t.Prev != b.toldOf.Generation || t.Rev < b.toldOf.Rev {
+	newer := t.Generation > b.toldGeneration || t.Rev > b.toldRev
+	if b.gap || !newer || t.Prev != b.toldGeneration || t.Rev < b.toldRev {
 		return false
 	}
-	if t.Rev > b.toldOf.Rev && t.Action == 0 && t.Reason != store.ByTime {
+	if t.Rev > b.toldRev && t.Action == 0 && t.Reason != store.ByTime {
 		return false // no command, yet the rev has moved: one was missed
 	}
-	b.toldOf = store.Version{Generation: t.Generation, Rev: t.Rev}
+	b.toldGeneration, b.toldRev = t.Generation, t.Rev
 	b.emit(eventOf(t))
 	return true
-}
-
-// missed notes a gap. Where nobody listens there is nothing to tell. b.mu is held.
-func (b *Breaker) missed(after *store.Snapshot) {
-	if len(b.listeners) == 0 {
-		b.toldOf.Generation = max(b.toldOf.Generation, after.Generation)
-		b.toldOf.Rev = max(b.toldOf.Rev, after.Rev)
-		return
-	}
-	b.gap = true
 }
 
 // catchUpSoon closes a gap: now where the store is local, else with the lane's next exchange.
@@ -120,8 +107,8 @@ func (b *Breaker) catchUp(ctx context.Context) {
 		b.tellAll(history)
 		if b.generation == before.Generation && b.rev == before.Rev {
 			b.gap = false
-			b.toldOf.Generation = max(b.toldOf.Generation, b.generation)
-			b.toldOf.Rev = max(b.toldOf.Rev, b.rev)
+			b.toldGeneration = max(b.toldGeneration, b.generation)
+			b.toldRev = max(b.toldRev, b.rev)
 		}
 		b.mu.Unlock()
 	}
@@ -130,8 +117,8 @@ func (b *Breaker) catchUp(ctx context.Context) {
 // tellAll tells those entries of a history, newest first, that are newer than the last one told. b.mu is held.
 func (b *Breaker) tellAll(history []store.Transition) {
 	for _, t := range slices.Backward(history) {
-		if t.Name == b.name && (t.Generation > b.toldOf.Generation || t.Rev > b.toldOf.Rev) {
-			b.toldOf = store.Version{Generation: t.Generation, Rev: t.Rev}
+		if t.Name == b.name && (t.Generation > b.toldGeneration || t.Rev > b.toldRev) {
+			b.toldGeneration, b.toldRev = t.Generation, t.Rev
 			b.emit(eventOf(&t))
 		}
 	}

@@ -27,18 +27,21 @@ type Breaker struct {
 	mu   sync.Mutex // guards what follows, up to schedule
 	era  *era
 	view
-	book   *book
-	own    *own
-	gate   *gate
-	claims *claims
-	timer  *time.Timer
+	book  *book
+	own   *own
+	gate  *gate // the present one, or the last
+	timer *time.Timer
 	told
 
-	seq       uint64
-	announced bool // the store has answered since Register
-	asleep    bool // no call for inUse: the next one asks the store at once
-	failing   bool // the last exchange of its own got an error
-	okAt      instant
+	seq          uint64
+	okAt         instant // while failing: as of when its view is
+	heard        bool    // the store has said anything yet
+	announced    bool    // the store has answered since Register
+	asleep       bool    // no call for inUse: the next one asks the store at once
+	failing      bool    // the last exchange of its own got an error
+	began        bool    // there is something that listeners are told the continuation of
+	gap          bool    // transitions were missed; they are in the history
+	conflictSaid bool
 
 	schedule // guarded by the lane's lock
 }
@@ -73,16 +76,16 @@ func New(name string, opts ...Option) (*Breaker, error) {
 		return nil, err
 	}
 	host := &core{store: memorystore.New(), replica: incarnate(defaultReplica()), timing: Timing{}.WithDefaults()}
-	b := newBreaker(name, host, nil, &c, listen(c.listeners))
+	c.listeners = listen(c.listen)
+	b := newBreaker(name, host, nil, &c)
 	b.flush(true)
 	return b, nil
 }
 
 // newBreaker makes a breaker that has not heard of its store yet.
-func newBreaker(name string, host *core, l *lane, c *config, listeners []*listener) *Breaker {
+func newBreaker(name string, host *core, l *lane, c *config) *Breaker {
 	b := &Breaker{name: name, core: host, lane: l, config: c, asleep: host.remote}
 	b.policy = host.policies.shared(c.policy)
-	b.listeners = listeners
 	b.mu.Lock()
 	b.begin()
 	b.restance()

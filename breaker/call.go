@@ -3,50 +3,96 @@ package breaker
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 )
 
 // Do runs fn if b admits the call, and gives its result: fn's own value and error, or the zero value and an [*OpenError],
 // or ctx's error where ctx had ended before. fn gets ctx, or, for a probe, one that also ends with the probe's lease. A
 // panic or a runtime.Goexit in fn counts as a failure and goes on up. nil arguments panic.
-func Do[T any](ctx context.Context, b *Breaker, fn func(context.Context) (T, error)) (T, error) {
+func Do[T any](ctx context.Context, b *Breaker, fn func(context.Context) (T, error)) (v T, err error) {
 	if b == nil || ctx == nil || fn == nil {
 		misused("Do", b == nil, ctx == nil, fn == nil)
 	}
-	var p Permit
-	if err := b.enter(ctx, &p); err != nil {
-		var zero T
-		return zero, err
+	if err = ctx.Err(); err != nil {
+		return v, err
 	}
-	err := ErrPanic // should fn not come back
-	defer p.leave(&err)
-	var v T
+	s := b.stance.Load()
+	switch s.kind {
+	case plain:
+		err = ErrPanic // should fn not come back
+		defer b.leave(s.era, ctx, &err)
+		v, err = fn(ctx)
+		return v, err
+	case refuses:
+		if !s.refused.try() {
+			s.refused.addSharded()
+		}
+		return v, s.refusal
+	}
+	return doSlowly(ctx, b, s, fn)
+}
+
+func doSlowly[T any](ctx context.Context, b *Breaker, s *stance, fn func(context.Context) (T, error)) (v T, err error) {
+	var p Permit
+	if err = b.enterSlowly(ctx, s, &p); err != nil {
+		return v, err
+	}
+	err = ErrPanic
+	defer p.end(&err)
 	v, err = fn(p.Context())
 	return v, err
 }
 
 // Run is [Do] for a function that gives nothing but an error. It makes a breaker a guard.
-func (b *Breaker) Run(ctx context.Context, fn func(context.Context) error) error {
+func (b *Breaker) Run(ctx context.Context, fn func(context.Context) error) (err error) {
 	if b == nil || ctx == nil || fn == nil {
 		misused("Run", b == nil, ctx == nil, fn == nil)
 	}
-	var p Permit
-	if err := b.enter(ctx, &p); err != nil {
+	if err = ctx.Err(); err != nil {
 		return err
 	}
-	err := ErrPanic
-	defer p.leave(&err)
-	err = fn(p.Context())
+	s := b.stance.Load()
+	switch s.kind {
+	case plain:
+		err = ErrPanic
+		defer b.leave(s.era, ctx, &err)
+		err = fn(ctx)
+		return err
+	case refuses:
+		if !s.refused.try() {
+			s.refused.addSharded()
+		}
+		return s.refusal
+	}
+	_, err = doSlowly(ctx, b, s, func(ctx context.Context) (struct{}, error) { return struct{}{}, fn(ctx) })
 	return err
 }
 
 // Acquire is the first half of a call that is no one function: it asks for a [Permit], whose Done or Record must follow.
 // The error is an [*OpenError], or ctx's where ctx had ended; then nothing is counted.
-func (b *Breaker) Acquire(ctx context.Context) (p Permit, err error) {
+func (b *Breaker) Acquire(ctx context.Context) (Permit, error) {
 	if b == nil || ctx == nil {
 		misused("Acquire", b == nil, ctx == nil, false)
 	}
-	err = b.enter(ctx, &p)
+	if err := ctx.Err(); err != nil {
+		return Permit{}, err
+	}
+	s := b.stance.Load()
+	switch s.kind {
+	case plain:
+		return Permit{b: b, era: s.era, ctx: ctx, state: openPlain}, nil
+	case refuses:
+		if !s.refused.try() {
+			s.refused.addSharded()
+		}
+		return Permit{}, s.refusal
+	}
+	return b.acquireSlowly(ctx, s)
+}
+
+func (b *Breaker) acquireSlowly(ctx context.Context, s *stance) (p Permit, err error) {
+	err = b.enterSlowly(ctx, s, &p)
 	return
 }
 
@@ -65,13 +111,27 @@ func misused(verb string, noBreaker, noContext, noFunction bool) {
 // Permit is one admitted call. It is given by value and must not be copied. The zero Permit is no call: its methods do
 // nothing. Of Done and Record the first call counts, from whatever goroutine.
 type Permit struct {
+	_     noCopy
 	b     *Breaker
 	era   *era
 	ctx   context.Context
 	probe *probe        // nil for an ordinary call
 	began time.Duration // uptime; 0 = the clock was not read
-	taken taken
+	state uint32        // atomic
 }
+
+// The states of a permit: what it still asks for.
+const (
+	ended      uint32 = iota // nothing; also the zero Permit's
+	openPlain                // an outcome, and nil is a success that needs nothing but counting
+	openCustom               // an outcome
+)
+
+// noCopy makes vet tell of copies.
+type noCopy struct{}
+
+func (*noCopy) Lock()   {}
+func (*noCopy) Unlock() {}
 
 // Context is what the call should run under: the caller's own, or for a probe one that ends with its lease, unless the
 // probe is settled before. The zero Permit's is context.Background.
@@ -91,7 +151,16 @@ func (p *Permit) Probe() bool { return p.probe != nil }
 
 // Done ends the call with its error, which is classified as by Do.
 func (p *Permit) Done(err error) {
-	if p.b != nil && p.taken.first() {
+	switch atomic.SwapUint32(&p.state, ended) {
+	case openPlain:
+		if err == nil {
+			if counted := p.era.successes.try(); !counted || p.era.flag.Load() != marked {
+				p.b.tend(p.era, counted)
+			}
+			return
+		}
+		fallthrough
+	case openCustom:
 		p.finish(err)
 	}
 }
@@ -99,31 +168,14 @@ func (p *Permit) Done(err error) {
 // Record ends the call with an outcome, for who knows better than an error can say. Record(Ignored) gives the permit
 // back: the call did not take place. What is no outcome counts as a Failure.
 func (p *Permit) Record(o Outcome) {
-	if p.b != nil && p.taken.first() {
+	if atomic.SwapUint32(&p.state, ended) != ended {
 		p.conclude(valid(o), nil)
-	}
-}
-
-// enter admits a call into p or says why not.
-func (b *Breaker) enter(ctx context.Context, p *Permit) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	s := b.stance.Load()
-	switch s.kind {
-	case admits:
-		b.admit(ctx, s, p)
-		return nil
-	case refuses:
-		s.refused.add()
-		return s.refusal
-	default:
-		return b.enterSlowly(ctx, s, p)
 	}
 }
 
 func (b *Breaker) admit(ctx context.Context, s *stance, p *Permit) {
 	p.b, p.era, p.ctx = b, s.era, ctx
+	p.state = openCustom
 	if s.clocked {
 		p.began = uptime()
 	}
@@ -142,7 +194,7 @@ func (b *Breaker) enterSlowly(ctx context.Context, s *stance, p *Permit) error {
 			if again, err := b.knock(ctx, s, p); !again {
 				return err
 			}
-		case s.ramp != nil && !s.ramp.admits(uptime()):
+		case s.ramp != nil && !s.ramp.lets(uptime()):
 			b.counterOf(RefusedRampUp).add()
 			return s.ramp.refusal
 		default:
@@ -155,27 +207,38 @@ func (b *Breaker) enterSlowly(ctx context.Context, s *stance, p *Permit) error {
 	return &OpenError{Name: b.name, Refusal: RefusedProbing, wait: time.Millisecond}
 }
 
-// leave ends a call of Do or Run.
-func (p *Permit) leave(err *error) {
-	if *err == nil && p.probe == nil && p.began == 0 && p.b.config.classify == nil {
-		p.b.succeed(p.era)
+// leave ends a plain call of Do or Run.
+func (b *Breaker) leave(e *era, ctx context.Context, err *error) {
+	if *err == nil {
+		if counted := e.successes.try(); !counted || e.flag.Load() != marked {
+			b.tend(e, counted)
+		}
 		return
 	}
+	p := Permit{b: b, era: e, ctx: ctx}
 	p.finish(*err)
 }
 
+// end ends any other call of Do or Run.
+func (p *Permit) end(err *error) { p.finish(*err) }
+
 // finish classifies and counts.
 func (p *Permit) finish(err error) {
-	if err == nil && p.probe == nil && p.began == 0 && p.b.config.classify == nil {
-		p.b.succeed(p.era)
-		return
-	}
 	p.conclude(p.b.config.outcome(p.ctx, err), err)
 }
 
 // succeed counts a plain success.
 func (b *Breaker) succeed(e *era) {
-	e.successes.add()
+	if counted := e.successes.try(); !counted || e.flag.Load() != marked {
+		b.tend(e, counted)
+	}
+}
+
+// tend is for a success that is the first to wait, met another one, or is late.
+func (b *Breaker) tend(e *era, counted bool) {
+	if !counted {
+		e.successes.addSharded()
+	}
 	if e.flag.Load() != marked {
 		b.mark(e)
 	}
@@ -184,7 +247,8 @@ func (b *Breaker) succeed(e *era) {
 // conclude counts an outcome.
 func (p *Permit) conclude(o Outcome, err error) {
 	s := p.b.stance.Load()
-	slow := o != Ignored && p.began != 0 && s.slow > 0 && uptime()-p.began > s.slow
+	after := s.policy.SlowCallAfter
+	slow := o != Ignored && p.began != 0 && after > 0 && uptime()-p.began > after
 	var label string
 	if o == Failure {
 		label = p.b.config.labelOf(err)
@@ -193,8 +257,8 @@ func (p *Permit) conclude(o Outcome, err error) {
 	case p.probe != nil:
 		p.probe.settle(o, slow, label)
 	case o == Success && !slow:
-		if s.bucket > 0 {
-			p.b.age(p.era, s.bucket)
+		if s.aged {
+			p.b.age(p.era, s.policy.WindowTime/10)
 		}
 		p.b.succeed(p.era)
 	default:

@@ -122,11 +122,11 @@ func (m *Manager) await(ctx context.Context) error {
 
 func (m *Manager) drainListeners(ctx context.Context) error {
 	listeners := map[*listener]bool{}
-	for _, l := range m.listeners {
+	for _, l := range m.defaults.listeners {
 		listeners[l] = true
 	}
 	for _, b := range m.all() {
-		for _, l := range b.listeners {
+		for _, l := range b.config.listeners {
 			listeners[l] = true
 		}
 	}

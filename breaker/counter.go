@@ -10,7 +10,7 @@ import (
 // counter counts what many goroutines see at once. It is one word until two of them collide; from then on it is a shard
 // for each processor, so that an idle breaker stays small and a busy one does not make processors wait for each other.
 type counter struct {
-	n      atomic.Uint64
+	n      atomic.Uint64 // the count, or its beginning and the mark of shards
 	shards atomic.Pointer[[]shard]
 }
 
@@ -19,36 +19,45 @@ type shard struct {
 	_ [56]byte // to the end of the cache line
 }
 
+const sharded = 1 << 63
+
 func (c *counter) add() {
-	if c.shards.Load() == nil {
-		if n := c.n.Load(); c.n.CompareAndSwap(n, n+1) {
-			return
-		}
+	if !c.try() {
+		c.addSharded()
 	}
-	c.addSharded()
+}
+
+// try adds one, unless goroutines have collided here, or do now. It is small enough to be part of its caller.
+func (c *counter) try() bool {
+	n := c.n.Load()
+	return n < sharded && c.n.CompareAndSwap(n, n+1)
 }
 
 func (c *counter) addSharded() {
 	shards := c.shards.Load()
 	if shards == nil {
-		c.shards.CompareAndSwap(nil, newShards())
+		c.shard()
 		shards = c.shards.Load()
 	}
 	i := int(rand.Uint32()) & (len(*shards) - 1)
 	(*shards)[i].n.Add(1)
 }
 
-// newShards makes a power of two of them.
-func newShards() *[]shard {
+// shard makes shards, a power of two of them.
+func (c *counter) shard() {
 	shards := make([]shard, 1<<bits.Len(uint(runtime.GOMAXPROCS(0)-1)))
-	return &shards
+	c.shards.CompareAndSwap(nil, &shards)
+	c.n.Or(sharded)
 }
+
+// isSharded reports whether goroutines have collided here.
+func (c *counter) isSharded() bool { return c.shards.Load() != nil }
 
 // take empties the counter.
 func (c *counter) take() uint64 {
-	n := c.n.Load()
+	n := c.n.Load() &^ sharded
 	if n != 0 {
-		n = c.n.Swap(0)
+		n = c.n.And(sharded) &^ sharded
 	}
 	if shards := c.shards.Load(); shards != nil {
 		for i := range *shards {
@@ -60,7 +69,7 @@ func (c *counter) take() uint64 {
 
 // sum reads the counter.
 func (c *counter) sum() uint64 {
-	n := c.n.Load()
+	n := c.n.Load() &^ sharded
 	if shards := c.shards.Load(); shards != nil {
 		for i := range *shards {
 			n += (*shards)[i].n.Load()

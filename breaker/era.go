@@ -35,8 +35,8 @@ func (b *Breaker) begin() {
 	if past := b.era; past != nil {
 		past.flag.Store(over)
 		b.drain(past, now())
-		if past.successes.shards.Load() != nil {
-			next.successes.shards.Store(newShards())
+		if past.successes.isSharded() {
+			next.successes.shard()
 		}
 	}
 	b.era = next

@@ -46,6 +46,7 @@ func (l *lane) exchanged(sent instant, err error) {
 	if !l.m.core.remote || l.m.stopped() {
 		return
 	}
+	l.m.latencies.note(uptime() - sent.up)
 	l.mu.Lock()
 	if !answered(err) {
 		l.why = err

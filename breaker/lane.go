@@ -16,10 +16,11 @@ type lane struct {
 
 	mu        sync.Mutex // guards what follows, and the schedule of each member
 	members   []*Breaker
-	active    []*Breaker // those with a call in the last inUse
-	queue     []*Breaker // those that want something of the store
-	busy      bool       // an exchange is in flight
-	fails     int        // failed exchanges in a row
+	active    []*Breaker                   // those with a call in the last inUse
+	queue     []*Breaker                   // those that want something of the store
+	waiters   map[*Breaker][]chan struct{} // closed at the end of a breaker's next exchange
+	busy      bool                         // an exchange is in flight
+	fails     int                          // failed exchanges in a row
 	notBefore time.Duration
 	sentAt    instant // when the last exchange was sent
 	freshAt   instant // when the last one that was answered was sent
@@ -40,7 +41,6 @@ type schedule struct {
 	again                           time.Duration // the store's wish
 	readAt, syncAt, usedAt          time.Duration // last compared, last reported, last called
 	refusedSeen                     uint64
-	waiters                         []chan struct{} // closed at the end of the next exchange
 }
 
 // The rhythm of what is not Timing.
@@ -88,7 +88,7 @@ func (l *lane) request(b *Breaker) <-chan struct{} {
 	done := make(chan struct{})
 	l.mu.Lock()
 	b.wantSync = true
-	b.waiters = append(b.waiters, done)
+	l.waiters[b] = append(l.waiters[b], done)
 	l.enqueue(b, uptime())
 	l.mu.Unlock()
 	l.m.poke()
@@ -176,8 +176,7 @@ func (l *lane) plan(at time.Duration) (w work, next time.Duration) {
 		switch {
 		case b.gone:
 			b.queued = false
-			w.waiters = append(w.waiters, b.waiters...)
-			b.waiters = nil
+			l.takeWaiters(b, &w)
 			continue
 		case b.due > at:
 			next = min(next, b.due)
@@ -213,8 +212,12 @@ func (l *lane) take(b *Breaker, at time.Duration, w *work) {
 		w.histories = append(w.histories, b)
 	}
 	b.wantSync, b.wantRead, b.wantHistory = false, false, false
-	w.waiters = append(w.waiters, b.waiters...)
-	b.waiters = nil
+	l.takeWaiters(b, w)
+}
+
+func (l *lane) takeWaiters(b *Breaker, w *work) {
+	w.waiters = append(w.waiters, l.waiters[b]...)
+	delete(l.waiters, b)
 }
 
 // refresh lets those wait that are to be compared with the store: each RefreshInterval the breakers in use and a share of

@@ -23,9 +23,8 @@ import (
 // in flight, of which each part of the store that can fail alone has one at most. They start with the first Register and
 // end with [Manager.Close].
 type Manager struct {
-	core      core
-	defaults  config
-	listeners []*listener
+	core     core
+	defaults config // its listeners hear of the Manager too
 
 	ctx     context.Context // ends when the Manager stops
 	stop    context.CancelFunc
@@ -34,24 +33,21 @@ type Manager struct {
 	wakes   chan struct{}
 
 	exchanges, exchangeErrors atomic.Uint64
+	latencies                 latencies
 	made                      instant
 
 	mu       sync.Mutex // guards what follows; taken before any breaker's
-	breakers map[string]*registration
+	breakers map[string]*Breaker
+	joining  map[*Breaker]chan struct{} // closed when the fleet's verdict is known, or StartTimeout over
 	lanes    map[int]*lane
 	order    []*lane
 	shared   *config // of breakers without options of their own
 	lost     int     // lanes that have been without an answer
+	losses   uint64  // how often it was said that the store is lost
 	seqFloor uint64
 	closing  bool
 	closed   chan struct{} // closed when Close is done
 	closeErr error
-}
-
-// registration is a breaker that is there, or on its way.
-type registration struct {
-	b     *Breaker
-	ready chan struct{} // closed when the fleet's verdict is known, or StartTimeout over
 }
 
 // NewManager makes a Manager on s, which stays the caller's to close, after the Manager. It does no I/O.
@@ -79,9 +75,11 @@ func NewManager(s store.Store, opts ...ManagerOption) (*Manager, error) {
 			store: s, remote: remote, replica: replica, timing: c.timing.WithDefaults(), storeDown: c.storeDown,
 			salt: rand.Uint64(),
 		},
-		defaults: c.config, listeners: listen(c.listeners), wakes: make(chan struct{}, 1), made: now(),
-		breakers: map[string]*registration{}, lanes: map[int]*lane{}, closed: make(chan struct{}),
+		defaults: c.config, wakes: make(chan struct{}, 1), made: now(),
+		breakers: map[string]*Breaker{}, joining: map[*Breaker]chan struct{}{},
+		lanes: map[int]*lane{}, closed: make(chan struct{}),
 	}
+	m.defaults.listeners = listen(c.listen)
 	m.ctx, m.stop = context.WithCancel(context.Background())
 	return m, nil
 }
@@ -130,11 +128,8 @@ func (m *Manager) Store() store.Store { return m.core.store }
 func (m *Manager) Breaker(name string) (*Breaker, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	r, ok := m.breakers[name]
-	if !ok {
-		return nil, false
-	}
-	return r.b, true
+	b, ok := m.breakers[name]
+	return b, ok
 }
 
 // Names are the registered breakers', sorted.
@@ -148,12 +143,7 @@ func (m *Manager) Names() []string {
 func (m *Manager) all() []*Breaker {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	breakers := make([]*Breaker, 0, len(m.breakers))
-	for _, r := range m.breakers {
-		breakers = append(breakers, r.b)
-	}
-	slices.SortFunc(breakers, func(a, b *Breaker) int { return strings.Compare(a.name, b.name) })
-	return breakers
+	return slices.SortedFunc(maps.Values(m.breakers), func(a, b *Breaker) int { return strings.Compare(a.name, b.name) })
 }
 
 // laneList gives the lanes, which only grow.
@@ -177,6 +167,7 @@ func (m *Manager) laneLost(why error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.lost++; m.lost == 1 {
+		m.losses++
 		m.emit(Event{Kind: StoreLost, Err: why})
 	}
 }
@@ -191,7 +182,7 @@ func (m *Manager) laneBack() {
 
 // emit hands an event of the Manager itself to the listeners that it was made with.
 func (m *Manager) emit(e Event) {
-	for _, l := range m.listeners {
+	for _, l := range m.defaults.listeners {
 		l.tell(e)
 	}
 }

@@ -63,7 +63,8 @@ type config struct {
 	classify  Classifier // nil: DefaultClassifier
 	ignore    []error
 	label     func(error) string // nil: defaultLabel
-	listeners []func(Event)
+	listen    []func(Event)
+	listeners []*listener // of listen, and those that a Manager adds
 }
 
 // managerConfig is a Manager's options, gathered.
@@ -108,7 +109,7 @@ func WithErrorLabel(fn func(error) string) Option { return option(func(c *config
 func WithListener(fn func(Event)) Option {
 	return option(func(c *config) {
 		if fn != nil {
-			c.listeners = append(slices.Clip(c.listeners), fn)
+			c.listen = append(slices.Clip(c.listen), fn)
 		}
 	})
 }

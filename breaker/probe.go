@@ -40,7 +40,8 @@ func (b *Breaker) grant(ctx context.Context, g *gate, fleet, own *lease, p *Perm
 		pr.ctx, cancel = leased, leased.end
 	}
 	p.b, p.era, p.ctx, p.probe = b, s.era, ctx, pr
-	if s.slow > 0 {
+	p.state = openCustom
+	if s.policy.SlowCallAfter > 0 {
 		p.began = uptime()
 	}
 	pr.timer = time.AfterFunc(max(ends, 0), func() {
@@ -121,7 +122,7 @@ func (b *Breaker) sendSettlement(settlement store.Settlement) error {
 		b.fail(sent)
 	} else {
 		b.succeedExchange()
-		b.claims.rest.Store(nil) // a place may be free
+		b.gate.rest.Store(nil) // a place may be free
 		b.apply(&result.Snapshot, request, now())
 		b.hear(result.Made, &result.Snapshot)
 	}

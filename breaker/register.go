@@ -26,24 +26,25 @@ func (m *Manager) GetOrRegister(ctx context.Context, name string, opts ...Option
 		panic("breaker: GetOrRegister needs a context; it was given nil")
 	}
 	m.mu.Lock()
-	r := m.breakers[name]
+	b := m.breakers[name]
 	m.mu.Unlock()
-	if r != nil {
-		return r.wait(ctx)
+	if b != nil {
+		return m.joined(ctx, b)
 	}
 	return m.register(ctx, name, opts, true)
 }
 
-// wait gives the breaker once it is ready.
-func (r *registration) wait(ctx context.Context) (*Breaker, error) {
-	select {
-	case <-r.ready:
-		return r.b, nil
-	default:
+// joined gives the breaker once its registration is done.
+func (m *Manager) joined(ctx context.Context, b *Breaker) (*Breaker, error) {
+	m.mu.Lock()
+	done, joining := m.joining[b]
+	m.mu.Unlock()
+	if !joining {
+		return b, nil
 	}
 	select {
-	case <-r.ready:
-		return r.b, nil
+	case <-done:
+		return b, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -56,29 +57,39 @@ func (m *Manager) register(ctx context.Context, name string, opts []Option, get 
 	if err := store.ValidateName(name); err != nil {
 		return nil, err
 	}
-	c, listeners, err := m.configure(opts)
+	c, err := m.configure(opts)
 	if err != nil {
 		return nil, err
 	}
-	r, mine, err := m.insert(name, c, listeners)
+	b, mine, err := m.insert(name, c)
 	switch {
 	case err != nil:
 		return nil, err
 	case !mine && get:
-		return r.wait(ctx)
+		return m.joined(ctx, b)
 	case !mine:
 		return nil, fmt.Errorf("%w: %q", ErrRegistered, name)
 	}
-	defer close(r.ready)
 	m.start()
-	m.introduce(ctx, r.b)
-	return r.b, nil
+	m.introduce(ctx, b)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	close(m.joining[b])
+	delete(m.joining, b)
+	return b, nil
 }
 
 // configure gathers the options of one breaker. Breakers without options of their own share the Manager's.
-func (m *Manager) configure(opts []Option) (*config, []*listener, error) {
+func (m *Manager) configure(opts []Option) (*config, error) {
+	if len(opts) == 0 {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if m.shared != nil {
+			return m.shared, nil
+		}
+	}
 	c := m.defaults
-	c.listeners = nil
+	c.listen = nil
 	for _, opt := range opts {
 		if opt != nil {
 			opt.applyBreaker(&c)
@@ -86,43 +97,39 @@ func (m *Manager) configure(opts []Option) (*config, []*listener, error) {
 	}
 	policy, err := inForce(c.policy, m.core.remote)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	c.policy = policy
+	c.listeners = slices.Concat(m.defaults.listeners, listen(c.listen))
 	if len(opts) == 0 {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		if m.shared == nil {
-			m.shared = &c
-		}
-		return m.shared, m.listeners, nil
+		m.shared = &c
 	}
-	return &c, slices.Concat(m.listeners, listen(c.listeners)), nil
+	return &c, nil
 }
 
 // insert makes the breaker, unless there is one.
-func (m *Manager) insert(name string, c *config, listeners []*listener) (r *registration, mine bool, err error) {
+func (m *Manager) insert(name string, c *config) (b *Breaker, mine bool, err error) {
 	number := m.core.store.Lane(name)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closing {
 		return nil, false, ErrClosed
 	}
-	if r := m.breakers[name]; r != nil {
-		return r, false, nil
+	if b := m.breakers[name]; b != nil {
+		return b, false, nil
 	}
 	l := m.lanes[number]
 	if l == nil {
-		l = &lane{m: m}
+		l = &lane{m: m, waiters: map[*Breaker][]chan struct{}{}}
 		m.lanes[number] = l
 		m.order = append(slices.Clip(m.order), l)
 	}
-	b := newBreaker(name, &m.core, l, c, listeners)
+	b = newBreaker(name, &m.core, l, c)
 	b.seq = m.seqFloor
 	l.join(b)
-	r = &registration{b: b, ready: make(chan struct{})}
-	m.breakers[name] = r
-	return r, true, nil
+	m.breakers[name] = b
+	m.joining[b] = make(chan struct{})
+	return b, true, nil
 }
 
 // introduce reports to the store for the first time.
@@ -159,22 +166,22 @@ func (m *Manager) introduce(ctx context.Context, b *Breaker) {
 // [store.ErrUnknown] for a name that is not registered.
 func (m *Manager) Unregister(name string) error {
 	m.mu.Lock()
-	r := m.breakers[name]
+	b := m.breakers[name]
 	m.mu.Unlock()
-	if r == nil {
+	if b == nil {
 		return fmt.Errorf("%w: %q", store.ErrUnknown, name)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), m.core.timing.exchange())
 	defer cancel()
-	err := r.b.handIn(ctx)
+	err := b.handIn(ctx)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.breakers[name] != r {
+	if m.breakers[name] != b {
 		return fmt.Errorf("%w: %q", store.ErrUnknown, name)
 	}
 	delete(m.breakers, name)
-	r.b.lane.leave(r.b)
-	seq, left := r.b.detach()
+	b.lane.leave(b)
+	seq, left := b.detach()
 	m.seqFloor = max(m.seqFloor, seq)
 	return notReported(left, err)
 }

@@ -16,9 +16,9 @@ type stance struct {
 	verdict Verdict
 	asleep  bool // the call must wake the breaker first
 	fresh   bool
-	clocked bool          // the call must read the clock: to know whether it was slow, or when it succeeded
-	slow    time.Duration // a call that takes longer is slow; 0 = none is
-	bucket  time.Duration // successes are kept apart by so much; 0 = they need no ages
+	clocked bool // the call must read the clock: to know whether it was slow, or when it succeeded
+	aged    bool // successes need ages, and are kept apart by a bucket of the window
+	policy  *Policy
 	era     *era
 	refusal *OpenError
 	refused *counter // of refusal's kind
@@ -30,9 +30,9 @@ type stance struct {
 type kind uint8
 
 const (
-	admits kind = iota
-	refuses
-	asks // everything else: see enterSlowly
+	plain   kind = iota // every call is admitted, and a nil error needs nothing but counting
+	refuses             // every call is refused
+	asks                // everything else: see enterSlowly
 )
 
 // ramp is the time after closing from half-open in which only a share of the calls is admitted.
@@ -41,8 +41,8 @@ type ramp struct {
 	refusal    *OpenError
 }
 
-// admits draws whether a call is admitted: a share from 1/64 to 1.
-func (r *ramp) admits(at time.Duration) bool {
+// lets draws whether a call is admitted: a share from 1/64 to 1.
+func (r *ramp) lets(at time.Duration) bool {
 	const least = 1.0 / 64
 	share := least + (1-least)*float64(at-r.from)/float64(r.over)
 	return share >= 1 || rand.Float64() < share
@@ -57,15 +57,11 @@ func (b *Breaker) restance() {
 	at := uptime()
 	b.inherit(at)
 	s := b.decide(at)
-	s.era, s.asleep = b.era, b.asleep
-	policy := b.policy
-	s.slow = policy.SlowCallAfter
-	if b.inCaller() {
-		s.bucket = policy.WindowTime / 10
-	}
-	s.clocked = s.slow > 0 || s.bucket > 0
+	s.era, s.asleep, s.policy = b.era, b.asleep, b.policy
+	s.aged = b.policy.WindowTime > 0 && b.inCaller()
+	s.clocked = s.aged || b.policy.SlowCallAfter > 0
 	b.arm(&s, at)
-	if s.asleep && s.kind != asks {
+	if s.asleep || s.kind == plain && (s.clocked || b.config.classify != nil) {
 		s.kind = asks
 	}
 	if old := b.stance.Load(); old == nil || *old != s {
@@ -159,7 +155,7 @@ func (b *Breaker) decide(at time.Duration) (s stance) {
 		}
 	}
 	b.decideProbes(&s, at, fleet.state != Closed && s.fresh, observe)
-	if s.kind == admits {
+	if s.kind == plain {
 		b.decideRamp(&s, at, &fleet)
 	}
 	return s
@@ -182,10 +178,11 @@ func (b *Breaker) decideProbes(s *stance, at time.Duration, fleet, observe bool)
 	}
 	s.kind = asks
 	if g := b.gate; g == nil || g.era != b.era || g.own != own || g.fleet != fleet || g.observe != observe {
-		if b.claims == nil {
-			b.claims = &claims{}
+		next := &gate{era: b.era, own: own, fleet: fleet, observe: observe, claims: &claims{}}
+		if g != nil {
+			next.claims = g.claims
 		}
-		b.gate = &gate{era: b.era, own: own, fleet: fleet, observe: observe, claims: b.claims}
+		b.gate = next
 	}
 	s.gate = b.gate
 }

@@ -2,6 +2,7 @@ package breaker
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -40,6 +41,7 @@ type Status struct {
 	Totals     store.Totals  // of this replica since it started
 	Lost       uint64        // outcomes that could not be reported in time
 	Refused    map[Refusal]uint64
+	Events     map[EventClass]uint64 // since it was registered here
 }
 
 // ManagerStatus is what a replica knows about itself and its breakers, without asking anybody.
@@ -48,6 +50,8 @@ type ManagerStatus struct {
 	StoreUp                   bool          // no part of the store has been without an answer for StaleAfter
 	SinceExchange             time.Duration // since the last exchange that was answered was sent; where none was, since the Manager was made
 	Exchanges, ExchangeErrors uint64        // of any kind
+	Latencies                 Latencies     // of exchanges with a remote store
+	StoreLosses               uint64        // how often the store was lost
 	Breakers                  []Status      // by name
 }
 
@@ -86,6 +90,7 @@ func (b *Breaker) Status() Status {
 	}
 	waiting := int(b.era.successes.sum())
 	st.Pending = b.pending()
+	st.Events = maps.Clone(b.events)
 	if b.book != nil {
 		st.Totals, st.Lost = b.book.totals, b.book.lost
 	}
@@ -113,8 +118,11 @@ func (b *Breaker) peek() (Snapshot, bool) {
 func (m *Manager) Status() ManagerStatus {
 	st := ManagerStatus{
 		Replica: m.core.replica, StoreUp: !m.stopped(), SinceExchange: m.sinceExchange(now()),
-		Exchanges: m.exchanges.Load(), ExchangeErrors: m.exchangeErrors.Load(),
+		Exchanges: m.exchanges.Load(), ExchangeErrors: m.exchangeErrors.Load(), Latencies: m.latencies.read(),
 	}
+	m.mu.Lock()
+	st.StoreLosses = m.losses
+	m.mu.Unlock()
 	for _, l := range m.laneList() {
 		if up, _ := l.isUp(); m.core.remote && !up {
 			st.StoreUp = false

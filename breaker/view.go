@@ -9,14 +9,12 @@ import (
 
 // view is the fleet's verdict as this replica holds it: what a store sent, and nothing else.
 type view struct {
-	heard           bool // anything yet
 	generation, rev uint64
 	policy          *Policy         // in force; the breaker's own until a store has spoken
 	last            *store.Snapshot // nil where nothing of it matters: closed, no mode, no retuned policy
 	stateAt, modeAt instant         // when the generation's part was received, and the rev's
 	requests        uint64          // the requests made so far
 	stateBy, modeBy uint64          // the request that brought either part; 0 = a push
-	conflict        bool
 }
 
 // fleetView is the view at one time.
@@ -120,8 +118,8 @@ func (b *Breaker) apply(s *store.Snapshot, by uint64, at instant) {
 	b.keep(&merged)
 	if moved {
 		b.resetOwn()
-		if b.claims != nil {
-			b.claims.rest.Store(nil)
+		if b.gate != nil {
+			b.gate.rest.Store(nil)
 		}
 	}
 	if moved || b.era == nil || b.era.generation != b.generation {
@@ -241,12 +239,14 @@ const sharedPolicies = 1024
 func (p *policies) shared(policy Policy) *Policy {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if kept, ok := p.kept[policy]; ok {
-		return kept
+	kept, ok := p.kept[policy]
+	if !ok {
+		if p.kept == nil || len(p.kept) >= sharedPolicies {
+			p.kept = map[Policy]*Policy{}
+		}
+		kept = new(Policy)
+		*kept = policy
+		p.kept[policy] = kept
 	}
-	if p.kept == nil || len(p.kept) >= sharedPolicies {
-		p.kept = map[Policy]*Policy{}
-	}
-	p.kept[policy] = &policy
-	return &policy
+	return kept
 }

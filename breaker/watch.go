@@ -39,7 +39,7 @@ func (m *Manager) push(e store.Event) {
 	b.mu.Lock()
 	if b.sound(&e.Snapshot) {
 		b.apply(&e.Snapshot, 0, now())
-		b.hearPush(&e.Transition, &e.Snapshot)
+		b.hearPush(&e.Transition)
 	}
 	b.mu.Unlock()
 	b.catchUpSoon()

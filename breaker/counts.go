@@ -1,0 +1,79 @@
+package breaker
+
+import (
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+// EventClass is what a breaker's events are counted by. There are few, whatever a store says.
+type EventClass struct {
+	Kind     EventKind
+	Here     bool // this replica's own doing, so that the sum over a fleet is the truth; else every replica hears of it
+	From, To State
+	Reason   Reason // "" where this version does not know it
+	Action   Action
+}
+
+var reasons = []Reason{
+	ByConsecutiveFailures, ByFailureRate, BySlowCallRate, ByProbeFailure, ByProbeSuccesses, ByTime, ByOperator, ByRepair,
+}
+
+// classOf is how e is counted by the replica of that name.
+func classOf(e *Event, replica string) EventClass {
+	t := &e.Transition
+	c := EventClass{
+		Kind: e.Kind, From: min(t.From, HalfOpen), To: min(t.To, HalfOpen), Action: min(t.Action, Restore),
+	}
+	if slices.Contains(reasons, t.Reason) {
+		c.Reason = t.Reason
+	}
+	switch e.Kind {
+	case OwnTripped, OwnClosed:
+		c.Here = true
+	case Transitioned, Repaired:
+		c.Here = t.Cause == replica
+	}
+	return c
+}
+
+// count counts an event. b.mu is held.
+func (b *Breaker) count(e *Event) {
+	if b.events == nil {
+		b.events = map[EventClass]uint64{}
+	}
+	b.events[classOf(e, b.core.replica)]++
+}
+
+// Latencies says how long exchanges with a store took, failed ones included.
+type Latencies struct {
+	Bounds []time.Duration // ascending
+	Counts []uint64        // of exchanges that took up to each bound and longer than the one before; the last: longer than all
+	Sum    time.Duration
+}
+
+var latencyBounds = [...]time.Duration{
+	500 * time.Microsecond, time.Millisecond, 2500 * time.Microsecond, 5 * time.Millisecond, 10 * time.Millisecond,
+	25 * time.Millisecond, 50 * time.Millisecond, 100 * time.Millisecond, 250 * time.Millisecond, 500 * time.Millisecond,
+	time.Second,
+}
+
+// latencies counts how long exchanges took. It is safe for concurrent use.
+type latencies struct {
+	counts [len(latencyBounds) + 1]atomic.Uint64
+	sum    atomic.Int64
+}
+
+func (l *latencies) note(took time.Duration) {
+	i, _ := slices.BinarySearch(latencyBounds[:], took)
+	l.counts[i].Add(1)
+	l.sum.Add(int64(took))
+}
+
+func (l *latencies) read() Latencies {
+	out := Latencies{Bounds: slices.Clone(latencyBounds[:]), Counts: make([]uint64, len(l.counts)), Sum: time.Duration(l.sum.Load())}
+	for i := range l.counts {
+		out.Counts[i] = l.counts[i].Load()
+	}
+	return out
+}
