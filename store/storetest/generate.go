@@ -77,7 +77,9 @@ func (d *duel) actions() map[string]func(*rapid.T) {
 		"command": {2, d.drawCommand},
 		"policy":  {1, func(t *rapid.T) string { return "policy " + policyText(drawPolicy(t)) }},
 		"lose":    {1, func(t *rapid.T) string { return rapid.SampledFrom([]string{"remove", "wipe"}).Draw(t, "lose") }},
-		"look":    {1, func(t *rapid.T) string { return rapid.SampledFrom([]string{"read", "roster", "history"}).Draw(t, "look") }},
+		"look": {1, func(t *rapid.T) string {
+			return rapid.SampledFrom([]string{"read", "roster", "history"}).Draw(t, "look")
+		}},
 	} {
 		for i := range draw.weight {
 			actions[fmt.Sprint(kind, i)] = func(t *rapid.T) { d.play(t, draw.line(t)) }

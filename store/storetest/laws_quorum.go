@@ -185,4 +185,49 @@ var quorumRules = []rule{
 			same(w, "witnesses", made.Witnesses, []string{"r00", "r01", "r02", "r03", "r04", "r05", "r06", "r07"})
 		},
 	},
+	{
+		"a reporter's place never moves back",
+		"In a window of time a replica counts by its newest adverse bucket: an older outcome that it reports later takes nothing from it.",
+		func(w *world) {
+			w.policy = store.Policy{WindowTime: 10 * sec, FailureRate: 0.5, MinCalls: 6, Reporters: 2}
+			w.at(20 * sec)
+			w.tell("b", failures(1))
+			w.tell("b", aged(3*sec, failures(1)))
+			w.at(28 * sec)
+			made := w.tell("a", failures(5)).Made
+			truly(w, "b counts while its newest failure is in the window", made != nil)
+			same(w, "witnesses", w.newest().Witnesses, []string{"a", "b"})
+		},
+	},
+	{
+		"the newest sixteen go by bucket in a window of time",
+		"In a window of time the places of the 16 are their buckets: a late report of an old failure displaces nobody's newer one.",
+		func(w *world) {
+			w.policy = store.Policy{WindowTime: 10 * sec, FailureRate: 0.5, MinCalls: 18}
+			w.at(20 * sec)
+			for i := range 16 {
+				w.tell(fmt.Sprintf("r%02d", i), failures(1))
+			}
+			w.tell("a-late", aged(3*sec, failures(1)))
+			made := w.tell("r00", failures(1)).Made
+			if made == nil {
+				w.Fatal("18 failures of 18 calls made no trip")
+			}
+			same(w, "witnesses", made.Witnesses, []string{"r00", "r01", "r02", "r03", "r04", "r05", "r06", "r07"})
+		},
+	},
+	{
+		"who left the window is no witness",
+		"Witnesses of a rate are replicas with an adverse outcome that is still in the window.",
+		func(w *world) {
+			w.policy = store.Policy{WindowCalls: 10, FailureRate: 0.5}
+			w.tell("b", failures(1))
+			w.tell("c", successes(5), failures(1))
+			made := w.tell("a", successes(4), failures(4)).Made
+			if made == nil {
+				w.Fatal("5 failures of 10 calls made no trip")
+			}
+			same(w, "witnesses", made.Witnesses, []string{"a", "c"})
+		},
+	},
 }

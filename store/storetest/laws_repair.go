@@ -319,4 +319,48 @@ var repairRules = []rule{
 			same(w, "the verdict", knownFrom(s), knownFrom(before))
 		},
 	},
+	{
+		"an adopted note keeps its time of day",
+		"An adopted note's At is stored with the clock's offset, so that it is shown as it was said, steps back or not.",
+		func(w *world) {
+			w.touch()
+			w.after(-hour)
+			note := store.Note{By: oncall, At: w.clock.Now().Add(-5 * sec)}
+			s := w.recall("b", store.Known{Rev: 1, Mode: store.ForcedOpen, ModeNote: note}).Snapshot
+			same(w, "At", s.ModeNote.At.UnixMilli(), note.At.UnixMilli())
+			same(w, "At as read", w.read().ModeNote.At.UnixMilli(), note.At.UnixMilli())
+		},
+	},
+	{
+		"a lease's length is not cut by the open time",
+		"A known half-open becomes open for ProbeLease, longer than OpenForMax though it be.",
+		func(w *world) {
+			w.policy.OpenFor, w.policy.OpenForMax = sec, sec
+			s := w.recall("a", store.Known{Generation: w.clock.millis(), State: store.HalfOpen}).Snapshot
+			same(w, "RetryIn", s.RetryIn, 30*sec)
+		},
+	},
+	{
+		"a number far ahead that the store gave is taken back",
+		"A Known more than 24 h ahead is refused only where it is above the store's own number.",
+		func(w *world) {
+			tomorrow := w.clock.millis() + uint64(day.Milliseconds())
+			w.recall("a", store.Known{Generation: tomorrow})
+			s := w.do(store.Trip).Snapshot
+			same(w, "generation", s.Generation, tomorrow+1)
+			same(w, "state", w.recall("b", knownFrom(s)).Snapshot.State, store.Open)
+		},
+	},
+	{
+		"reason and cause are adopted with the generation",
+		"Reason and Cause come back as they were told, or empty; the entry in the history says who brought them.",
+		func(w *world) {
+			k := store.Known{Generation: 7, State: store.Open, RetryIn: sec, Reason: "a reason of tomorrow", Cause: "web-9#f"}
+			s := w.recall("b", k).Snapshot
+			same(w, "Reason, Cause", []string{string(s.Reason), s.Cause}, []string{"a reason of tomorrow", "web-9#f"})
+			s = w.recall("b", store.Known{Generation: 8}).Snapshot
+			same(w, "Reason, Cause", []string{string(s.Reason), s.Cause}, []string{"", ""})
+			same(w, "the entry's", []string{string(w.newest().Reason), w.newest().Cause}, []string{"repair", "b"})
+		},
+	},
 }

@@ -135,4 +135,32 @@ var timeRules = []rule{
 			same(w, "RetryIn", w.read().RetryIn, minute)
 		},
 	},
+	{
+		"a script reads the clock once",
+		"Each request is a script of its own with one reading of the store's clock: nothing in its answer is of another time.",
+		func(w *world) {
+			w.touch()
+			w.clock.tick.Store(int64(hour))
+			result := w.fail(5)
+			w.clock.tick.Store(0)
+			made, s := result.Made, result.Snapshot
+			same(w, "Age, RetryIn", []time.Duration{s.Age, s.RetryIn}, []time.Duration{0, minute})
+			same(w, "generation, Since, At", []int64{int64(s.Generation), s.Since.UnixMilli()}, []int64{made.At.UnixMilli(), made.At.UnixMilli()})
+		},
+	},
+	{
+		"a refused request moves no time",
+		"A request that is refused stores nothing, the time of its script included.",
+		func(w *world) {
+			w.trip()
+			w.after(10 * sec)
+			bad := w.report("a")
+			bad.Known.Generation = w.clock.millis() + uint64(2*day.Milliseconds())
+			truly(w, "the report is refused", w.sync(bad).Err != nil)
+			_, err := w.store.Command(w.ctx, store.Command{Name: tier, Action: store.Trip})
+			truly(w, "the command is refused", err != nil)
+			w.after(-10 * sec)
+			same(w, "RetryIn", w.read().RetryIn, minute)
+		},
+	},
 }

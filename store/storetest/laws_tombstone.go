@@ -209,6 +209,39 @@ var tombstoneRules = []rule{
 			same(w, "Age", s.Age, time.Duration(0))
 		},
 	},
+	{
+		"a tombstone's time is moved by answers, not by refusals",
+		"A report, claim or settlement on a tombstone is a script and moves its time; a command for a hidden name, or a Remove, stores nothing.",
+		func(w *world) {
+			w.touch()
+			w.remove()
+			w.after(10 * sec)
+			w.wantUnknown(store.Command{Name: tier, Action: store.Trip, By: oncall})
+			w.remove()
+			w.after(-10 * sec)
+			same(w, "Age", w.touch().Snapshot.Age, time.Duration(0))
+			w.after(10 * sec)
+			w.touch()
+			w.after(-10 * sec)
+			same(w, "Age after a report", w.touch().Snapshot.Age, 10*sec)
+		},
+	},
+	{
+		"a tombstone counts no replicas",
+		"A tombstone has no roster and no Seqs: what a replica sent about it is new to what comes after.",
+		func(w *world) {
+			w.touch()
+			w.remove()
+			r := w.report("b")
+			r.Seq = 50
+			same(w, "Replicas", w.send(r).Snapshot.Replicas, 0)
+			r = w.report("b", failures(2))
+			r.Seq = 1
+			w.send(r)
+			same(w, "replicas", namesOf(w.roster(), func(r store.Replica) string { return r.Name }), []string{"b"})
+			same(w, "late", w.read().Totals.Late, uint64(2))
+		},
+	},
 }
 
 // inMillis is s with its time of day in UTC and milliseconds and without empty lists.

@@ -18,7 +18,8 @@ type watcher struct {
 	mu     sync.Mutex
 	events []store.Event
 	stop   context.CancelFunc
-	done   chan error
+	done   chan error    // what Watch returned
+	ended  chan struct{} // closed when it has
 }
 
 // watch starts a Watch on the world's handle and waits for its first Resync; look, if any, is called with each event
@@ -26,8 +27,9 @@ type watcher struct {
 func (w *world) watch(look func(store.Event)) *watcher {
 	w.Helper()
 	ctx, stop := context.WithCancel(w.ctx)
-	v := &watcher{world: w, stop: stop, done: make(chan error, 1)}
+	v := &watcher{world: w, stop: stop, done: make(chan error, 1), ended: make(chan struct{})}
 	go func() {
+		defer close(v.ended)
 		v.done <- w.store.Watch(ctx, func(e store.Event) {
 			if look != nil {
 				look(e)
@@ -37,7 +39,14 @@ func (w *world) watch(look func(store.Event)) *watcher {
 			v.events = append(v.events, e)
 		})
 	}()
-	w.Cleanup(stop)
+	w.Cleanup(func() {
+		stop()
+		select {
+		case <-v.ended:
+		case <-time.After(patient):
+			w.Errorf("Watch did not return within %v of its context's end", patient)
+		}
+	})
 	v.waitFor("the first event", func(events []store.Event) bool { return len(events) > 0 })
 	return v
 }

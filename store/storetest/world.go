@@ -29,7 +29,10 @@ var patient = 10 * sec
 var start = time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC)
 
 // clock is a store's clock in a law's hand.
-type clock struct{ nanos atomic.Int64 }
+type clock struct {
+	nanos atomic.Int64
+	tick  atomic.Int64 // what each reading takes
+}
 
 func newClock() *clock {
 	c := &clock{}
@@ -37,7 +40,10 @@ func newClock() *clock {
 	return c
 }
 
-func (c *clock) Now() time.Time         { return time.Unix(0, c.nanos.Load()).UTC() }
+func (c *clock) Now() time.Time {
+	return time.Unix(0, c.nanos.Add(c.tick.Load())).UTC()
+}
+
 func (c *clock) step(d time.Duration)   { c.nanos.Add(int64(d)) }
 func (c *clock) millis() uint64         { return uint64(c.Now().UnixMilli()) }
 func (c *clock) since() time.Duration   { return c.Now().Sub(start) }
