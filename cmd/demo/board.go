@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,7 +35,7 @@ func (c count) plus(d count) count {
 	return count{
 		Calls: c.Calls + d.Calls, Served: c.Served + d.Served, Unlucky: c.Unlucky + d.Unlucky, Burnt: c.Burnt + d.Burnt,
 		Cut: c.Cut + d.Cut, Refused: c.Refused + d.Refused, Probes: c.Probes + d.Probes, Foreign: c.Foreign + d.Foreign,
-		Wait: max(c.Wait, d.Wait),
+		Wait: max(c.Wait, d.Wait), Probing: slices.Concat(c.Probing, d.Probing),
 	}
 }
 
@@ -68,10 +69,14 @@ func byText(i ink, b belief, storeUp bool) string {
 }
 
 func tierText(i ink, m mode) string {
-	if m == answers {
+	switch m {
+	case answers:
 		return i.green(string(m))
+	case slow:
+		return i.yellow(string(m))
+	default:
+		return i.red(string(m))
 	}
-	return i.red(string(m))
 }
 
 func nonZero(paint func(string) string, n int) string {

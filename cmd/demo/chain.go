@@ -42,7 +42,8 @@ type chainLoad struct {
 
 	mu    sync.Mutex
 	calls map[string]count // by the tier that served
-	last  error
+	last  string           // the newest error of a request that every tier refused
+	again time.Duration    // and when that said to ask again
 }
 
 func newChainLoad(ctx context.Context, spec chainSpec, logger *zap.Logger, listen func(breaker.Event)) (*chainLoad, error) {
@@ -77,7 +78,7 @@ func (l *chainLoad) watch(c health.Config, logger *zap.Logger) (err error) {
 		checks = append(checks, health.Check{
 			Name: name, Breaker: l.breakers[name], Feed: health.FeedProbes,
 			Run: func(ctx context.Context) error {
-				return get(ctx, http.DefaultClient, l.spec.URLs[name]+"/health", l.spec.Timeout, false)
+				return get(ctx, http.DefaultClient, l.spec.URLs[name]+"/health", l.spec.Timeout)
 			},
 		})
 	}
@@ -105,7 +106,7 @@ func (l *chainLoad) link(p retry.Policy) (*fallback.Chain[string, string], error
 			Guards: []fallback.Guard{up, again, l.breakers[name]},
 			Call: func(ctx context.Context, account string) (string, error) {
 				url := l.spec.URLs[name] + "/accounts/" + account
-				return name, get(ctx, http.DefaultClient, url, l.spec.Timeout, false)
+				return name, get(ctx, http.DefaultClient, url, l.spec.Timeout)
 			},
 		})
 	}
@@ -123,8 +124,8 @@ func (l *chainLoad) serve(ctx context.Context) {
 	c.Calls++
 	c.Wait = max(c.Wait, trace.Elapsed)
 	l.calls[trace.Tier] = c
-	if err != nil {
-		l.last = err
+	if none, is := errors.AsType[*fallback.AllTiersFailedError](err); is && none.RetryAfter() > 0 {
+		l.last, l.again = none.Error(), none.RetryAfter()
 	}
 }
 
@@ -149,11 +150,7 @@ func (l *chainLoad) tally(fresh bool) *replicaTally {
 			l.calls[by] = c
 		}
 	}
-	if failed, is := errors.AsType[*fallback.AllTiersFailedError](l.last); is {
-		t.Error, t.Again = failed.Error(), failed.RetryAfter()
-	} else if l.last != nil {
-		t.Error = l.last.Error()
-	}
+	t.Error, t.Again = l.last, l.again
 	return t
 }
 

@@ -164,6 +164,16 @@ func (f *fleet) latest(name string, to store.State) *news {
 	return nil
 }
 
+// commanded gives the transition that has this number among operators' commands.
+func (f *fleet) commanded(rev uint64) *news {
+	for _, n := range f.transitions() {
+		if n.Rev == rev {
+			return &n
+		}
+	}
+	return &news{}
+}
+
 // behind is how long after the commit the last replica heard; clock is how much the store's clock is ahead.
 func (n *news) behind(clock time.Duration) time.Duration {
 	var last time.Duration

@@ -21,7 +21,7 @@ type fleetHalf struct {
 
 	trip       *news          // the fleet's, when the tier died
 	dead       []replicaTally // all that was counted until the tier was well again
-	tierDead   tierTally
+	tierDead   tierTally      // the same by the tier's own count
 	calm, away []replicaTally // just before and just after Redis was away
 	wait       time.Duration  // the longest that the breaker added to a call while Redis was there
 	waitAlone  time.Duration  // the same of the breakers that share nothing
@@ -41,7 +41,7 @@ func (s *stage) playFleet(ctx context.Context) error {
 			ProbeLease: s.lease(), RampUp: s.pace.of(1500 * time.Millisecond),
 		},
 		timing: breaker.Timing{
-			RefreshInterval: s.pace.of(time.Second), StaleAfter: s.pace.of(1500 * time.Millisecond),
+			RefreshInterval: time.Second, StaleAfter: max(time.Second, s.pace.of(1500*time.Millisecond)),
 		},
 	}
 	defer s.clear()
@@ -104,12 +104,14 @@ func (h *fleetHalf) healthy(ctx context.Context) error {
 		total += m.rate
 	}
 	h.screen.scene("%d replicas call one tier, %.0f calls a second in all", len(h.fleet.members), total)
-	h.screen.note("%s keeps their verdict; the first of them calls %.0f times a second only", h.redis, h.fleet.members[0].rate)
+	h.screen.note("%s keeps their verdict; %s makes %s a second", h.redis, h.fleet.members[0].name,
+		counted(int(h.fleet.members[0].rate), "call"))
 	if err := h.pause(ctx, 3*time.Second); err != nil {
 		return err
 	}
-	h.report.promise(h.fleet.until(ctx, h.pace.of(time.Second), h.are(isClosed)),
-		"1 % of errors opens nothing", "%s", "all closed")
+	well := func(t replicaTally) bool { return t.StoreUp && isClosed(t.Breakers[tierName]) }
+	h.report.promise(h.fleet.until(ctx, h.pace.of(time.Second), h.fleet.all(well)) && len(h.fleet.transitions()) == 0,
+		"errors of 1 % open nothing", "%s", counted(len(h.fleet.transitions()), "transition"))
 	return nil
 }
 
@@ -121,12 +123,12 @@ func (h *fleetHalf) dies(ctx context.Context) error {
 	all := h.fleet.until(ctx, h.pace.of(5*time.Second), h.are(isOpen))
 	h.trip = h.fleet.latest(tierName, store.Open)
 	if h.trip == nil {
-		h.report.promise(false, "a tier that dies is found out", "nothing opened")
+		h.report.promise(false, "one trip opens every replica", "nothing opened")
 		return h.pause(ctx, 0)
 	}
 	h.screen.note("open for all: %s", why(h.trip))
 	h.screen.note("the last of the %d knew %s after the commit", len(h.trip.heard), brief(h.trip.behind(h.redis.ahead)))
-	h.report.promise(all, "one trip opens every replica", "%d of %d heard of it", len(h.trip.heard), len(h.fleet.members))
+	h.report.promise(all, "one trip opens every replica", "%d of %d", len(h.trip.heard), len(h.fleet.members))
 	return h.pause(ctx, 2500*time.Millisecond)
 }
 
@@ -152,8 +154,8 @@ func (h *fleetHalf) recovers(ctx context.Context) error {
 		return err
 	}
 	closed := h.fleet.until(ctx, h.pace.of(8*time.Second), h.are(isClosed))
-	h.report.promise(closed, "a tier that is well gets its calls back", "%s", closedBy(h.fleet.latest(tierName, store.Closed)))
-	h.screen.note("closed for all: %s; now a ramp, over %s", closedBy(h.fleet.latest(tierName, store.Closed)), brief(h.policy.RampUp))
+	h.screen.note("closed for all: %s; a ramp of %s", closedBy(h.fleet.latest(tierName, store.Closed)), brief(h.policy.RampUp))
+	h.report.promise(closed, "a tier that is well again gets its calls back", "closed: %s", yes(closed))
 	if err := h.pause(ctx, 2*time.Second); err != nil {
 		return err
 	}
@@ -188,13 +190,13 @@ func (h *fleetHalf) lonely(ctx context.Context) error {
 	h.screen.note("the other %d go on as before", others)
 	quiet := len(h.fleet.transitions()) == before
 	h.report.promise(alone && quiet && others == len(h.fleet.members)-1,
-		"a replica with a broken network isolates itself alone", "it opened: %t; the fleet moved: %t", alone, !quiet)
+		"a broken network isolates one replica only", "it opened: %s; the fleet: %s", yes(alone), yes(!quiet))
 	if _, err := lonely.proc.ask(ctx, order{Do: network, Up: true}); err != nil {
 		return err
 	}
 	h.screen.note("its network works again")
 	h.report.promise(h.fleet.until(ctx, h.pace.of(8*time.Second), h.are(isClosed)),
-		"and comes back by its own probes", "%s", lonely.name)
+		"which comes back by its own probes", "%s", lonely.name)
 	return h.pause(ctx, time.Second)
 }
 
@@ -208,7 +210,8 @@ func (h *fleetHalf) operated(ctx context.Context) error {
 	}
 	forced := func(b belief) bool { return b.Mode == breaker.ForcedOpen && b.State == breaker.Open }
 	all := h.fleet.until(ctx, h.pace.of(3*time.Second), h.are(forced))
-	h.screen.note("%s: %q; every replica refuses", by, because)
+	h.screen.note("%s: %q", by, because)
+	h.screen.note("the last of the %d obeyed %s after the command", len(h.fleet.members), brief(h.fleet.commanded(done.Snapshot.Rev).behind(h.redis.ahead)))
 	if err := h.pause(ctx, 1500*time.Millisecond); err != nil {
 		return err
 	}
@@ -217,8 +220,8 @@ func (h *fleetHalf) operated(ctx context.Context) error {
 	}
 	h.screen.note("%s lifts it; probes before the herd", by)
 	lifted := h.fleet.until(ctx, h.pace.of(5*time.Second), h.are(isClosed))
-	h.report.promise(all && lifted, "an operator's word holds in every replica, until lifted",
-		"forced in all: %t; closed after: %t; rev %d", all, lifted, done.Snapshot.Rev)
+	h.report.promise(all && lifted, "an operator's word holds everywhere, until lifted",
+		"forced: %s; lifted: %s", yes(all), yes(lifted))
 	return h.pause(ctx, 2*time.Second) // the ramp ends
 }
 
@@ -237,7 +240,7 @@ func (h *fleetHalf) redisAway(ctx context.Context) (err error) {
 	h.redis.wire.cut()
 	h.redis.lose()
 	h.screen.note("each replica stands on its own verdict, and says so")
-	h.report.promise(lost, "a replica without Redis knows it", "all said so: %t", lost)
+	h.report.promise(lost, "a replica without Redis knows it", "all say so: %s", yes(lost))
 	if err := h.pause(ctx, 2500*time.Millisecond); err != nil {
 		return err
 	}
@@ -261,9 +264,11 @@ func (h *fleetHalf) redisBack(ctx context.Context) error {
 		now, err = h.verdict(ctx)
 		return err == nil && h.are(func(b belief) bool { return b.Generation == now.Generation && isClosed(b) })()
 	})
-	h.screen.note("the replicas told it what it had known: generation %d, %s", now.Generation, now.State)
-	h.report.promise(agree && now.Generation >= h.generation, "a Redis that lost its memory gets it back from the fleet",
-		"generation %d, before %d", now.Generation, h.generation)
+	if h.redis.embedded != nil {
+		h.screen.note("the replicas told it what it had known: %s, generation %d", now.State, now.Generation)
+	}
+	h.report.promise(agree && now.Generation >= h.generation, "Redis, even emptied, and fleet agree again",
+		"none went back: %s", yes(now.Generation >= h.generation))
 	return h.pause(ctx, 1500*time.Millisecond)
 }
 
@@ -278,26 +283,37 @@ func (h *fleetHalf) verdict(ctx context.Context) (store.Snapshot, error) {
 
 // why says what a transition was for.
 func why(n *news) string {
-	var errs []string
-	for _, e := range n.Errors {
-		errs = append(errs, fmt.Sprintf("%d x %s", e.Count, e.Label))
+	clauses := []string{words(n.Reason)}
+	if n.Reason == store.BySlowCallRate {
+		clauses = append(clauses, fmt.Sprintf("%d of %d calls slow", n.Window.Slow, n.Window.Calls))
 	}
-	return fmt.Sprintf("%s; %s; seen by %s", strings.ReplaceAll(string(n.Reason), "-", " "),
-		strings.Join(errs, ", "), strings.Join(plain(n.Witnesses), " and "))
+	for _, e := range n.Errors {
+		clauses = append(clauses, fmt.Sprintf("%d x %s", e.Count, e.Label))
+	}
+	return strings.Join(clauses, ", ") + ", seen by " + counted(len(n.Witnesses), "replica")
 }
 
+func yes(is bool) string {
+	if is {
+		return "yes"
+	}
+	return "no"
+}
+
+func words(r store.Reason) string { return strings.ReplaceAll(string(r), "-", " ") }
+
+func counted(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
+}
+
+// closedBy says how a breaker closed.
 func closedBy(n *news) string {
 	if n == nil {
 		return "it did not close"
 	}
-	return strings.ReplaceAll(string(n.Reason), "-", " ") + ", the last by " + plain([]string{n.Cause})[0]
-}
-
-// plain gives replicas' names without what makes each of their lives distinct.
-func plain(replicas []string) []string {
-	names := make([]string, len(replicas))
-	for i, r := range replicas {
-		names[i], _, _ = strings.Cut(r, "#")
-	}
-	return names
+	who, _, _ := strings.Cut(n.Cause, "#") // the replica's name, without what makes each of its lives distinct
+	return words(n.Reason) + ", the last by " + who
 }

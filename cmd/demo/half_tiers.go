@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/commontrip/commontrip/breaker"
@@ -55,7 +56,7 @@ func (s *stage) playTiers(ctx context.Context) error {
 		{"all well", h.allWell},
 		{"tier1_mcp answers 503", h.firstFails},
 		{"tier2_sdk is slow", h.secondSlow},
-		{"tier3_rest refuses connections", h.thirdGone},
+		{"tier2_sdk hangs, tier3_rest is gone", h.thirdGone},
 		{"tier3_rest is back", h.comesBack("tier3_rest")},
 		{"tier2_sdk is back", h.comesBack("tier2_sdk")},
 		{"tier1_mcp is back", h.comesBack("tier1_mcp")},
@@ -155,11 +156,14 @@ func (h *tiersHalf) firstFails(ctx context.Context) error {
 
 func (h *tiersHalf) secondSlow(ctx context.Context) error {
 	h.screen.scene("tier2_sdk answers, but slowly")
-	return h.lose(ctx, "tier2_sdk", answers, 180*time.Millisecond, "tier3_rest")
+	return h.lose(ctx, "tier2_sdk", slow, 180*time.Millisecond, "tier3_rest")
 }
 
 func (h *tiersHalf) thirdGone(ctx context.Context) error {
-	h.screen.scene("tier3_rest refuses connections: nobody is left")
+	h.screen.scene("tier2_sdk hangs, and tier3_rest refuses connections: nobody is left")
+	if err := h.tiers["tier2_sdk"].behave(ctx, hangs, 0); err != nil {
+		return err
+	}
 	if err := h.lose(ctx, "tier3_rest", refuses, 0, nobody); err != nil {
 		return err
 	}
@@ -170,9 +174,11 @@ func (h *tiersHalf) thirdGone(ctx context.Context) error {
 			text, again = t.Error, t.Again
 		}
 	}
-	h.screen.note("a caller gets one error: %s", text)
-	h.screen.note("and when to ask again: in %s", brief(again))
-	h.report.promise(text != "" && again > 0, "where all tiers fail, one error says so and when to ask again", "in %s", brief(again))
+	h.screen.note("a caller gets one error, which says why and when to ask again (in %s):", brief(again))
+	for line := range strings.SplitSeq(strings.Replace(text, "failed: ", "failed; ", 1), "; ") {
+		h.screen.note("  %s", line)
+	}
+	h.report.promise(text != "" && again > 0, "all tiers down: one error, with when to ask again", "in %s", brief(again))
 	return nil
 }
 
@@ -194,8 +200,7 @@ func (h *tiersHalf) lose(ctx context.Context, tier string, m mode, latency time.
 	} else {
 		h.screen.note("all replicas fell to %s within %s", next, brief(n.spread()))
 	}
-	h.report.promise(all && n.spread() < time.Second, "the whole fleet leaves "+tier+" at once", "%d replicas, within %s",
-		len(n.heard), brief(n.spread()))
+	h.report.promise(all && n.spread() < time.Second, "the whole fleet leaves "+tier+" at once", "%d within %s", len(n.heard), brief(n.spread()))
 	return h.pause(ctx, 2500*time.Millisecond)
 }
 
@@ -223,7 +228,7 @@ func (h *tiersHalf) comesBack(tier string) func(context.Context) error {
 		for _, by := range append([]string{nobody}, tierNames...) {
 			all += sum(after, by).Calls - sum(before, by).Calls
 		}
-		h.report.promise(closed && served*10 >= all*9, tier+" carries again once it is well", "%d of the next %d requests", served, all)
+		h.report.promise(closed && served*10 >= all*9, tier+" carries again once it is well", "%d of the next %d", served, all)
 		return nil
 	}
 }
@@ -238,7 +243,7 @@ func (h *tiersHalf) measure() {
 			unserved += a.served[nobody]
 		}
 	}
-	h.report.promise(unserved == 0, "while one tier is left, every request is served", "%d were not", unserved)
+	h.report.promise(unserved == 0, "while one tier is left, no request fails", "%d did", unserved)
 	f := h.report.table("From the first replica that left a tier to the last", "tier", "by", "replicas", "within")
 	for _, l := range h.falls {
 		f.row(l.tier, l.reason, l.knew, brief(l.spread))

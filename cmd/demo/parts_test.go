@@ -20,7 +20,7 @@ func TestAWireHangsIsCutAndHealsAtTheSameAddress(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer w.Close()
+	defer w.cut()
 	conn := dial(t, w.addr)
 	if !answer(conn, time.Minute) {
 		t.Fatal("a healthy wire does not answer")
@@ -94,7 +94,7 @@ func answer(c net.Conn, within time.Duration) bool {
 	return err == nil
 }
 
-func TestATierFailsInEachOfItsWaysAndCountsProbes(t *testing.T) {
+func TestATierFailsInEachOfItsWaysAndCounts(t *testing.T) {
 	tier := &tier{mode: answers, latency: time.Millisecond, counts: map[string]*tierCount{}, addr: "127.0.0.1:0"}
 	if err := tier.listen(); err != nil {
 		t.Fatal(err)
@@ -102,7 +102,7 @@ func TestATierFailsInEachOfItsWaysAndCountsProbes(t *testing.T) {
 	defer func() { _ = tier.server.Close() }()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	call := func(timeout time.Duration) error {
-		return get(t.Context(), client, "http://"+tier.addr+"/way", timeout, true)
+		return get(t.Context(), client, "http://"+tier.addr+"/way", timeout)
 	}
 	if err := call(time.Minute); err != nil {
 		t.Errorf("a tier that answers: %v", err)
@@ -125,8 +125,8 @@ func TestATierFailsInEachOfItsWaysAndCountsProbes(t *testing.T) {
 	if err := call(time.Minute); err != nil {
 		t.Errorf("a tier that answers again: %v", err)
 	}
-	if n := tier.census()["/way"]; n.Calls != 4 || n.Dead != 2 || n.Probes != 4 || n.MostProbes != 1 {
-		t.Errorf("it counted %+v; want 4 calls, all probes, 2 while dead, one at once", n)
+	if n := tier.census()["/way"]; n.Calls != 4 || n.Dead != 2 {
+		t.Errorf("it counted %+v; want 4 calls, 2 of them while dead", n)
 	}
 }
 
@@ -147,6 +147,17 @@ func TestAReportIsKeptOnlyWhereEveryPromiseHeld(t *testing.T) {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("it does not say %q:\n%s", want, out.String())
 		}
+	}
+}
+
+func TestProbesAtOnceAreThoseOverOneInstant(t *testing.T) {
+	at := func(ms int) time.Time { return time.UnixMilli(int64(ms)) }
+	spans := []span{{at(0), at(10)}, {at(5), at(20)}, {at(10), at(12)}, {at(11), at(30)}, {at(40), at(50)}}
+	if got := most(spans); got != 3 {
+		t.Errorf("%d at once; want 3: one that ends as another begins is not beside it", got)
+	}
+	if most(nil) != 0 {
+		t.Error("some at once of none")
 	}
 }
 

@@ -22,6 +22,7 @@ type redisSide struct {
 	url      string // by the wire
 	prefix   string // a name space for this run alone
 	operator *redisstore.Store
+	client   *redis.Client // past the store; nil for the one in this process
 	ahead    time.Duration // how much its clock is ahead of ours
 }
 
@@ -74,12 +75,11 @@ func (r *redisSide) compareClocks(ctx context.Context, direct string) error {
 	if err != nil {
 		return errors.New("REDIS_URL cannot be read")
 	}
-	client := redis.NewClient(opts)
-	defer client.Close()
+	r.client = redis.NewClient(opts)
 	best := time.Hour
 	for range 5 {
 		asked := time.Now()
-		theirs, err := client.Time(ctx).Result()
+		theirs, err := r.client.Time(ctx).Result()
 		if err != nil {
 			return fmt.Errorf("ask Redis for its time: %w", err)
 		}
@@ -105,14 +105,17 @@ func (r *redisSide) String() string {
 	return "the Redis of REDIS_URL"
 }
 
-// Close removes what this run left in a Redis that lives on.
+// Close ends it, and removes what this run left in a Redis that lives on.
 func (r *redisSide) Close() error {
 	var errs []error
 	if r.operator != nil {
-		errs = append(errs, r.sweep(), r.operator.Close())
+		errs = append(errs, r.operator.Close())
+	}
+	if r.client != nil {
+		errs = append(errs, r.sweep(), r.client.Close())
 	}
 	if r.wire != nil {
-		errs = append(errs, r.wire.Close())
+		r.wire.cut()
 	}
 	if r.embedded != nil {
 		r.embedded.Close()
@@ -120,20 +123,17 @@ func (r *redisSide) Close() error {
 	return errors.Join(errs...)
 }
 
+// sweep deletes all keys with this run's prefix: Remove would leave tombstones for a day, as a fleet needs them.
 func (r *redisSide) sweep() error {
-	if r.embedded != nil {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	all, err := r.operator.Read(ctx)
-	if err != nil {
-		return err
+	keys := r.client.Scan(ctx, 0, r.prefix+"*", 1000).Iterator()
+	for keys.Next(ctx) {
+		if err := r.client.Unlink(ctx, keys.Val()).Err(); err != nil {
+			return err
+		}
 	}
-	for _, s := range all {
-		err = errors.Join(err, r.operator.Remove(ctx, s.Name))
-	}
-	return err
+	return keys.Err()
 }
 
 // doing says whether replicas reach it.

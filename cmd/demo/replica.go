@@ -37,8 +37,8 @@ type replicaTally struct {
 	Breakers map[string]belief `json:"breakers"`
 	Calls    map[string]count  `json:"calls"`            // by the way taken
 	Health   map[string]string `json:"health,omitempty"` // by tier, what active checks say
-	Error    string            `json:"error,omitempty"`  // the last that a chain's caller got
-	Again    time.Duration     `json:"again,omitempty"`  // when that says to ask again
+	Error    string            `json:"error,omitempty"`  // the newest of a request that every tier of a chain refused
+	Again    time.Duration     `json:"again,omitempty"`  // and when it said to ask again
 }
 
 // belief is a breaker's status in short.

@@ -166,7 +166,6 @@ func (i ink) dim(s string) string    { return i.paint("2", s) }
 func (i ink) red(s string) string    { return i.paint("31", s) }
 func (i ink) green(s string) string  { return i.paint("32", s) }
 func (i ink) yellow(s string) string { return i.paint("33", s) }
-func (i ink) blue(s string) string   { return i.paint("36", s) }
 
 func (i ink) paint(code, s string) string {
 	if !i || s == "" {

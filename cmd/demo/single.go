@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -46,9 +47,13 @@ type count struct {
 	Cut     int           `json:"cut"`     // this replica's own network was down
 	Refused int           `json:"refused"` // by the breaker
 	Probes  int           `json:"probes"`
-	Foreign int           `json:"foreign"` // any other error: the breaker's own, which no call may ever get
-	Wait    time.Duration `json:"wait"`    // the longest that the breaker added to a call
+	Probing []span        `json:"probing,omitempty"` // when; in a census only
+	Foreign int           `json:"foreign"`           // any other error: the breaker's own, which no call may ever get
+	Wait    time.Duration `json:"wait"`              // the longest that the breaker added to a call
 }
+
+// span is the time that a probe took, by this machine's clock.
+type span struct{ From, To time.Time }
 
 // singleLoad calls one tier.
 type singleLoad struct {
@@ -130,30 +135,37 @@ type way struct {
 	n  count
 }
 
-// call asks for a permit by hand rather than through Run, so that the tier can be told which calls are probes and the
-// time that the breaker takes can be told from the tier's.
+// call asks for a permit by hand rather than through Run, to know which calls are probes, and the breaker's time from the
+// tier's.
 func (w *way) call(ctx context.Context) {
 	begin := time.Now()
 	permit, err := w.breaker.Acquire(ctx)
-	wait := time.Since(begin)
+	called := time.Now()
 	if err != nil {
-		w.settle(err, false, wait)
+		w.settle(err, called.Sub(begin))
 		return
 	}
-	err = get(permit.Context(), w.client, w.url, w.timeout, permit.Probe())
+	err = get(permit.Context(), w.client, w.url, w.timeout)
 	answered := time.Now()
 	permit.Done(err)
-	w.settle(err, permit.Probe(), wait+time.Since(answered))
+	w.settle(err, called.Sub(begin)+time.Since(answered))
+	if permit.Probe() {
+		w.probed(span{called, answered})
+	}
 }
 
-func (w *way) settle(err error, probe bool, wait time.Duration) {
+func (w *way) probed(s span) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.n.Probes++
+	w.n.Probing = append(w.n.Probing, s)
+}
+
+func (w *way) settle(err error, wait time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.n.Calls++
 	w.n.Wait = max(w.n.Wait, wait)
-	if probe {
-		w.n.Probes++
-	}
 	var status statusError
 	switch {
 	case err == nil:
@@ -177,7 +189,9 @@ func (w *way) read(fresh bool) count {
 	defer w.mu.Unlock()
 	n := w.n
 	if fresh {
-		w.n.Wait = 0
+		w.n.Wait, n.Probing = 0, slices.Clone(n.Probing)
+	} else {
+		n.Probing = nil
 	}
 	return n
 }
@@ -196,15 +210,12 @@ func isNetwork(err error) bool {
 }
 
 // get makes one call of a tier and reads its answer.
-func get(ctx context.Context, client *http.Client, url string, timeout time.Duration, probe bool) error {
+func get(ctx context.Context, client *http.Client, url string, timeout time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		return err
-	}
-	if probe {
-		req.Header.Set(probeHeader, "1")
 	}
 	res, err := client.Do(req)
 	if err != nil {

@@ -17,13 +17,11 @@ type mode string
 
 const (
 	answers mode = "answers"
+	slow    mode = "is slow" // and answers
 	fails   mode = "answers 503"
 	hangs   mode = "hangs"
 	refuses mode = "refuses connections"
 )
-
-// probeHeader marks a call that a breaker sent as a probe, so that the tier can count them.
-const probeHeader = "X-Demo-Probe"
 
 // tierSpec is what a tier process is to be.
 type tierSpec struct {
@@ -35,11 +33,8 @@ type tierSpec struct {
 type tierTally map[string]tierCount
 
 type tierCount struct {
-	Calls      int `json:"calls"`
-	Dead       int `json:"dead"` // came while it did not answer well
-	Probes     int `json:"probes"`
-	MostProbes int `json:"most_probes"` // at once
-	probing    int
+	Calls int `json:"calls"`
+	Dead  int `json:"dead"` // came while it answered 503, or not at all
 }
 
 // tier is an HTTP server that can be told to fail in the ways that servers fail.
@@ -115,7 +110,6 @@ func (t *tier) behave(m mode, latency time.Duration) error {
 
 func (t *tier) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m, latency := t.enter(r)
-	defer t.leave(r)
 	switch m {
 	case hangs:
 		<-r.Context().Done()
@@ -144,24 +138,10 @@ func (t *tier) enter(r *http.Request) (mode, time.Duration) {
 		t.counts[r.URL.Path] = c
 	}
 	c.Calls++
-	if t.mode != answers {
+	if t.mode != answers && t.mode != slow {
 		c.Dead++
 	}
-	if r.Header.Get(probeHeader) != "" {
-		c.Probes++
-		c.probing++
-		c.MostProbes = max(c.MostProbes, c.probing)
-	}
 	return t.mode, t.latency
-}
-
-func (t *tier) leave(r *http.Request) {
-	if r.Header.Get(probeHeader) == "" {
-		return
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.counts[r.URL.Path].probing--
 }
 
 func (t *tier) census() tierTally {

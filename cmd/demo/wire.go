@@ -170,9 +170,3 @@ func (w *wire) doing() string {
 		return waits
 	}
 }
-
-// Close ends the relay.
-func (w *wire) Close() error {
-	w.cut()
-	return nil
-}
