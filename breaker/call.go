@@ -20,10 +20,7 @@ func Do[T any](ctx context.Context, b *Breaker, fn func(context.Context) (T, err
 	s := b.stance.Load()
 	switch s.kind {
 	case plain:
-		err = ErrPanic // should fn not come back
-		defer b.leave(s.era, ctx, &err)
-		v, err = fn(ctx)
-		return v, err
+		return doPlainly(ctx, s.era, fn)
 	case refuses:
 		if !s.refused.try() {
 			s.refused.addSharded()
@@ -31,6 +28,13 @@ func Do[T any](ctx context.Context, b *Breaker, fn func(context.Context) (T, err
 		return v, s.refusal
 	}
 	return doSlowly(ctx, b, s, fn)
+}
+
+func doPlainly[T any](ctx context.Context, e *era, fn func(context.Context) (T, error)) (v T, err error) {
+	err = ErrPanic // should fn not come back
+	defer e.leave(ctx, &err)
+	v, err = fn(ctx)
+	return v, err
 }
 
 func doSlowly[T any](ctx context.Context, b *Breaker, s *stance, fn func(context.Context) (T, error)) (v T, err error) {
@@ -55,10 +59,7 @@ func (b *Breaker) Run(ctx context.Context, fn func(context.Context) error) (err 
 	s := b.stance.Load()
 	switch s.kind {
 	case plain:
-		err = ErrPanic
-		defer b.leave(s.era, ctx, &err)
-		err = fn(ctx)
-		return err
+		return s.era.run(ctx, fn)
 	case refuses:
 		if !s.refused.try() {
 			s.refused.addSharded()
@@ -66,6 +67,13 @@ func (b *Breaker) Run(ctx context.Context, fn func(context.Context) error) (err 
 		return s.refusal
 	}
 	_, err = doSlowly(ctx, b, s, func(ctx context.Context) (struct{}, error) { return struct{}{}, fn(ctx) })
+	return err
+}
+
+func (e *era) run(ctx context.Context, fn func(context.Context) error) (err error) {
+	err = ErrPanic
+	defer e.leave(ctx, &err)
+	err = fn(ctx)
 	return err
 }
 
@@ -81,7 +89,7 @@ func (b *Breaker) Acquire(ctx context.Context) (Permit, error) {
 	s := b.stance.Load()
 	switch s.kind {
 	case plain:
-		return Permit{b: b, era: s.era, ctx: ctx, state: openPlain}, nil
+		return Permit{era: s.era, ctx: ctx, state: openPlain}, nil
 	case refuses:
 		if !s.refused.try() {
 			s.refused.addSharded()
@@ -112,17 +120,15 @@ func misused(verb string, noBreaker, noContext, noFunction bool) {
 // nothing. Of Done and Record the first call counts, from whatever goroutine.
 type Permit struct {
 	_     noCopy
-	b     *Breaker
 	era   *era
-	ctx   context.Context
-	probe *probe        // nil for an ordinary call
-	began time.Duration // uptime; 0 = the clock was not read
-	state uint32        // atomic
+	ctx   context.Context // the caller's, or a *probe, which is a context itself
+	state uint64          // atomic
 }
 
-// The states of a permit: what it still asks for.
+// The states of a permit: what it still asks for. A greater number is openCustom's, and the uptime when the call began.
+// A permit is four words, so that it travels in registers.
 const (
-	ended      uint32 = iota // nothing; also the zero Permit's
+	ended      uint64 = iota // nothing; also the zero Permit's
 	openPlain                // an outcome, and nil is a success that needs nothing but counting
 	openCustom               // an outcome
 )
@@ -136,48 +142,42 @@ func (*noCopy) Unlock() {}
 // Context is what the call should run under: the caller's own, or for a probe one that ends with its lease, unless the
 // probe is settled before. The zero Permit's is context.Background.
 func (p *Permit) Context() context.Context {
-	switch {
-	case p.probe != nil:
-		return p.probe.ctx
-	case p.ctx == nil:
+	if p.ctx == nil {
 		return context.Background()
-	default:
-		return p.ctx
 	}
+	return p.ctx
 }
 
 // Probe reports whether this call is a probe: the tier is half-open and its outcome decides.
-func (p *Permit) Probe() bool { return p.probe != nil }
+func (p *Permit) Probe() bool {
+	_, ok := p.ctx.(*probe)
+	return ok
+}
 
 // Done ends the call with its error, which is classified as by Do.
 func (p *Permit) Done(err error) {
-	switch atomic.SwapUint32(&p.state, ended) {
-	case openPlain:
-		if err == nil {
-			if counted := p.era.successes.try(); !counted || p.era.flag.Load() != marked {
-				p.b.tend(p.era, counted)
-			}
-			return
+	switch state := atomic.SwapUint64(&p.state, ended); {
+	case state == openPlain && err == nil:
+		if counted := p.era.successes.try(); !counted || p.era.flag.Load() != marked {
+			p.era.tend(counted)
 		}
-		fallthrough
-	case openCustom:
-		p.finish(err)
+	case state != ended:
+		p.finish(err, state)
 	}
 }
 
 // Record ends the call with an outcome, for who knows better than an error can say. Record(Ignored) gives the permit
 // back: the call did not take place. What is no outcome counts as a Failure.
 func (p *Permit) Record(o Outcome) {
-	if atomic.SwapUint32(&p.state, ended) != ended {
-		p.conclude(valid(o), nil)
+	if state := atomic.SwapUint64(&p.state, ended); state != ended {
+		p.conclude(valid(o), nil, state)
 	}
 }
 
 func (b *Breaker) admit(ctx context.Context, s *stance, p *Permit) {
-	p.b, p.era, p.ctx = b, s.era, ctx
-	p.state = openCustom
+	p.era, p.ctx, p.state = s.era, ctx, openCustom
 	if s.clocked {
-		p.began = uptime()
+		p.state = uint64(uptime())
 	}
 }
 
@@ -208,60 +208,59 @@ func (b *Breaker) enterSlowly(ctx context.Context, s *stance, p *Permit) error {
 }
 
 // leave ends a plain call of Do or Run.
-func (b *Breaker) leave(e *era, ctx context.Context, err *error) {
+func (e *era) leave(ctx context.Context, err *error) {
 	if *err == nil {
 		if counted := e.successes.try(); !counted || e.flag.Load() != marked {
-			b.tend(e, counted)
+			e.tend(counted)
 		}
 		return
 	}
-	p := Permit{b: b, era: e, ctx: ctx}
-	p.finish(*err)
+	p := Permit{era: e, ctx: ctx}
+	p.finish(*err, openPlain)
 }
 
 // end ends any other call of Do or Run.
-func (p *Permit) end(err *error) { p.finish(*err) }
-
-// finish classifies and counts.
-func (p *Permit) finish(err error) {
-	p.conclude(p.b.config.outcome(p.ctx, err), err)
-}
-
-// succeed counts a plain success.
-func (b *Breaker) succeed(e *era) {
-	if counted := e.successes.try(); !counted || e.flag.Load() != marked {
-		b.tend(e, counted)
-	}
-}
+func (p *Permit) end(err *error) { p.finish(*err, p.state) }
 
 // tend is for a success that is the first to wait, met another one, or is late.
-func (b *Breaker) tend(e *era, counted bool) {
+func (e *era) tend(counted bool) {
 	if !counted {
 		e.successes.addSharded()
 	}
 	if e.flag.Load() != marked {
-		b.mark(e)
+		e.b.mark(e)
 	}
 }
 
+// finish classifies and counts.
+func (p *Permit) finish(err error, state uint64) {
+	ctx := p.ctx
+	if pr, ok := ctx.(*probe); ok {
+		ctx = pr.caller
+	}
+	p.conclude(p.era.b.config.outcome(ctx, err), err, state)
+}
+
 // conclude counts an outcome.
-func (p *Permit) conclude(o Outcome, err error) {
-	s := p.b.stance.Load()
+func (p *Permit) conclude(o Outcome, err error, state uint64) {
+	b := p.era.b
+	s := b.stance.Load()
 	after := s.policy.SlowCallAfter
-	slow := o != Ignored && p.began != 0 && after > 0 && uptime()-p.began > after
+	slow := o != Ignored && state > openCustom && after > 0 && uptime()-time.Duration(state) > after
 	var label string
 	if o == Failure {
-		label = p.b.config.labelOf(err)
+		label = b.config.labelOf(err)
 	}
-	switch {
-	case p.probe != nil:
-		p.probe.settle(o, slow, label)
-	case o == Success && !slow:
-		if s.aged {
-			p.b.age(p.era, s.policy.WindowTime/10)
-		}
-		p.b.succeed(p.era)
-	default:
-		p.b.record(p.era, run{outcome: o, slow: slow, label: label, count: 1}, true)
+	if pr, ok := p.ctx.(*probe); ok {
+		pr.settle(o, slow, label)
+		return
 	}
+	if o != Success || slow {
+		b.record(p.era, run{outcome: o, slow: slow, label: label, count: 1}, true)
+		return
+	}
+	if s.aged {
+		b.age(p.era, s.policy.WindowTime/10)
+	}
+	p.era.tend(p.era.successes.try())
 }

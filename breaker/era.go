@@ -9,6 +9,7 @@ import (
 // that wait for that. Each call holds the era that admitted it, so that a late result moves no newer one. The replica's
 // own verdict has generations of its own: where either moves, a new era begins.
 type era struct {
+	b          *Breaker
 	successes  counter
 	flag       atomic.Uint32
 	generation uint64       // the fleet's
@@ -25,7 +26,7 @@ const (
 
 // begin ends the current era and begins one of the present generations. b.mu is held.
 func (b *Breaker) begin() {
-	next := &era{generation: b.generation}
+	next := &era{b: b, generation: b.generation}
 	if b.own != nil {
 		next.own = b.own.generation
 	}

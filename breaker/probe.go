@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/commontrip/commontrip/store"
@@ -12,19 +13,32 @@ import (
 
 // probe is a call whose outcome decides. It is settled once: by its permit, or as a failure when its lease is about to
 // end.
+//
+// It is the call's context, too: one that ends with the caller's or with the lease. It has no deadline, since a probe that
+// is settled in time goes on: a response's body may be read for as long as the caller likes. It stays registered with the
+// caller's context until that ends.
 type probe struct {
-	b          *Breaker
+	context.Context
+	cancel     context.CancelCauseFunc
+	caller     context.Context
 	era        *era
 	fleet, own *lease // either may be nil
-	ctx        context.Context
 	timer      *time.Timer
-	settled    taken
+	settled    atomic.Bool
 }
 
 // errLeaseEnded is the cause of a probe's context that ended with its lease.
 var errLeaseEnded = errors.New("probe took longer than its lease")
 
-// grant makes p the permit of a probe under these leases. Of a dry run the context stays the caller's: it cuts nothing.
+// Err tells a lease's end as what it is to the call: a deadline.
+func (pr *probe) Err() error {
+	if context.Cause(pr.Context) == errLeaseEnded {
+		return context.DeadlineExceeded
+	}
+	return pr.Context.Err()
+}
+
+// grant makes p the permit of a probe under these leases.
 func (b *Breaker) grant(ctx context.Context, g *gate, fleet, own *lease, p *Permit) {
 	ends := 24 * time.Hour
 	for _, l := range []*lease{fleet, own} {
@@ -33,28 +47,26 @@ func (b *Breaker) grant(ctx context.Context, g *gate, fleet, own *lease, p *Perm
 		}
 	}
 	s := b.stance.Load()
-	pr := &probe{b: b, era: s.era, fleet: fleet, own: own, ctx: ctx}
-	cancel := func() {}
-	if !g.observe {
-		leased := newLeaseContext(ctx)
-		pr.ctx, cancel = leased, leased.end
+	pr := &probe{caller: ctx, era: s.era, fleet: fleet, own: own}
+	pr.Context, pr.cancel = context.WithCancelCause(ctx)
+	b.admit(pr, s, p)
+	pr.timer = time.AfterFunc(max(ends, 0), func() { pr.expire(g.observe) })
+}
+
+// expire settles a probe whose lease is about to end, and ends its context, unless it is a dry run, which cuts nothing.
+func (pr *probe) expire(observe bool) {
+	if !pr.settled.CompareAndSwap(false, true) {
+		return
 	}
-	p.b, p.era, p.ctx, p.probe = b, s.era, ctx, pr
-	p.state = openCustom
-	if s.policy.SlowCallAfter > 0 {
-		p.began = uptime()
+	if !observe {
+		pr.cancel(errLeaseEnded)
 	}
-	pr.timer = time.AfterFunc(max(ends, 0), func() {
-		if pr.settled.first() {
-			cancel()
-			pr.conclude(Failure, false, b.config.labelOf(context.DeadlineExceeded))
-		}
-	})
+	pr.conclude(Failure, false, pr.era.b.config.labelOf(context.DeadlineExceeded))
 }
 
 // settle ends the probe with its outcome, unless its lease ended first.
 func (pr *probe) settle(o Outcome, slow bool, label string) {
-	if pr.settled.first() {
+	if pr.settled.CompareAndSwap(false, true) {
 		pr.timer.Stop()
 		pr.conclude(o, slow, label)
 	}
@@ -62,7 +74,7 @@ func (pr *probe) settle(o Outcome, slow bool, label string) {
 
 // conclude tells those who leased it. What only the own verdict leased is an ordinary call to the fleet.
 func (pr *probe) conclude(o Outcome, slow bool, label string) {
-	b := pr.b
+	b := pr.era.b
 	if pr.own != nil {
 		b.mu.Lock()
 		b.settleOwn(pr.own, o, slow, label)
@@ -130,28 +142,6 @@ func (b *Breaker) sendSettlement(settlement store.Settlement) error {
 	b.lane.exchanged(sent, err)
 	b.catchUpSoon()
 	return err
-}
-
-// leaseContext ends with its parent or with its lease. It has no deadline, since a probe that is settled in time goes on:
-// a response's body may be read for as long as the caller likes. It stays registered with its parent until that ends.
-type leaseContext struct {
-	context.Context
-	cancel context.CancelCauseFunc
-}
-
-func newLeaseContext(parent context.Context) *leaseContext {
-	ctx, cancel := context.WithCancelCause(parent)
-	return &leaseContext{ctx, cancel}
-}
-
-func (c *leaseContext) end() { c.cancel(errLeaseEnded) }
-
-// Err tells a lease's end as what it is to the call: a deadline.
-func (c *leaseContext) Err() error {
-	if context.Cause(c.Context) == errLeaseEnded {
-		return context.DeadlineExceeded
-	}
-	return c.Context.Err()
 }
 
 // tracker knows what is on its way.
