@@ -51,6 +51,12 @@ type script struct {
 // Report judges what one replica saw. r must have been normalised. The Result's Err is ErrInvalid where r's Known is
 // more than 24 h ahead of the machine's time and above what the machine holds: then nothing has changed.
 func (m *Machine) Report(now int64, r store.Report) store.Result {
+	if m.forgotten(now) {
+		var fresh Machine
+		result := fresh.Report(now, r)
+		m.replace(&fresh)
+		return result
+	}
 	s := m.script(now, r.Name, r.Replica)
 	if err := m.checkKnown(s, &r.Known); err != nil {
 		return store.Result{Err: err}

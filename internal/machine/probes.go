@@ -34,6 +34,12 @@ type banned struct {
 // Claim leases places for probes. c must have been normalised. jitter, in ms, spreads those who are refused for want of
 // a place.
 func (m *Machine) Claim(now int64, c store.Claim, jitter int64) (store.Grant, error) {
+	if m.forgotten(now) {
+		var fresh Machine
+		grant, err := fresh.Claim(now, c, jitter)
+		m.replace(&fresh)
+		return grant, err
+	}
 	s := m.script(now, c.Name, c.Replica)
 	if err := m.checkKnown(s, &c.Known); err != nil {
 		return store.Grant{}, err

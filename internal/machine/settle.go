@@ -10,10 +10,10 @@ import (
 // nothing changes.
 func (m *Machine) Settle(now int64, set store.Settlement) store.Result {
 	s := m.script(now, set.Lease.Name, set.Replica)
-	switch m.phase {
-	case absent:
+	switch {
+	case m.Empty(now):
 		return store.Result{Snapshot: store.Snapshot{Name: s.name}}
-	case removed:
+	case m.phase == removed:
 		m.keep(s)
 		return store.Result{Snapshot: m.tombstone(s, store.Policy{})}
 	}

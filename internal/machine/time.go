@@ -18,11 +18,8 @@ func (m *Machine) moment(now int64) moment {
 	return moment{at: at, off: at - now}
 }
 
-// script starts a request: a tombstone whose day is over is gone.
+// script starts a request. It changes nothing that a refused one must leave.
 func (m *Machine) script(now int64, name, who string) script {
-	if m.forgotten(now) {
-		*m = Machine{}
-	}
 	m.written, m.made = 0, 0
 	return script{moment: m.moment(now), name: name, who: who}
 }

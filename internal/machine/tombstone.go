@@ -40,13 +40,27 @@ func (m *Machine) unhide(s script) {
 	m.phase, m.grave = shown, nil
 }
 
-// forgotten: a tombstone is, 24 h after the last request about it.
+// forgotten: a tombstone is, 24 h after the last request about it. It stays until a request makes another machine of it,
+// since the clock may yet step back.
 func (m *Machine) forgotten(now int64) bool {
 	return m.Removed() && m.moment(now).at-m.at >= day
 }
 
+// replace puts a machine in the place of a forgotten tombstone, unless the request that would have made it was refused.
+func (m *Machine) replace(fresh *Machine) {
+	if fresh.Absent() {
+		m.written, m.made = 0, 0
+		return
+	}
+	*m = *fresh
+}
+
+// Absent reports that no request has made anything here.
+func (m *Machine) Absent() bool { return m.phase == absent }
+
 // Removed reports that a tombstone stands here, one that a replica's knowledge filled included.
 func (m *Machine) Removed() bool { return m.phase == removed || m.phase == hidden }
 
-// Empty reports that nothing stands under the name: whoever keeps the machine may let go of it.
+// Empty reports that nothing stands under the name at now: whoever keeps the machine may let go of it, if now is not
+// going to step back.
 func (m *Machine) Empty(now int64) bool { return m.phase == absent || m.forgotten(now) }

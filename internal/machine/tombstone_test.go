@@ -162,6 +162,28 @@ func TestATombstoneIsForgottenADayAfterTheLastRequest(t *testing.T) {
 	equal(t, "a new machine", r.report("web-1", run(success, 1)).Snapshot.Generation, 0)
 }
 
+// TestARefusedRequestForgetsNoTombstone: what is refused stores nothing, and the clock may step back after it.
+func TestARefusedRequestForgetsNoTombstone(t *testing.T) {
+	r := buried(t)
+	before := inside(&r.m)
+	r.now += day
+	refused := r.blank("web-1")
+	refused.Known.Generation = store.MaxNumber
+	isInvalid(t, r.send(refused).Err)
+	_, err := r.m.Claim(r.now, store.Claim{Name: "tier", ID: "c", Replica: "web-1", Want: 1, Known: refused.Known}, 0)
+	isInvalid(t, err)
+	if _, err := r.try(store.Command{Action: store.Lift}); !errors.Is(err, store.ErrUnknown) {
+		t.Errorf("got %v, want ErrUnknown", err)
+	}
+	r.m.Remove(r.now)
+	r.settle("web-1", store.Lease{Name: "tier", ID: "1.1"}, success)
+	equal(t, "inside", inside(&r.m), before)
+	r.now--
+	equal(t, "it is still there", r.report("web-1").Snapshot.Generation > 0, true)
+	r.now += day
+	equal(t, "a claim makes a new one", r.claim("web-1", "c1", 1).Snapshot.Generation, 0)
+}
+
 func TestRemoveEndsNothing(t *testing.T) {
 	r := newRig(t, store.Policy{})
 	r.report("web-1")

@@ -36,19 +36,18 @@ func (s *Store) try(name string, e *entry, request func(m *machine.Machine, now 
 	if e.gone {
 		return false
 	}
-	now := s.millis()
-	request(&e.machine, now)
+	request(&e.machine, s.millis())
 	s.publish(name, &e.machine)
-	s.drop(name, e, now)
+	if e.machine.Absent() {
+		s.drop(name, e)
+	}
 	return true
 }
 
-// drop takes an empty entry out of the map. e is locked.
-func (s *Store) drop(name string, e *entry, now int64) {
-	if e.machine.Empty(now) {
-		e.gone = true
-		s.entries.CompareAndDelete(name, e)
-	}
+// drop takes an entry out of the map. e is locked.
+func (s *Store) drop(name string, e *entry) {
+	e.gone = true
+	s.entries.CompareAndDelete(name, e)
 }
 
 // read looks at a name's machine, if it has one.

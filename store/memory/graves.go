@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// graves are the names of tombstones in the order in which their days are over. Removals and new names sweep those whose
-// day is: there are at most as many tombstones as were removed, or asked about, within two days.
+// graves are the names of tombstones in the order in which they are looked at. Removals and new names sweep those that are
+// due: there are at most as many tombstones as were removed, or asked about, within four days.
 type graves struct {
 	mu    sync.Mutex
 	queue []grave
@@ -18,8 +18,8 @@ type grave struct {
 }
 
 const (
-	rest  = int64(24 * time.Hour / time.Millisecond)
-	swept = 4 // graves looked at in one request
+	rest  = int64(48 * time.Hour / time.Millisecond) // a tombstone's day, and one more lest the clock step back
+	swept = 4                                        // graves looked at in one request
 )
 
 // bury remembers a name that was removed.
@@ -61,7 +61,9 @@ func (s *Store) sweep() {
 func (s *Store) visit(name string, e *entry, now int64) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	s.drop(name, e, now)
+	if e.machine.Empty(now) {
+		s.drop(name, e)
+	}
 	e.buried = !e.gone && e.machine.Removed()
 	return e.buried
 }
