@@ -71,12 +71,12 @@ func (d *duel) actions() map[string]func(*rapid.T) {
 	}{
 		"report":  {8, d.drawReport},
 		"wait":    {5, d.drawWait},
-		"back":    {1, func(t *rapid.T) string { return "back " + drawDuration(t) }},
+		"back":    {1, d.drawBack},
 		"claim":   {5, d.drawClaim},
 		"settle":  {5, d.drawSettle},
 		"command": {2, d.drawCommand},
 		"policy":  {1, func(t *rapid.T) string { return "policy " + policyText(drawPolicy(t)) }},
-		"lose":    {1, func(t *rapid.T) string { return rapid.SampledFrom([]string{"remove", "wipe"}).Draw(t, "lose") }},
+		"lose":    {1, d.drawLoss},
 		"look": {1, func(t *rapid.T) string {
 			return rapid.SampledFrom([]string{"read", "roster", "history"}).Draw(t, "look")
 		}},
@@ -102,9 +102,27 @@ func (d *duel) drawWait(t *rapid.T) string {
 		}
 	}
 	if len(ends) == 0 || rapid.Bool().Draw(t, "any") {
-		return "wait " + drawDuration(t)
+		ends = someDurations
 	}
-	return "wait " + durationText(rapid.SampledFrom(ends).Draw(t, "end"))
+	wait := rapid.SampledFrom(ends).Draw(t, "wait")
+	d.rested += wait
+	return "wait " + durationText(wait)
+}
+
+// drawBack steps the clock back, but not past the end of a tombstone: a store may have let go of it, or not yet.
+func (d *duel) drawBack(t *rapid.T) string {
+	if _, shown := d.look(); !shown && d.rested >= day {
+		return d.drawReport(t)
+	}
+	return "back " + drawDuration(t)
+}
+
+func (d *duel) drawLoss(t *rapid.T) string {
+	if rapid.Bool().Draw(t, "wipe") {
+		return "wipe"
+	}
+	d.rested = 0
+	return "remove"
 }
 
 // look is the breaker as the model shows it.

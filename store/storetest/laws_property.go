@@ -3,6 +3,7 @@ package storetest
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -131,8 +132,9 @@ func (w *world) tellAll(t *rapid.T, name string, policy store.Policy, batches []
 type duel struct {
 	model, store *stage
 	played       strings.Builder
-	claims       int      // made so far
-	settled      []string // leases that were settled, rightly or not
+	claims       int           // made so far
+	settled      []string      // leases that were settled, rightly or not
+	rested       time.Duration // waited since the last Remove
 }
 
 // play runs a line on both stages; where the answers differ it prints the whole history as a scenario.

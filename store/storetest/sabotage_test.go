@@ -296,8 +296,11 @@ func sabotage(spoil func(*bad)) func(now func() time.Time) store.Store {
 // expiring forgets everything that was not touched for 24 h, commands without end included.
 func expiring(now func() time.Time) store.Store {
 	b := &bad{Store: memorystore.New(memorystore.WithClock(now))}
+	var mu sync.Mutex
 	touched := now()
 	b.before = func() {
+		mu.Lock()
+		defer mu.Unlock()
 		if now().Sub(touched) > day {
 			b.Store = memorystore.New(memorystore.WithClock(now))
 		}
