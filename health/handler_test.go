@@ -57,7 +57,12 @@ func TestTheHandlerIs503OnlyWhereANeededTierIsDown(t *testing.T) {
 			t.Errorf("%v: %v, %+v", tc.need, err, parsed)
 		}
 	}
-	m.Handler("down").ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodHead, "/", nil))
+	need := []string{"down"}
+	h := m.Handler(need...)
+	need[0] = "up"
+	if code, _, _ := serve(t, h, http.MethodHead); code != 503 {
+		t.Errorf("HEAD, after the caller reused its slice: %d", code)
+	}
 	if code, _, header := serve(t, m.Handler(), http.MethodPost); code != 405 || header.Get("Allow") != "GET, HEAD" {
 		t.Errorf("POST: %d", code)
 	}

@@ -75,14 +75,16 @@ func TestHealthIsTextThatReadsBack(t *testing.T) {
 			t.Errorf("%v: %s, %v, %v", h, b, err, back)
 		}
 	}
-	if _, err := json.Marshal(health.Health(7)); err == nil {
-		t.Error("an unknown number became text")
+	for _, none := range []health.Health{health.Down + 1, 255} {
+		if _, err := json.Marshal(none); err == nil {
+			t.Errorf("%v became text", none)
+		}
 	}
 	h := health.Up
 	if err := h.UnmarshalText([]byte("UP")); err == nil || h != health.Up {
 		t.Errorf("UP was read as %v", h)
 	}
-	if health.Health(7).String() != "Health(7)" || health.Feed(7).String() != "Feed(7)" {
+	if health.Health(3).String() != "Health(3)" || health.Feed(3).String() != "Feed(3)" {
 		t.Error("no text for numbers that mean nothing")
 	}
 }

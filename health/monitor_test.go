@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"strings"
 	"sync"
@@ -299,6 +300,30 @@ func TestCloseCancelsARunningCheckAndCountsNothing(t *testing.T) {
 		wantHealth(t, m, "db", health.Unknown, 0)
 		if heard.Load() != 0 {
 			t.Error("listeners heard of a check that Close ended")
+		}
+	})
+}
+
+func TestCloseReturnsAfterTheBackgroundChecks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var f tier
+		checks := make([]health.Check, 100)
+		for i := range checks {
+			checks[i] = health.Check{Name: fmt.Sprint(i), Run: f.check}
+		}
+		m := monitor(t, health.Config{}, checks)
+		if err := m.Start(); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(time.Second)
+		if n := goroutines("health.(*target).loop"); n != 100 {
+			t.Errorf("%d of 100 run", n)
+		}
+		if err := m.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if n := goroutines("health.(*target).loop"); n != 0 {
+			t.Errorf("%d still run", n)
 		}
 	})
 }

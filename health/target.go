@@ -42,12 +42,11 @@ func (t *target) loop() {
 		wait := spread(t.cfg.Interval)
 		due := time.Now().Add(wait)
 		t.due.Store(&due)
-		next := time.NewTimer(wait)
+		next := time.After(wait)
 		_ = t.check(t.life) // the verdict is in the status
 		select {
-		case <-next.C:
+		case <-next:
 		case <-t.life.Done():
-			next.Stop()
 			return
 		}
 	}
@@ -61,11 +60,12 @@ func spread(d time.Duration) time.Duration {
 // check runs the function, or joins the run that is under way, and returns when that has its verdict. A run that has
 // outlived its verdict is not joined: that it still hangs is one more failure. The error is ctx.Err() or ErrClosed.
 func (t *target) check(ctx context.Context) error {
-	if !wait(ctx, t.begin().judged) && t.life.Err() == nil {
-		return ctx.Err()
-	}
-	if t.life.Err() != nil {
+	judged := wait(ctx, t.begin().judged)
+	switch {
+	case t.life.Err() != nil:
 		return ErrClosed
+	case !judged:
+		return ctx.Err()
 	}
 	return nil
 }
