@@ -79,7 +79,8 @@ func (s *settings) acquire(ctx context.Context, method string, p *breaker.Permit
 	return true, nil
 }
 
-// settle ends the permit of a call by its error; io.EOF is a stream's good end.
+// settle ends the permit of a call by its error; io.EOF is a stream's good end. A probe whose lease ended, which gRPC calls
+// Canceled, was settled by that already.
 func (s *settings) settle(caller context.Context, p *breaker.Permit, err error) {
 	if err == nil || errors.Is(err, io.EOF) {
 		p.Done(nil)
@@ -89,8 +90,6 @@ func (s *settings) settle(caller context.Context, p *breaker.Permit, err error) 
 	switch {
 	case errors.Is(caller.Err(), context.Canceled):
 		p.Record(breaker.Ignored)
-	case caller.Err() == nil && p.Probe() && p.Context().Err() != nil:
-		p.Done(context.DeadlineExceeded) // the lease ended it: the tier was too slow, and nobody cancelled anything
 	case slices.Contains(s.failures, code):
 		p.Done(err)
 	case code == codes.Canceled:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -254,6 +255,39 @@ type endingStream struct {
 func (e *endingStream) SendMsg(any) error            { return e.err }
 func (e *endingStream) RecvMsg(any) error            { return e.end }
 func (e *endingStream) Header() (metadata.MD, error) { return nil, e.err }
+
+// watched is a context that counts who waits for its end.
+type watched struct {
+	context.Context
+	done    chan struct{}
+	waiting atomic.Int32
+}
+
+func (w *watched) Done() <-chan struct{} { return w.done }
+
+func (w *watched) AfterFunc(func()) func() bool {
+	w.waiting.Add(1)
+	return func() bool { w.waiting.Add(-1); return true }
+}
+
+// A stream that has ended must leave nothing behind on a context that lives as long as the process.
+func TestAStreamThatHasEndedForgetsItsContext(t *testing.T) {
+	ctx := &watched{Context: t.Context(), done: make(chan struct{})}
+	stream, err := breakergrpc.StreamClientInterceptor(newBreaker(t))(ctx, &grpc.StreamDesc{ServerStreams: true}, nil, "/s/m",
+		func(context.Context, *grpc.StreamDesc, *grpc.ClientConn, string, ...grpc.CallOption) (grpc.ClientStream, error) {
+			return &endingStream{end: io.EOF}, nil
+		})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := ctx.waiting.Load(); got != 1 {
+		t.Errorf("%d wait for the context of an open stream, want 1", got)
+	}
+	_ = stream.RecvMsg(nil)
+	if got := ctx.waiting.Load(); got != 0 {
+		t.Errorf("%d wait for the context of a stream that has ended, want none", got)
+	}
+}
 
 // A stream is a probe like any call: at its good end the breaker closes, and what it used lives on.
 func TestAStreamMayBeTheProbeThatCloses(t *testing.T) {

@@ -106,6 +106,23 @@ func TestACallThatItsCallerCancelledIsIgnoredOnBothSides(t *testing.T) {
 	wantCount(t, server, ignored)
 }
 
+func TestACallThatItsCallerCancelledIsIgnoredWhateverItsCode(t *testing.T) {
+	for code := range byCode {
+		if code == codes.OK {
+			continue // it was answered in time
+		}
+		b := newBreaker(t, breaker.WithClassifier(func(context.Context, error) breaker.Outcome { return breaker.Failure }))
+		ctx, leave := context.WithCancel(t.Context())
+		_, _ = breakergrpc.UnaryServerInterceptor(b)(ctx, nil, &grpc.UnaryServerInfo{}, func(context.Context, any) (any, error) {
+			leave()
+			return nil, status.Error(code, "too late")
+		})
+		if got := counted(t, b); got != ignored {
+			t.Errorf("%v counts %v, want %v", code, got, ignored)
+		}
+	}
+}
+
 func TestACallThatMissedItsDeadlineIsAFailure(t *testing.T) {
 	b := newBreaker(t)
 	addr := serve(t, &tier{unary: func(ctx context.Context, _ *pb.SimpleRequest) (*pb.SimpleResponse, error) {

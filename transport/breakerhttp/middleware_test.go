@@ -40,12 +40,28 @@ func TestMiddlewareCountsWhatTheHandlerAnswered(t *testing.T) {
 			w.WriteHeader(http.StatusEarlyHints)
 			w.WriteHeader(http.StatusBadGateway)
 		}, 502, failure},
-		"a status too late": {func(w http.ResponseWriter, _ *http.Request) {
-			_, _ = io.Copy(w, strings.NewReader("fine"))
+		"a status after a write": {func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = w.Write([]byte("fine"))
 			w.WriteHeader(http.StatusInternalServerError)
 		}, 200, success},
+		"a status after a string": {func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, "fine")
+			w.WriteHeader(http.StatusInternalServerError)
+		}, 200, success},
+		"a status after a copy": {func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = w.(io.ReaderFrom).ReadFrom(strings.NewReader("fine"))
+			w.WriteHeader(http.StatusInternalServerError)
+		}, 200, success},
+		"a second status": {func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusNotFound)
+			w.WriteHeader(http.StatusInternalServerError)
+		}, 404, success},
 		"a status after a flush": {func(w http.ResponseWriter, _ *http.Request) {
 			_ = http.NewResponseController(w).Flush()
+			w.WriteHeader(http.StatusInternalServerError)
+		}, 200, success},
+		"a status after a flush of the old kind": {func(w http.ResponseWriter, _ *http.Request) {
+			w.(http.Flusher).Flush()
 			w.WriteHeader(http.StatusInternalServerError)
 		}, 200, success},
 	} {

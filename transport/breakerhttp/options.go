@@ -97,7 +97,7 @@ func (s *settings) settle(caller context.Context, p *breaker.Permit, resp *http.
 
 func (s *settings) judge(resp *http.Response, err error) (o breaker.Outcome) {
 	defer func() {
-		if recover() != nil || o != breaker.Success && o != breaker.Ignored {
+		if recover() != nil {
 			o = breaker.Failure
 		}
 	}()

@@ -46,3 +46,24 @@ func TestAKeyThatIsMetAgainTakesNoSecondPlace(t *testing.T) {
 		t.Errorf("a key that is known costs %v allocations, want none", got)
 	}
 }
+
+func TestAKeyThatIsBeingRegisteredKeepsItsPlaceForOthersWhoAsk(t *testing.T) {
+	m, err := breaker.NewManager(memorystore.New())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = m.Close(t.Context()) }()
+	b := New(m, "test:", 1)
+	if !b.hold("a") { // a first caller has got so far
+		t.Fatal("there is no place")
+	}
+	for key, want := range map[string]string{"a": "test:a", "b": "test:*"} {
+		if got, err := b.Get(t.Context(), key); err != nil || got.Name() != want {
+			t.Errorf("%q: %v, %v; want %s", key, got, err, want)
+		}
+	}
+	b.release("a") // the first caller failed after all
+	if got, err := b.Get(t.Context(), "a"); err != nil || got.Name() != "test:a" || len(b.slots) != 1 {
+		t.Errorf("what one caller registered was given up with the other's failure: %v, %v, %v", got, err, b.slots)
+	}
+}
