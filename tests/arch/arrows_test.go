@@ -39,7 +39,7 @@ var kept = map[string][]string{
 	"github.com/redis/go-redis":           {"store/redis", "cmd/", "tests/"},
 	module + "/store/redis":               {"cmd/", "tests/"},
 	module + "/scripts/lua":               {"store/redis", "tests/"},
-	module + "/internal/machine":          {"store/memory", "breaker", "tests/"},
+	module + "/internal/machine":          {"store/memory", "store/storetest", "breaker", "tests/"},
 	module + "/cmd":                       {"cmd/", "tests/"},
 	module + "/tests":                     {"tests/"},
 	"go.uber.org/zap":                     {"zaplog", "cmd/", "tests/"},
