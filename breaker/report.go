@@ -112,8 +112,8 @@ func (b *Breaker) report(f *frozen, at instant) store.Report {
 		Seq: f.seq, Generation: f.generation, MaxAge: b.core.timing.StaleAfter,
 		Rejected: f.rejected, OwnOpen: b.own != nil && b.own.tripped, Known: b.known(at),
 	}
-	if !b.core.remote { // it is asked when it matters, and a window of time may be long
-		r.MaxAge = max(r.MaxAge, b.policy.WindowTime)
+	if !b.core.remote { // what waits there is only counted, and reported when it matters
+		r.MaxAge = 366 * 24 * time.Hour
 	}
 	if len(f.runs) > 0 {
 		r.Runs = make([]store.Run, len(f.runs))
