@@ -33,6 +33,21 @@ func serverTime(tb testing.TB, client *redis.Client, command string) float64 {
 	return usec
 }
 
+// commandCalls is how often a server ran a command.
+func commandCalls(tb testing.TB, client *redis.Client, command string) float64 {
+	tb.Helper()
+	info, err := client.Info(context.Background(), "commandstats").Result()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	m := regexp.MustCompile(`cmdstat_` + command + `:calls=([0-9]+)`).FindStringSubmatch(info)
+	if m == nil {
+		return 0
+	}
+	n, _ := strconv.ParseFloat(m[1], 64)
+	return n
+}
+
 // busyReport has 100 outcomes, ten of them failures in five runs.
 func busyReport(name, replica string, seq uint64) store.Report {
 	r := store.Report{Name: name, Policy: store.FleetPolicy(), Replica: replica, Seq: seq, MaxAge: 3 * time.Second}

@@ -189,11 +189,11 @@ func (d *decoder) live(s string, m int64) int {
 	for s != "" {
 		line, rest, _ := strings.Cut(s, "\n")
 		words := strings.SplitN(line, " ", 4)
-		if len(words) != 4 {
+		if len(words) != 4 || strings.Count(words[3], "\t") != 1 {
 			d.fail("leases has the line %.60q", line)
 			return 0
 		}
-		if d.numbers("leases", words[2], 1)[0] > m {
+		if d.numbers("leases", strings.Join(words[:3], " "), 3)[2] > m {
 			n++
 		}
 		s = rest

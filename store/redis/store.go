@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"sync"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -21,6 +22,8 @@ type Store struct {
 	slots   [clusterLanes + 1]chan struct{} // exchanges in flight, a lane each
 	index   index
 	pushes  pushes
+
+	pingAfter time.Duration // of silence on the channel
 
 	closing sync.Once
 	done    chan struct{} // closed by Close
@@ -61,7 +64,10 @@ func New(client redis.UniversalClient, opts ...Option) (*Store, error) {
 
 func newStore(client redis.UniversalClient, owned bool, set settings) *Store {
 	_, cluster := client.(*redis.ClusterClient)
-	s := &Store{settings: set, keys: keys{set.prefix}, client: client, owned: owned, cluster: cluster, done: make(chan struct{})}
+	s := &Store{
+		settings: set, keys: keys{set.prefix}, client: client, owned: owned, cluster: cluster, done: make(chan struct{}),
+		pingAfter: defaultPing,
+	}
 	for i := range s.slots {
 		s.slots[i] = make(chan struct{}, inFlight)
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	pingAfter   = 3 * time.Second // of silence; as long again without an answer ends the connection
+	defaultPing = 3 * time.Second // of silence; as long again without an answer ends the connection
 	backoffBase = 100 * time.Millisecond
 	backoffMax  = 5 * time.Second
 )
@@ -97,7 +97,7 @@ func (w *watcher) follow(ctx context.Context) (stood bool) {
 
 	pinged := false
 	for {
-		wait := pingAfter
+		wait := w.s.pingAfter
 		if !stood {
 			wait = w.s.timeout
 		}
