@@ -1,0 +1,179 @@
+package metrics
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/commontrip/commontrip/breaker"
+	memorystore "github.com/commontrip/commontrip/store/memory"
+)
+
+var update = flag.Bool("update", false, "write ../docs/metrics.md anew")
+
+func TestTheWrittenTableIsTheCollectors(t *testing.T) {
+	const path = "../docs/metrics.md"
+	want := page(t)
+	if *update {
+		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(path)
+	if err != nil || string(got) != want {
+		t.Errorf("%s is not what the collector shows (%v); run: go test ./metrics -update", path, err)
+	}
+}
+
+func TestEveryMetricIsDescribed(t *testing.T) {
+	seen := map[string]bool{}
+	for i, m := range table {
+		if m.name == "" || m.help == "" || m.join == "" || seen[m.name] {
+			t.Errorf("metric %d: %+v", i, m)
+		}
+		if !strings.HasSuffix(m.help, ".") {
+			t.Errorf("%s: the help is no sentence", m.name)
+		}
+		seen[m.name] = true
+	}
+}
+
+// seriesOf counts what so many breakers are shown as.
+func seriesOf(t *testing.T, n int) int {
+	t.Helper()
+	m, err := breaker.NewManager(memorystore.New())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range n {
+		if _, err := m.Register(t.Context(), fmt.Sprint(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	defer m.Close(t.Context())
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(NewCollector(m))
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := 0
+	for _, f := range families {
+		for _, s := range f.GetMetric() {
+			count++
+			if h := s.GetHistogram(); h != nil {
+				count += len(h.GetBucket()) + 2 // the +Inf bucket, sum and count beside the rest
+			}
+		}
+	}
+	return count
+}
+
+// page is docs/metrics.md.
+func page(t *testing.T) string {
+	t.Helper()
+	none, one, two := seriesOf(t, 0), seriesOf(t, 1), seriesOf(t, 2)
+	if two-one != one-none {
+		t.Errorf("the second breaker adds %d series, the first %d", two-one, one-none)
+	}
+	var s strings.Builder
+	fmt.Fprintf(&s, head, one-none, none, defaultLimit)
+	for _, section := range []struct {
+		title    string
+		from, to id
+	}{
+		{"A replica and its store", replicaInfo, exchangeDuration},
+		{"A breaker, in this replica", state, repairs},
+		{"A breaker, in the fleet", fleetState, policyObserve},
+		{"Active checks", healthState, healthTook},
+		{"Fallback chains and retries", fallbackServed, retryWaits},
+	} {
+		fmt.Fprintf(&s, "\n## %s\n\n| metric | type | labels | replicas | |\n|---|---|---|---|---|\n", section.title)
+		for _, m := range table[section.from : section.to+1] {
+			labels := "-"
+			if len(m.labels) > 0 {
+				labels = "`" + strings.Join(m.labels, "`, `") + "`"
+			}
+			fmt.Fprintf(&s, "| `%s%s` | %s | %s | %s | %s |\n", prefix, m.name, m.kind, labels, m.join, m.help)
+		}
+	}
+	fmt.Fprint(&s, "\n## Values of labels\n\n| label | values |\n|---|---|\n")
+	for _, l := range labelValues() {
+		fmt.Fprintf(&s, "| `%s` | %s |\n", l[0], l[1])
+	}
+	s.WriteString(tail)
+	return s.String()
+}
+
+func labelValues() [][2]string {
+	var ends []string
+	for _, w := range ways {
+		ends = append(ends, fmt.Sprintf("%s by %s", w.to, w.reason))
+	}
+	return [][2]string{
+		{"state", words(states)},
+		{"outcome", "success, failure, ignored"},
+		{"refusal", words(refusals)},
+		{"to, reason", strings.Join(ends, ", ") + "; `other` for a reason of a newer version"},
+		{"mode", words(modes)},
+		{"command", "mode, policy"},
+		{"action", words(actions)},
+		{"health", words(healths)},
+		{"why", "skipped, failed"},
+	}
+}
+
+func words[T any](values []T) string {
+	texts := make([]string, len(values))
+	for i, v := range values {
+		texts[i] = fmt.Sprint(v)
+	}
+	return strings.Join(texts, ", ")
+}
+
+const head = `<!-- Made by: go test ./metrics -update. Change metrics/table.go instead. -->
+# Metrics
+
+` + "```go" + `
+c := metrics.NewCollector(m, metrics.WithHealth(monitor))
+prometheus.MustRegister(c)
+docs, err := fallback.New(tiers, fallback.WithObserver(c.Fallback("docs")))
+again, err := retry.New(policy, retry.WithOnRetry(c.Retry("docs")))
+` + "```" + `
+
+A scrape reads what the breakers count anyway: it does no I/O, and calls cost no more for it. Alert rules, recording rules and
+a board made of these metrics lie in [deploy](../deploy); what to do when an alert fires stands in
+[operations.md](operations.md).
+
+**Replicas are joined in two ways.** What a replica did is summed: each transition is counted by the one replica that made
+it, so that the sum over a fleet is the number of transitions. What a replica knows of the fleet is the same at each of
+them: take the max, never the sum. The column "replicas" says which; "-" is each replica's own affair.
+
+**States and modes are one-hot**: one series a value, 1 or 0. A closed breaker is a 0 at "open", not a gap. A state that came
+and went between two scrapes shows in commontrip_transitions_total.
+
+**The number of series is bounded.** A breaker makes %d, a replica %d more, a check 6, a retrier 2, a chain 15 and at most 3
+a tier. At most %d breakers are shown (WithLimit), the first by name; commontrip_breakers_left_out tells how many are not.
+No label holds an error, an address or anything that comes with a call.
+`
+
+const tail = `
+## OpenTelemetry
+
+The collector speaks OpenTelemetry through the bridge go.opentelemetry.io/contrib/bridges/prometheus, which reads any
+Prometheus registry; this module itself does not depend on it:
+
+` + "```go" + `
+registry := prometheus.NewRegistry()
+registry.MustRegister(metrics.NewCollector(m))
+reader := sdkmetric.NewPeriodicReader(exporter,
+	sdkmetric.WithProducer(otelbridge.NewMetricProducer(otelbridge.WithGatherer(registry))))
+provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
+` + "```" + `
+
+tests/deploy/queries holds a test that runs it.
+`

@@ -1,0 +1,70 @@
+package metrics
+
+import (
+	"context"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/commontrip/commontrip/fallback"
+	"github.com/commontrip/commontrip/retry"
+)
+
+// hooks count what is only told while it happens.
+type hooks struct {
+	served, failed, passed, retries, waits *prometheus.CounterVec
+	duration                               *prometheus.HistogramVec
+}
+
+func newHooks(labels prometheus.Labels) hooks {
+	counters := func(m id) *prometheus.CounterVec {
+		t := &table[m]
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + t.name, Help: t.help, ConstLabels: labels}, t.labels)
+	}
+	t := &table[fallbackDuration]
+	return hooks{
+		served: counters(fallbackServed), failed: counters(fallbackFailed), passed: counters(fallbackPassed),
+		retries: counters(retries), waits: counters(retryWaits),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: prefix + t.name, Help: t.help, ConstLabels: labels, Buckets: prometheus.DefBuckets,
+		}, t.labels),
+	}
+}
+
+func (h *hooks) collect(out chan<- prometheus.Metric) {
+	for _, c := range []prometheus.Collector{h.served, h.failed, h.passed, h.duration, h.retries, h.waits} {
+		c.Collect(out)
+	}
+}
+
+// Fallback gives an observer of the chain of that name, for fallback.WithObserver. Chains of one name share their
+// series; there is one a tier. It is safe for concurrent use.
+func (c *Collector) Fallback(chain string) func(context.Context, fallback.Trace) {
+	chain = label(chain)
+	failed, duration := c.hooks.failed.WithLabelValues(chain), c.hooks.duration.WithLabelValues(chain)
+	return func(_ context.Context, t fallback.Trace) {
+		duration.Observe(t.Elapsed.Seconds())
+		if t.Tier == "" {
+			failed.Inc()
+		} else {
+			c.hooks.served.WithLabelValues(chain, label(t.Tier)).Inc()
+		}
+		for _, a := range t.Attempts {
+			why := "failed"
+			if a.Skipped {
+				why = "skipped"
+			}
+			c.hooks.passed.WithLabelValues(chain, label(a.Tier), why).Inc()
+		}
+	}
+}
+
+// Retry gives a counter of the attempts after which another follows, for retry.WithOnRetry. Retriers of one name share
+// their series. It is safe for concurrent use.
+func (c *Collector) Retry(name string) func(retry.Attempt) {
+	name = label(name)
+	retries, waits := c.hooks.retries.WithLabelValues(name), c.hooks.waits.WithLabelValues(name)
+	return func(a retry.Attempt) {
+		retries.Inc()
+		waits.Add(max(a.Wait, 0).Seconds())
+	}
+}
