@@ -233,7 +233,10 @@ var concurrencyRules = []rule{
 		"A handle closed in the middle gives answers or ErrClosed, and harms no other handle.",
 		func(w *world) {
 			w.policy = lenient
-			closing := w.open()
+			closing, several := w.another()
+			if !several {
+				return
+			}
 			w.together(8, 2, func(i int, s store.Store) {
 				if i == 0 {
 					_ = closing.Close()

@@ -41,7 +41,7 @@ var propertyRules = []rule{
 				pure := newModel(c)
 				d := &duel{
 					model: newStage(pure, c, name, pure.wipe),
-					store: newStage(w.store, w.clock, name, w.wipe),
+					store: w.stage(name),
 				}
 				d.begin(t)
 				t.Repeat(d.actions())
@@ -111,7 +111,7 @@ func drawBatches(t *rapid.T, outcomes []said) []batch {
 
 // tellAll sends batches about a breaker and gives all that it then shows.
 func (w *world) tellAll(t *rapid.T, name string, policy store.Policy, batches []batch) string {
-	stage := newStage(w.store, w.clock, name, nil)
+	stage := w.stage(name)
 	stage.policy = policy
 	seqs := map[string]uint64{}
 	for _, b := range batches {

@@ -67,7 +67,7 @@ func scenarioRules() []rule {
 			name: strings.TrimSuffix(path.Base(file), ".txt"),
 			why:  why,
 			check: func(w *world) {
-				stage := newStage(w.store, w.clock, tier, w.wipe)
+				stage := w.stage(tier)
 				for _, l := range lines {
 					answer, err := stage.play(l.text)
 					if err != nil {
@@ -81,6 +81,16 @@ func scenarioRules() []rule {
 		}
 	}
 	return rules
+}
+
+// stage is where a scenario about a breaker is played on the world's store.
+func (w *world) stage(name string) *stage {
+	g := newStage(w.store, w.clock, name, nil)
+	g.wipe = func() {
+		w.wipe()
+		g.store = w.store
+	}
+	return g
 }
 
 func indented(answer string) string {

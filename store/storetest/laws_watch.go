@@ -245,10 +245,13 @@ var watchRules = []rule{
 		"a watch ends with its handle",
 		"Watch returns ErrClosed when its store is closed; other handles' watches go on.",
 		func(w *world) {
-			other := w.on(w.open())
-			v, u := other.watch(nil), w.watch(nil)
-			_ = other.store.Close()
+			handle, several := w.another()
+			v, u := w.on(handle).watch(nil), w.watch(nil)
+			_ = handle.Close()
 			v.wantEnd(store.ErrClosed)
+			if !several {
+				return
+			}
 			w.trip()
 			u.waitForTold(1)
 		},

@@ -396,6 +396,27 @@ func TestTheHonestStorePassesEveryLaw(t *testing.T) {
 	}
 }
 
+// A store without handles may give itself each time, and begin anew where it is to forget.
+func TestAHarnessMayGiveOneHandle(t *testing.T) {
+	for _, law := range Laws() {
+		var only store.Store
+		var clock func() time.Time
+		failed, said := judge(t, law, Harness{
+			Open: func(_ testing.TB, now func() time.Time) store.Store {
+				clock = now
+				if only == nil {
+					only = memorystore.New(memorystore.WithClock(now))
+				}
+				return only
+			},
+			Wipe: func(testing.TB) { only = memorystore.New(memorystore.WithClock(clock)) },
+		})
+		if failed {
+			t.Errorf("law %q:\n%s", law.Name, said)
+		}
+	}
+}
+
 func TestRandomHistoriesFindSaboteursToo(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the laws find them in -short")
@@ -424,7 +445,7 @@ func hurry(t *testing.T) {
 	old := patient
 	patient = 100 * ms
 	t.Cleanup(func() { patient = old })
-	for name, value := range map[string]string{"rapid.nofailfile": "true", "rapid.shrinktime": "100ms"} {
+	for name, value := range map[string]string{"rapid.nofailfile": "true", "rapid.shrinktime": "100ms", "rapid.checks": "50"} {
 		f := flag.Lookup(name)
 		was := f.Value.String()
 		t.Cleanup(func() { _ = f.Value.Set(was) })

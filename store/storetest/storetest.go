@@ -33,9 +33,11 @@ import (
 // Harness gives the suite access to one state of the store under test, empty at first.
 type Harness struct {
 	// Open gives another replica's handle on the same state. The store's clock is now, on every handle. The suite closes
-	// what it opened.
+	// what it opened. A store without handles may give the same value each time; laws about closing one of several then
+	// have nothing to look at (InProcess gives handles to such a store).
 	Open func(t testing.TB, now func() time.Time) store.Store
-	// Wipe makes the store forget everything, as a FLUSHALL or a failover to an empty node would; handles stay open.
+	// Wipe makes the store forget everything, as a FLUSHALL or a failover to an empty node would. Handles stay open, or,
+	// where a store can only begin anew, the next Open gives one on the new state.
 	Wipe func(t testing.TB)
 }
 

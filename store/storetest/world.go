@@ -79,6 +79,13 @@ func (w *world) open() store.Store {
 	return s
 }
 
+// another is another handle, if the harness gives more than one.
+func (w *world) another() (handle store.Store, ok bool) {
+	w.Helper()
+	handle = w.open()
+	return handle, handle != w.store
+}
+
 // on gives the same world seen through another handle.
 func (w *world) on(s store.Store) *world {
 	other := *w
@@ -96,7 +103,7 @@ func run(o store.Outcome, n int) store.Run { return store.Run{Outcome: o, Count:
 func failures(n int) store.Run             { return run(store.Failure, n) }
 func successes(n int) store.Run            { return run(store.Success, n) }
 func ignored(n int) store.Run              { return run(store.Ignored, n) }
-func slowSuccesses(n int) store.Run { return store.Run{Outcome: store.Success, Slow: true, Count: n} }
+func slowSuccesses(n int) store.Run        { return store.Run{Outcome: store.Success, Slow: true, Count: n} }
 
 func slowFailures(n int) store.Run { return store.Run{Outcome: store.Failure, Slow: true, Count: n} }
 
@@ -356,6 +363,9 @@ func (w *world) wipe() {
 	w.Helper()
 	w.h.Wipe(w.TB)
 	clear(w.gens)
+	if left, err := w.store.Read(w.ctx); err != nil || len(left) > 0 { // a harness that began anew
+		w.store = w.open()
+	}
 }
 
 func (w *world) wantState(want store.State) {
