@@ -1,0 +1,339 @@
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/commontrip/commontrip/store"
+	"github.com/commontrip/commontrip/tests/redistest"
+)
+
+func TestOptionsOutOfRangeAreRefusedWithIt(t *testing.T) {
+	for want, o := range map[string]Option{
+		"timeout is 0s; want 1ms..1m0s": WithTimeout(0), "timeout is 2m0s; want": WithTimeout(2 * time.Minute),
+		"budget is 0; want 1..1000000": WithBudget(0), "budget is -1; want": WithBudget(-1), "prefix is \"a{\"; want": WithPrefix("a{"),
+	} {
+		if _, err := Open("redis://localhost", o); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v; want %q", err, want)
+		}
+		if _, err := New(redis.NewClient(&redis.Options{}), o); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v; want %q", err, want)
+		}
+	}
+}
+
+func TestANilClientPanicsWithASentence(t *testing.T) {
+	defer func() {
+		if v := fmt.Sprint(recover()); !strings.Contains(v, "New needs a client") {
+			t.Errorf("it panics with %q", v)
+		}
+	}()
+	_, _ = New(nil)
+}
+
+func TestCloseLeavesAForeignClientOpen(t *testing.T) {
+	srv := miniredis.RunT(t)
+	client := redis.NewClient(&redis.Options{Addr: srv.Addr()})
+	defer client.Close()
+	s, err := New(client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := client.Ping(context.Background()).Err(); err != nil {
+		t.Errorf("the client is closed: %v", err)
+	}
+	own := openOn(t, "redis://"+srv.Addr())
+	own.Close()
+	if err := own.client.Ping(context.Background()).Err(); err == nil {
+		t.Error("the store's own client is still open")
+	}
+}
+
+func TestAgainIsTheBudgetOverTheReplicas(t *testing.T) {
+	s := &Store{settings: settings{budget: 500}}
+	for replicas, want := range map[int]time.Duration{0: 0, 1: 2 * time.Millisecond, 10: 20 * time.Millisecond, 100: 200 * time.Millisecond, 500: time.Second, 5000: time.Second} {
+		if got := s.again(replicas); got != want {
+			t.Errorf("%d replicas: %v; want %v", replicas, got, want)
+		}
+	}
+}
+
+func TestNamesShareALaneOnlyByTheirSlot(t *testing.T) {
+	single := &Store{keys: keys{"p"}}
+	cluster := &Store{keys: keys{"p"}, cluster: true}
+	seen := map[int]bool{}
+	for i := range 1000 {
+		name := fmt.Sprintf("b-%d", i)
+		if single.Lane(name) != 0 {
+			t.Fatalf("one server has lane %d", single.Lane(name))
+		}
+		lane := cluster.Lane(name)
+		if lane < 0 || lane >= clusterLanes || lane != slotOf(cluster.keys.breaker(name))/512 {
+			t.Fatalf("%s has lane %d", name, lane)
+		}
+		seen[lane] = true
+	}
+	if len(seen) != clusterLanes {
+		t.Errorf("%d lanes are used; want %d", len(seen), clusterLanes)
+	}
+	if cluster.Lane("") != 0 || cluster.Lane("\xff") != 0 {
+		t.Error("a bad name has a lane")
+	}
+}
+
+// TestTheServersOwnClock runs on it: everywhere else the clock is given.
+func TestTheServersOwnClock(t *testing.T) {
+	srv := redistest.Start(t)
+	s, c, ctx := openOn(t, srv.URL()), admin(t, srv), context.Background()
+	before, _ := c.Time(ctx).Result()
+	r := s.Sync(ctx, []store.Report{failures("x", "web#1", 1, 5)})[0]
+	after, _ := c.Time(ctx).Result()
+	if r.Err != nil || r.Snapshot.State != store.Open {
+		t.Fatalf("%+v", r)
+	}
+	since := r.Snapshot.Since
+	if since.Before(before.Truncate(time.Millisecond)) || since.After(after) {
+		t.Errorf("open since %v; want %v..%v", since, before, after)
+	}
+	if g := r.Snapshot.Generation; g != uint64(since.UnixMilli()) {
+		t.Errorf("generation %d; want the clock in ms, %d", g, since.UnixMilli())
+	}
+	all, err := s.Read(ctx, "x")
+	if err != nil || len(all) != 1 || all[0].Since != since || all[0].RetryIn > r.Snapshot.RetryIn || all[0].RetryIn <= 0 {
+		t.Errorf("%+v, %v", all, err)
+	}
+}
+
+func TestTheTimeToLiveIsABroomAndNeverAClock(t *testing.T) {
+	srv := redistest.Start(t)
+	s, c, ctx := openOn(t, srv.URL()), admin(t, srv), context.Background()
+	left := func() time.Duration {
+		t.Helper()
+		d, err := c.PTTL(ctx, s.keys.breaker("x")).Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	between := func(what string, lo, hi time.Duration) {
+		t.Helper()
+		if d := left(); d < lo || d > hi {
+			t.Errorf("%s: kept for %v; want %v..%v", what, d, lo, hi)
+		}
+	}
+	command := func(cmd store.Command) {
+		t.Helper()
+		cmd.Name, cmd.By = "x", "me"
+		if _, err := s.Command(ctx, cmd); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const day = 24 * time.Hour
+	s.Sync(ctx, []store.Report{failures("x", "web#1", 1, 1)})
+	between("at first", day, day+time.Hour)
+	command(store.Command{Action: store.ForceOpen, For: 10 * time.Hour})
+	between("with a command of 10 h", 99*time.Hour, 101*time.Hour)
+	command(store.Command{Action: store.ForceOpen})
+	if d := left(); d >= 0 {
+		t.Errorf("with a command without end: kept for %v; want for ever", d)
+	}
+	command(store.Command{Action: store.Lift})
+	between("lifted", day, day+time.Hour)
+	command(store.Command{Action: store.Retune, Policy: store.Policy{WindowTime: 5 * time.Hour}, For: time.Hour})
+	between("with a window of 5 h", 49*time.Hour, 51*time.Hour)
+
+	c.PExpire(ctx, s.keys.breaker("x"), time.Hour)
+	if _, err := s.Read(ctx, "x"); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = s.Versions(ctx, "x")
+	_, _ = s.Roster(ctx, "x")
+	_, _ = s.History(ctx, "x", 0)
+	between("after reads", 0, time.Hour)
+	if err := s.Remove(ctx, "x"); err != nil {
+		t.Fatal(err)
+	}
+	between("removed", day, 2*day)
+}
+
+// TestReadsWriteNothing is about polling a dashboard that closed the breaker.
+func TestReadsWriteNothing(t *testing.T) {
+	srv := redistest.Start(t)
+	s, c, ctx := openOn(t, srv.URL()), admin(t, srv), context.Background()
+	s.Sync(ctx, []store.Report{failures("x", "web#1", 1, 5), failures("y", "web#1", 1, 5)})
+	dirty := func() string {
+		info, err := c.Info(ctx, "persistence").Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, after, _ := strings.Cut(info, "rdb_changes_since_last_save:")
+		return strings.Fields(after)[0]
+	}
+	before := dirty()
+	for range 3 {
+		if all, err := s.Read(ctx); err != nil || len(all) != 2 {
+			t.Fatal(all, err)
+		}
+		_, _ = s.Read(ctx, "x", "none")
+		_, _ = s.Versions(ctx, "x", "none")
+		_, _ = s.Roster(ctx, "x")
+		_, _ = s.History(ctx, "x", 0)
+	}
+	if after := dirty(); after != before {
+		t.Errorf("the server counted %s changes and now %s", before, after)
+	}
+}
+
+func TestALostIndexComesBack(t *testing.T) {
+	srv := redistest.Start(t)
+	s, c, ctx := openOn(t, srv.URL()), admin(t, srv), context.Background()
+	names := func() []string {
+		t.Helper()
+		all, err := s.Read(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out []string
+		for _, b := range all {
+			out = append(out, b.Name)
+		}
+		return out
+	}
+	s.Sync(ctx, []store.Report{failures("b", "web#1", 1, 1), failures("a", "web#1", 1, 1)})
+	if got := names(); !slices.Equal(got, []string{"a", "b"}) {
+		t.Fatalf("%v", got)
+	}
+	do(t, c, "del", s.keys.names())
+	openOn(t, srv.URL()).Sync(ctx, []store.Report{failures("a", "web#2", 1, 1)}) // a handle that has not reported yet
+	if got := names(); !slices.Equal(got, []string{"a"}) {
+		t.Errorf("%v; want a", got)
+	}
+	s.index.added["b"] = time.Now().Add(-indexAgain - time.Second)
+	s.Sync(ctx, []store.Report{failures("b", "web#1", 2, 1)})
+	if got := names(); !slices.Equal(got, []string{"a", "b"}) {
+		t.Errorf("%v; want a and b", got)
+	}
+	do(t, c, "flushall")
+	s.Sync(ctx, []store.Report{failures("b", "web#1", 3, 1)})
+	if got := names(); !slices.Equal(got, []string{"b"}) {
+		t.Errorf("%v; want b, which is new to the server", got)
+	}
+}
+
+func TestTheIndexIsSwept(t *testing.T) {
+	srv := redistest.Start(t)
+	s, c, ctx := openOn(t, srv.URL()), admin(t, srv), context.Background()
+	for i := range 40 {
+		do(t, c, "sadd", s.keys.names(), fmt.Sprintf("gone-%d", i), "\xff\x00")
+	}
+	if all, err := s.Read(ctx); err != nil || len(all) != 0 {
+		t.Fatal(all, err)
+	}
+	for i := range 100 {
+		s.Sync(ctx, []store.Report{failures(fmt.Sprintf("b-%d", i), "web#1", 1, 1)})
+	}
+	members, _ := c.SMembers(ctx, s.keys.names()).Result()
+	gone := 0
+	for _, m := range members {
+		if !strings.HasPrefix(m, "b-") {
+			gone++
+		}
+	}
+	if len(members)-gone != 100 || gone > 10 {
+		t.Errorf("the index has %d names, %d of them gone", len(members), gone)
+	}
+}
+
+// TestTheRosterIsSwept: replicas that died do not stay, and who lives does.
+func TestTheRosterIsSwept(t *testing.T) {
+	now := time.UnixMilli(nowMillis)
+	srv := redistest.Start(t)
+	s := openOn(t, srv.SocketURL(), WithClock(func() time.Time { return now }), WithTimeout(patience))
+	c, ctx := admin(t, srv), context.Background()
+	fleetOf(t, s, "x", 300)
+	now = now.Add(2 * time.Minute)
+	seq := uint64(1)
+	report := func(replica string) {
+		t.Helper()
+		seq++
+		if r := s.Sync(ctx, []store.Report{failures("x", replica, seq, 1)})[0]; r.Err != nil {
+			t.Fatal(r.Err)
+		}
+	}
+	for range 200 {
+		report("web-7#1")
+		report("new#1")
+	}
+	now = now.Add(30 * time.Second) // what one slice's sweep leaves behind, the next one's takes
+	for range 10 {
+		report("web-7#1")
+		report("new#1")
+	}
+	roster, err := s.Roster(ctx, "x")
+	if err != nil || len(roster) != 2 {
+		t.Fatalf("%v, %v; want the two that live", roster, err)
+	}
+	fields, err := c.HKeys(ctx, s.keys.breaker("x")).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kept []string
+	for _, f := range fields {
+		if strings.HasPrefix(f, "r:") || strings.HasPrefix(f, "q") {
+			kept = append(kept, f)
+		}
+	}
+	slices.Sort(kept)
+	if !slices.Equal(kept, []string{"q0", "q1", "r:new#1", "r:web-7#1"}) {
+		t.Errorf("the hash keeps %v; want the two that live", kept)
+	}
+}
+
+// TestAScriptsTimeDoesNotGrowWithTheRoster compares what the server spends, by the least of many batches.
+func TestAScriptsTimeDoesNotGrowWithTheRoster(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it measures: not with -short")
+	}
+	s, client := benchServer(t)
+	fleetOf(t, s, "small", 10)
+	fleetOf(t, s, "large", 1000)
+	seqs := map[string]*uint64{"small": new(uint64), "large": new(uint64)}
+	*seqs["small"], *seqs["large"] = 1, 1
+	least := map[string]float64{"small": 1e9, "large": 1e9}
+	for range 40 {
+		for _, name := range []string{"small", "large"} { // by turns: the machine's load changes
+			least[name] = min(least[name], syncTime(t, s, client, name, 3, seqs[name]))
+		}
+		if least["large"] <= 1.3*least["small"] {
+			break
+		}
+	}
+	t.Logf("a report of 100 outcomes: %.0f µs in a roster of 10, %.0f µs in one of 1000", least["small"], least["large"])
+	if least["large"] > 1.3*least["small"] {
+		t.Errorf("the script's time grows with the roster: %.0f µs for 10 replicas, %.0f µs for 1000", least["small"], least["large"])
+	}
+}
+
+func TestErrorsSayWhatTheyAre(t *testing.T) {
+	srv := miniredis.RunT(t)
+	s := openOn(t, "redis://"+srv.Addr())
+	srv.SetError("LOADING so it is")
+	err := s.Sync(context.Background(), []store.Report{failures("x", "web#1", 1, 1)})[0].Err
+	var failed *Error
+	if !errors.As(err, &failed) || errors.Is(err, store.ErrInvalid) || errors.Is(err, store.ErrUnknown) {
+		t.Errorf("%v; want an *Error", err)
+	}
+}
