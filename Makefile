@@ -30,7 +30,8 @@ fmt: ## rewrite all Go files as gofumpt wants them
 	@linter="$$(scripts/tool.sh golangci-lint)"; set -x; "$$linter" fmt ./...
 
 bench: ## benchmarks with allocations (BENCH=regexp, BENCHTIME=1s)
-	go test -run '^$$' -bench '$(BENCH)' -benchtime '$(BENCHTIME)' -benchmem ./...
+	go test -run '^$$' -bench '$(BENCH)' -benchtime '$(BENCHTIME)' -benchmem ./... | \
+		grep -vE '\[no test(s to run| files)\]$$'
 
 fuzz: ## every fuzz target in turn (FUZZTIME=20000x runs each, or a time such as 1m)
 	@scripts/fuzz.sh '$(FUZZTIME)'

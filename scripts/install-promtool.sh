@@ -1,3 +1,3 @@
 #!/usr/bin/env bash
-# Makes promtool available to the tests of metrics and alert rules; see need.sh. Any version from 2.40 on will do.
+# Makes promtool available to the tests of the metrics and of the Prometheus rules; see need.sh.
 exec "$(dirname "$0")/need.sh" promtool prometheus

@@ -33,21 +33,25 @@ var arrows = map[string][]string{
 	"health":           {"store"},
 }
 
-// kept names what is not for everybody, and the packages of this module that may import it directly. A name that ends
-// in "/" is a folder.
+// kept names what is not for everybody, and the packages of this module that may import it directly, beside the
+// commands, the examples and the tests. A name that ends in "/" is a folder.
 var kept = map[string][]string{
-	"github.com/redis/go-redis":           {"store/redis", "cmd/", "tests/"},
-	module + "/store/redis":               {"cmd/", "tests/"},
-	module + "/scripts/lua":               {"store/redis", "tests/"},
-	module + "/internal/machine":          {"store/memory", "store/storetest", "breaker", "tests/"},
-	module + "/cmd":                       {"cmd/", "tests/"},
-	module + "/tests":                     {"tests/"},
-	"go.uber.org/zap":                     {"zaplog", "cmd/", "tests/"},
-	"google.golang.org/grpc":              {"transport/breakergrpc", "cmd/", "tests/"},
-	"github.com/prometheus/client_golang": {"metrics", "cmd/", "tests/"},
-	"pgregory.net/rapid":                  {"store/storetest", "tests/"},
-	"github.com/testcontainers":           {"tests/"},
+	"github.com/redis/go-redis":           {"store/redis"},
+	module + "/store/redis":               {},
+	module + "/scripts/lua":               {"store/redis"},
+	module + "/internal/machine":          {"store/memory", "store/storetest", "breaker"},
+	module + "/cmd":                       {},
+	module + "/examples":                  {},
+	module + "/tests":                     {},
+	"go.uber.org/zap":                     {"zaplog"},
+	"google.golang.org/grpc":              {"transport/breakergrpc"},
+	"github.com/prometheus/client_golang": {"metrics"},
+	"pgregory.net/rapid":                  {"store/storetest"},
+	"github.com/testcontainers":           {},
 }
+
+// users are the folders that put packages together, and may import any.
+var users = []string{"cmd/", "examples/", "tests/"}
 
 func TestEachPackageImportsOnlyWhatIsBelowIt(t *testing.T) {
 	packages := list(t, "-deps", "./...")
@@ -74,13 +78,13 @@ func TestEachPackageImportsOnlyWhatIsBelowIt(t *testing.T) {
 func TestLibrariesStayWhereTheyBelong(t *testing.T) {
 	for path, p := range list(t, "-deps", "./...") {
 		user, own := strings.CutPrefix(path, module+"/")
-		if !own {
+		if !own || slices.ContainsFunc(users, covers(user)) {
 			continue
 		}
 		for _, dep := range p.Imports {
-			for root, users := range kept {
-				if within(dep, root) && !within(path, root) && !slices.ContainsFunc(users, covers(user)) {
-					t.Errorf("%s imports %s; only %q may", user, dep, users)
+			for root, allowed := range kept {
+				if within(dep, root) && !within(path, root) && !slices.ContainsFunc(allowed, covers(user)) {
+					t.Errorf("%s imports %s; of the library only %q may", user, dep, allowed)
 				}
 			}
 		}
