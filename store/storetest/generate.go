@@ -250,7 +250,7 @@ func (d *duel) drawSettle(t *rapid.T) string {
 		}
 	}
 	if len(all) == 0 {
-		return d.drawClaim(t)
+		return d.drawReport(t)
 	}
 	if len(left) == 0 || rarely(t, "again", 5) {
 		left = all

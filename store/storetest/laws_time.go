@@ -163,4 +163,29 @@ var timeRules = []rule{
 			same(w, "RetryIn", w.read().RetryIn, minute)
 		},
 	},
+	{
+		"every script carries time on",
+		"Each report, claim, settlement and command stores its time, one that changes nothing else too: a later step back does not undo it.",
+		func(w *world) {
+			w.trip()
+			for i, script := range w.idleScripts() {
+				w.after(10 * sec)
+				script()
+				w.after(-10 * sec)
+				same(w, "Age", w.read().Age, time.Duration(i+1)*10*sec)
+				w.touch() // finds the step back
+			}
+		},
+	},
+}
+
+// idleScripts change nothing in an open breaker, or in a tombstone, but its time.
+func (w *world) idleScripts() []func() {
+	return []func(){
+		func() { w.touch() },
+		func() { w.claim("a", 1) },
+		func() { w.settle("a", store.Lease{Name: tier, ID: "nobody's"}, store.Failure) },
+		func() { w.do(store.Lift) },
+		func() { w.do(store.Restore) },
+	}
 }

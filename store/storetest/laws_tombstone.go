@@ -220,10 +220,12 @@ var tombstoneRules = []rule{
 			w.remove()
 			w.after(-10 * sec)
 			same(w, "Age", w.touch().Snapshot.Age, time.Duration(0))
-			w.after(10 * sec)
-			w.touch()
-			w.after(-10 * sec)
-			same(w, "Age after a report", w.touch().Snapshot.Age, 10*sec)
+			for i, script := range w.idleScripts()[:3] {
+				w.after(10 * sec)
+				script()
+				w.after(-10 * sec)
+				same(w, "Age after a script", w.touch().Snapshot.Age, time.Duration(i+1)*10*sec)
+			}
 		},
 	},
 	{

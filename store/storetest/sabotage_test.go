@@ -357,7 +357,7 @@ func hasty(now func() time.Time) store.Store {
 }
 
 func TestEachSaboteurBreaksItsLaw(t *testing.T) {
-	hurry(t)
+	hurry(t, "500")
 	laws := Laws()
 	for _, s := range saboteurs {
 		t.Run(s.name, func(t *testing.T) {
@@ -421,7 +421,7 @@ func TestRandomHistoriesFindSaboteursToo(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the laws find them in -short")
 	}
-	hurry(t)
+	hurry(t, "50")
 	laws := Laws()
 	model := laws[len(laws)-1]
 	var missed []string
@@ -440,12 +440,12 @@ func TestRandomHistoriesFindSaboteursToo(t *testing.T) {
 }
 
 // hurry makes laws wait less, and rapid shrink little and write no files, for stores that are meant to fail.
-func hurry(t *testing.T) {
+func hurry(t *testing.T, checks string) {
 	t.Helper()
 	old := patient
 	patient = 100 * ms
 	t.Cleanup(func() { patient = old })
-	for name, value := range map[string]string{"rapid.nofailfile": "true", "rapid.shrinktime": "100ms", "rapid.checks": "50"} {
+	for name, value := range map[string]string{"rapid.nofailfile": "true", "rapid.shrinktime": "100ms", "rapid.checks": checks} {
 		f := flag.Lookup(name)
 		was := f.Value.String()
 		t.Cleanup(func() { _ = f.Value.Set(was) })

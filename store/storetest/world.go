@@ -103,12 +103,17 @@ func run(o store.Outcome, n int) store.Run { return store.Run{Outcome: o, Count:
 func failures(n int) store.Run             { return run(store.Failure, n) }
 func successes(n int) store.Run            { return run(store.Success, n) }
 func ignored(n int) store.Run              { return run(store.Ignored, n) }
-func slowSuccesses(n int) store.Run        { return store.Run{Outcome: store.Success, Slow: true, Count: n} }
 
-func slowFailures(n int) store.Run { return store.Run{Outcome: store.Failure, Slow: true, Count: n} }
+func slowSuccesses(n int) store.Run { return slowly(successes(n)) }
+func slowFailures(n int) store.Run  { return slowly(failures(n)) }
 
 func labelled(label string, n int) store.Run {
 	return store.Run{Outcome: store.Failure, Label: label, Count: n}
+}
+
+func slowly(r store.Run) store.Run {
+	r.Slow = true
+	return r
 }
 
 func aged(age time.Duration, r store.Run) store.Run {
