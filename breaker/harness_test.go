@@ -22,9 +22,31 @@ func fail(context.Context) error    { return errTier }
 // far makes a memory store look remote, with a network that takes a while, breaks or hangs. It is what a Redis store is
 // to a Manager, inside a bubble of virtual time.
 type far struct {
-	*memorystore.Store
+	*home
 	net *network
 }
+
+// home is where a fleet's store is, until it loses its memory.
+type home struct{ now atomic.Pointer[memorystore.Store] }
+
+func newHome() *home {
+	h := &home{}
+	h.now.Store(memorystore.New())
+	return h
+}
+
+// wipe makes the store forget everything. Who watches sees a gap.
+func (h *home) wipe() { _ = h.now.Swap(memorystore.New()).Close() }
+
+func (f far) store() *memorystore.Store { return f.home.now.Load() }
+
+func (f far) Roster(ctx context.Context, name string) ([]store.Replica, error) {
+	return f.store().Roster(ctx, name)
+}
+
+func (f far) Remove(ctx context.Context, name string) error { return f.store().Remove(ctx, name) }
+func (f far) Lane(string) int                               { return 0 }
+func (f far) Close() error                                  { return nil }
 
 type network struct {
 	delay  atomic.Int64 // of each exchange, half before and half after the store
@@ -83,7 +105,7 @@ func (f far) Sync(ctx context.Context, reports []store.Report) (results []store.
 	f.net.mu.Lock()
 	f.net.reports = append(f.net.reports, reports...)
 	f.net.mu.Unlock()
-	err := f.net.trip(ctx, func() error { results = f.Store.Sync(ctx, reports); return nil })
+	err := f.net.trip(ctx, func() error { results = f.store().Sync(ctx, reports); return nil })
 	if err != nil {
 		results = make([]store.Result, len(reports))
 		for i := range results {
@@ -100,28 +122,28 @@ func (f far) Sync(ctx context.Context, reports []store.Report) (results []store.
 
 func (f far) Claim(ctx context.Context, c store.Claim) (g store.Grant, err error) {
 	f.net.claims.Add(1)
-	if e := f.net.trip(ctx, func() error { g, err = f.Store.Claim(ctx, c); return err }); e != nil {
+	if e := f.net.trip(ctx, func() error { g, err = f.store().Claim(ctx, c); return err }); e != nil {
 		return store.Grant{}, e
 	}
 	return g, nil
 }
 
 func (f far) Settle(ctx context.Context, s store.Settlement) (r store.Result, err error) {
-	if e := f.net.trip(ctx, func() error { r, err = f.Store.Settle(ctx, s); return err }); e != nil {
+	if e := f.net.trip(ctx, func() error { r, err = f.store().Settle(ctx, s); return err }); e != nil {
 		return store.Result{}, e
 	}
 	return r, nil
 }
 
 func (f far) Command(ctx context.Context, c store.Command) (r store.Result, err error) {
-	if e := f.net.trip(ctx, func() error { r, err = f.Store.Command(ctx, c); return err }); e != nil {
+	if e := f.net.trip(ctx, func() error { r, err = f.store().Command(ctx, c); return err }); e != nil {
 		return store.Result{}, e
 	}
 	return r, nil
 }
 
 func (f far) Read(ctx context.Context, names ...string) (s []store.Snapshot, err error) {
-	if e := f.net.trip(ctx, func() error { s, err = f.Store.Read(ctx, names...); return err }); e != nil {
+	if e := f.net.trip(ctx, func() error { s, err = f.store().Read(ctx, names...); return err }); e != nil {
 		return nil, e
 	}
 	return s, nil
@@ -129,21 +151,21 @@ func (f far) Read(ctx context.Context, names ...string) (s []store.Snapshot, err
 
 func (f far) Versions(ctx context.Context, names ...string) (v []store.Version, err error) {
 	f.net.reads.Add(1)
-	if e := f.net.trip(ctx, func() error { v, err = f.Store.Versions(ctx, names...); return err }); e != nil {
+	if e := f.net.trip(ctx, func() error { v, err = f.store().Versions(ctx, names...); return err }); e != nil {
 		return nil, e
 	}
 	return v, nil
 }
 
 func (f far) History(ctx context.Context, name string, limit int) (h []store.Transition, err error) {
-	if e := f.net.trip(ctx, func() error { h, err = f.Store.History(ctx, name, limit); return err }); e != nil {
+	if e := f.net.trip(ctx, func() error { h, err = f.store().History(ctx, name, limit); return err }); e != nil {
 		return nil, e
 	}
 	return h, nil
 }
 
 func (f far) Watch(ctx context.Context, fn func(store.Event)) error {
-	return f.Store.Watch(ctx, func(e store.Event) {
+	return f.store().Watch(ctx, func(e store.Event) {
 		if !f.net.deaf.Load() && !f.net.down.Load() && !f.net.hung.Load() {
 			fn(e)
 		}
@@ -152,11 +174,21 @@ func (f far) Watch(ctx context.Context, fn func(store.Event)) error {
 
 // fleet is a memory store that several replicas reach over networks of their own.
 type fleet struct {
-	t     *testing.T
-	store *memorystore.Store
+	*home
+	t *testing.T
 }
 
-func newFleet(t *testing.T) *fleet { return &fleet{t, memorystore.New()} }
+func newFleet(t *testing.T) *fleet { return &fleet{newHome(), t} }
+
+// read is what the store holds of a breaker.
+func (f *fleet) read(name string) store.Snapshot {
+	f.t.Helper()
+	s, err := f.now.Load().Read(f.t.Context(), name)
+	if err != nil || len(s) != 1 {
+		f.t.Fatalf("the store shows %d of %q, %v", len(s), name, err)
+	}
+	return s[0]
+}
 
 // replica is one process of a fleet.
 type replica struct {
@@ -168,7 +200,7 @@ type replica struct {
 func (f *fleet) replica(opts ...breaker.ManagerOption) *replica {
 	f.t.Helper()
 	net := &network{}
-	m, err := breaker.NewManager(far{f.store, net}, opts...)
+	m, err := breaker.NewManager(far{f.home, net}, opts...)
 	if err != nil {
 		f.t.Fatal(err)
 	}

@@ -22,11 +22,12 @@ type lane struct {
 	busy      bool                         // an exchange is in flight
 	fails     int                          // failed exchanges in a row
 	notBefore time.Duration
-	sentAt    instant // when the last exchange was sent
-	freshAt   instant // when the last one that was answered was sent
-	firstAt   instant // when the first one ever was sent
-	lost      bool    // and it was said so
-	why       error   // the last failure
+	drainAt   time.Duration // when what cannot be sent gets its age next
+	sentAt    instant       // when the last exchange was sent
+	freshAt   instant       // when the last one that was answered was sent
+	firstAt   instant       // when the first one ever was sent
+	lost      bool          // and it was said so
+	why       error         // the last failure
 	timer     *time.Timer
 	refreshAt time.Duration
 	cursor    int // of the idle members
@@ -126,7 +127,7 @@ func (l *lane) use(b *Breaker, at time.Duration) {
 	}
 }
 
-// wake is called by the first call after a breaker was idle: the store is asked at once, unless it was just now.
+// wake is called by the first call after a breaker was idle: the store is asked at once.
 func (b *Breaker) wake() {
 	b.mu.Lock()
 	b.asleep = false
@@ -139,15 +140,10 @@ func (b *Breaker) wake() {
 	l.mu.Lock()
 	at := uptime()
 	l.use(b, at)
-	ask := at-b.readAt >= l.m.core.timing.RefreshInterval
-	if ask {
-		b.wantSync = true
-		l.enqueue(b, at)
-	}
+	b.wantSync = true
+	l.enqueue(b, at)
 	l.mu.Unlock()
-	if ask {
-		l.m.poke()
-	}
+	l.m.poke()
 }
 
 // work is what one exchange does, and what is to be done beside it.
@@ -171,6 +167,13 @@ func (l *lane) plan(at time.Duration) (w work, next time.Duration) {
 	if !l.busy && !ready {
 		next = min(next, l.notBefore)
 	}
+	drain := !ready && at >= l.drainAt
+	if drain {
+		l.drainAt = at + l.m.core.timing.FlushInterval
+	}
+	if !ready && len(l.queue) > 0 {
+		next = min(next, l.drainAt)
+	}
 	kept := l.queue[:0]
 	for _, b := range l.queue {
 		switch {
@@ -181,9 +184,9 @@ func (l *lane) plan(at time.Duration) (w work, next time.Duration) {
 		case b.due > at:
 			next = min(next, b.due)
 		case !ready:
-			w.drains = append(w.drains, b)
-			b.due = l.m.slot(at, l.wait(b))
-			next = min(next, b.due)
+			if drain {
+				w.drains = append(w.drains, b)
+			}
 		case !w.full():
 			l.take(b, at, &w)
 			continue

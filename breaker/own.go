@@ -135,7 +135,7 @@ func (b *Breaker) inherit(at time.Duration) {
 	b.command(store.Command{
 		Name: b.name, Action: store.Trip, For: time.Millisecond, By: b.core.replica, Why: "the store went away while the fleet's verdict was open",
 	}, at)
-	b.own.reason = fleet.reason
+	b.own.reason, b.own.retryAt = fleet.reason, at
 }
 
 // claimOwn leases a probe from the own verdict. Neither a lease nor an error: look again. b.mu is held.
@@ -147,7 +147,8 @@ func (b *Breaker) claimOwn(at time.Duration) (*lease, *OpenError) {
 	if o.rest != nil && o.rest.until > at {
 		return nil, o.rest
 	}
-	grant, err := o.machine.Claim(millis(at), store.Claim{
+	ahead := millis(at) + 1 // an opening that was inherited is over at once
+	grant, err := o.machine.Claim(ahead, store.Claim{
 		Name: b.name, ID: b.core.claimID(), Policy: alonePolicy(*b.policy), Replica: b.core.replica, Want: 1,
 	}, rand.Int64N(50))
 	if err != nil {

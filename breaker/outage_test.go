@@ -1,0 +1,409 @@
+package breaker_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/commontrip/commontrip/breaker"
+	"github.com/commontrip/commontrip/store"
+)
+
+func TestWithoutTheStoreAReplicaStandsOnItsOwnVerdictAndSaysSo(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFleet(t)
+		var heard events
+		r := f.replica(breaker.WithPolicy(streak), breaker.WithListener(heard.hear))
+		defer r.close()
+		b := r.register(t, "tier")
+		if st := r.Status(); !st.StoreUp || b.Status().Verdict != breaker.Fleet {
+			t.Fatalf("%+v", st)
+		}
+		r.net.down.Store(true)
+		time.Sleep(2900 * time.Millisecond)
+		if b.Status().Verdict != breaker.Fleet {
+			t.Fatal("stale too early")
+		}
+		time.Sleep(1200 * time.Millisecond)
+		if st := r.Status(); st.StoreUp || st.SinceExchange < 3*time.Second || st.ExchangeErrors == 0 || b.Status().Verdict != breaker.Own {
+			t.Fatalf("%+v", st)
+		}
+		times(5, func() { _ = b.Run(t.Context(), fail) })
+		wantState(t, b, breaker.Open)
+		if err := b.Run(t.Context(), succeed); refusal(err) != breaker.RefusedOpen {
+			t.Fatal(err)
+		}
+		if after := b.Status().RetryAfter; after < 10*time.Second || after >= 15*time.Second {
+			t.Fatalf("an own open period of %v; want 1 to 1.5 times OpenFor", after)
+		}
+		time.Sleep(15 * time.Second)
+		times(2, func() {
+			if err := b.Run(t.Context(), succeed); err != nil {
+				t.Fatal(err)
+			}
+		})
+		wantState(t, b, breaker.Closed)
+		r.net.down.Store(false)
+		time.Sleep(2 * time.Second)
+		if st := r.Status(); !st.StoreUp || b.Status().Verdict != breaker.Fleet {
+			t.Fatalf("%+v", st)
+		}
+		want := []breaker.EventKind{breaker.StoreLost, breaker.OwnTripped, breaker.OwnClosed, breaker.StoreBack}
+		if got := heard.kinds(); !slices.Equal(got, want) {
+			t.Fatalf("heard %v", heard.all())
+		}
+		if lost := heard.all()[0]; lost.Name != "" || !errors.Is(lost.Err, errNetwork) {
+			t.Fatalf("%+v", lost)
+		}
+	})
+}
+
+func TestAnOpenFleetStaysOpenThroughAnOutageUntilItsTimeAndThenProbes(t *testing.T) {
+	// On a store's error a fresh closed breaker would admit everybody just when the network is bad.
+	bubble(t, func(t *testing.T) {
+		f := newFleet(t)
+		r := f.replica(breaker.WithPolicy(streak))
+		defer r.close()
+		b := r.register(t, "tier")
+		times(5, func() { _ = b.Run(t.Context(), fail) })
+		time.Sleep(50 * time.Millisecond)
+		r.net.hung.Store(true)
+		time.Sleep(9 * time.Second)
+		if err := b.Run(t.Context(), succeed); refusal(err) != breaker.RefusedOpen || b.Status().Verdict != breaker.Own {
+			t.Fatalf("%v, %+v", err, b.Status())
+		}
+		time.Sleep(1100 * time.Millisecond)
+		var inside atomic.Int64
+		release := make(chan struct{})
+		for range 50 {
+			go func() {
+				_ = b.Run(context.Background(), func(context.Context) error { inside.Add(1); <-release; return nil })
+			}()
+		}
+		synctest.Wait()
+		if n := inside.Load(); n != 2 {
+			t.Fatalf("%d calls at a tier that nobody has seen recover; want 2 probes", n)
+		}
+		close(release)
+		synctest.Wait()
+		wantState(t, b, breaker.Closed)
+	})
+}
+
+func TestAnOwnOpenVerdictOutlivesTheHealUntilItsOwnProbesCloseIt(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFleet(t)
+		r := f.replica(breaker.WithPolicy(streak))
+		defer r.close()
+		b := r.register(t, "tier")
+		r.net.down.Store(true)
+		time.Sleep(4 * time.Second)
+		times(5, func() { _ = b.Run(t.Context(), fail) })
+		time.Sleep(4 * time.Second) // what is pending is lost
+		r.net.down.Store(false)
+		time.Sleep(2 * time.Second)
+		wantState(t, b, breaker.Open)
+		if st := b.Status(); st.Verdict != breaker.Own || st.Fleet.State != breaker.Closed {
+			t.Fatalf("%+v", st)
+		}
+		if roster, _ := f.now.Load().Roster(t.Context(), "tier"); len(roster) != 1 || !roster[0].OwnOpen {
+			t.Fatalf("the roster does not show it: %+v", roster)
+		}
+		time.Sleep(10 * time.Second)
+		p, err := b.Acquire(t.Context())
+		if err != nil || !p.Probe() {
+			t.Fatal(err)
+		}
+		p.Done(nil)
+		_ = b.Run(t.Context(), succeed)
+		wantState(t, b, breaker.Closed)
+		if got := b.Status().Verdict; got != breaker.Fleet {
+			t.Fatal(got)
+		}
+		if err := r.Sync(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := f.read("tier").Totals; got.Calls != 2 {
+			t.Fatalf("own probes are calls to the fleet: %+v", got)
+		}
+	})
+}
+
+func TestAnOwnOpenVerdictEndsWhenTheFleetsGenerationMoves(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFleet(t)
+		r := f.replica(breaker.WithPolicy(streak))
+		defer r.close()
+		b := r.register(t, "tier")
+		r.net.down.Store(true)
+		time.Sleep(4 * time.Second)
+		times(5, func() { _ = b.Run(t.Context(), fail) })
+		time.Sleep(4 * time.Second) // what is pending is lost
+		r.net.down.Store(false)
+		time.Sleep(2 * time.Second)
+		wantState(t, b, breaker.Open)
+		if _, err := b.Command(t.Context(), breaker.Command{Action: breaker.Reset, By: "oncall"}); err != nil {
+			t.Fatal(err)
+		}
+		wantState(t, b, breaker.Closed)
+	})
+}
+
+func TestAReplicaWithABrokenNetworkToTheTierIsolatesItselfAndLeavesTheFleetAlone(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFleet(t)
+		p := streak
+		p.Reporters = 2
+		a, b := f.replica(breaker.WithPolicy(p)), f.replica(breaker.WithPolicy(p))
+		defer a.close()
+		defer b.close()
+		x, y := a.register(t, "tier"), b.register(t, "tier")
+		for range 10 {
+			_ = x.Run(t.Context(), fail)
+			time.Sleep(30 * time.Millisecond)
+			if err := y.Run(t.Context(), succeed); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(30 * time.Millisecond)
+		}
+		wantState(t, x, breaker.Open)
+		wantState(t, y, breaker.Closed)
+		if got := x.Status(); got.Verdict != breaker.Own || got.Fleet.State != breaker.Closed {
+			t.Fatalf("%+v", got)
+		}
+	})
+}
+
+func TestAReplicaWhoseOwnVerdictTripsReportsAtOnce(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFleet(t)
+		r := f.replica(breaker.WithPolicy(streak), breaker.WithTiming(breaker.Timing{FlushInterval: time.Second}))
+		defer r.close()
+		b := r.register(t, "tier")
+		times(5, func() { _ = b.Run(t.Context(), fail) })
+		synctest.Wait()
+		wantState(t, b, breaker.Open)
+		if got := b.Status().Verdict; got != breaker.Fleet {
+			t.Fatalf("%v", got)
+		}
+	})
+}
+
+func TestStoreDownDecidesWhoRulesInAnOutage(t *testing.T) {
+	for _, c := range []struct {
+		mode breaker.StoreDown
+		want breaker.Refusal
+	}{{breaker.OwnVerdict, breaker.RefusedOpen}, {breaker.AdmitAll, ""}, {breaker.RejectAll, breaker.RefusedStoreDown}} {
+		bubble(t, func(t *testing.T) {
+			f := newFleet(t)
+			r := f.replica(breaker.WithPolicy(streak), breaker.WithStoreDown(c.mode))
+			defer r.close()
+			b := r.register(t, "tier")
+			r.net.down.Store(true)
+			time.Sleep(5 * time.Second)
+			times(10, func() { _ = b.Run(t.Context(), fail) })
+			if got := refusal(b.Run(t.Context(), succeed)); got != c.want {
+				t.Fatalf("%v: refused for %q; want %q", c.mode, got, c.want)
+			}
+			time.Sleep(4 * time.Second)
+			r.net.down.Store(false)
+			time.Sleep(2 * time.Second)
+			if c.mode != breaker.OwnVerdict {
+				if err := b.Run(t.Context(), succeed); err != nil {
+					t.Fatalf("%v: after the heal: %v", c.mode, err)
+				}
+			}
+		})
+	}
+}
+
+func TestAForcedModeHoldsThroughAnOutageUntilItsEnd(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFleet(t)
+		r := f.replica(breaker.WithPolicy(streak))
+		defer r.close()
+		b := r.register(t, "tier")
+		if _, err := b.Command(t.Context(), breaker.Command{Action: breaker.ForceOpen, For: time.Minute, By: "oncall"}); err != nil {
+			t.Fatal(err)
+		}
+		r.net.hung.Store(true)
+		time.Sleep(59 * time.Second)
+		err := b.Run(t.Context(), succeed)
+		var open *breaker.OpenError
+		if !errors.As(err, &open) || open.Refusal != breaker.RefusedForced || open.RetryAfter() > time.Second {
+			t.Fatalf("%v", err)
+		}
+		time.Sleep(time.Second)
+		p, err := b.Acquire(t.Context())
+		if err != nil || !p.Probe() {
+			t.Fatalf("after a forced open comes half-open, not a herd: %v", err)
+		}
+		p.Done(nil)
+	})
+}
+
+func TestTheEndOfATimedCommandIsToldToTheStoreAtOnce(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFleet(t)
+		var heard events
+		r := f.replica(breaker.WithPolicy(streak), breaker.WithListener(heard.hear))
+		defer r.close()
+		b := r.register(t, "tier")
+		if _, err := b.Command(t.Context(), breaker.Command{Action: breaker.ForceClosed, For: time.Minute, By: "oncall"}); err != nil {
+			t.Fatal(err)
+		}
+		times(100, func() { _ = b.Run(t.Context(), fail) })
+		wantState(t, b, breaker.Closed)
+		time.Sleep(time.Minute + 10*time.Millisecond)
+		if got := f.read("tier"); got.Mode != breaker.Auto || got.State != breaker.Closed {
+			t.Fatalf("%+v", got)
+		}
+		times(5, func() { _ = b.Run(t.Context(), fail) })
+		time.Sleep(30 * time.Millisecond)
+		wantState(t, b, breaker.Open)
+	})
+}
+
+func TestAStandingModeRulesTheOwnVerdictToo(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFleet(t)
+		r := f.replica(breaker.WithPolicy(streak))
+		defer r.close()
+		b := r.register(t, "tier")
+		r.net.down.Store(true)
+		time.Sleep(4 * time.Second)
+		times(5, func() { _ = b.Run(t.Context(), fail) })
+		wantState(t, b, breaker.Open)
+		r.net.down.Store(false)
+		if _, err := b.Command(t.Context(), breaker.Command{Action: breaker.ForceClosed, By: "oncall"}); err != nil {
+			t.Fatal(err)
+		}
+		wantState(t, b, breaker.Closed)
+		if err := b.Run(t.Context(), succeed); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestAStoreThatLostItsMemoryIsToldByAnyReplica(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFleet(t)
+		var heard events
+		a := f.replica(breaker.WithPolicy(streak), breaker.WithListener(heard.hear))
+		b := f.replica(breaker.WithPolicy(streak))
+		defer a.close()
+		defer b.close()
+		x, y := a.register(t, "tier"), b.register(t, "tier")
+		times(5, func() { _ = x.Run(t.Context(), fail) })
+		time.Sleep(50 * time.Millisecond)
+		if _, err := y.Command(t.Context(), breaker.Command{Action: breaker.ForceOpen, For: time.Hour, By: "oncall", Why: "INC-42"}); err != nil {
+			t.Fatal(err)
+		}
+		before := f.read("tier")
+		f.wipe()
+		time.Sleep(2 * time.Second)
+		after := f.read("tier")
+		if after.Generation != before.Generation || after.Rev != before.Rev || after.State != breaker.Open || after.Mode != breaker.ForcedOpen || after.ModeNote.Why != "INC-42" {
+			t.Fatalf("before %+v\nafter %+v", before, after)
+		}
+		if got := after.ModeNote.EndsIn; got > time.Hour-2*time.Second || got < time.Hour-4*time.Second {
+			t.Fatalf("the command ends in %v", got)
+		}
+		if !slices.Contains(heard.kinds(), breaker.Repaired) {
+			t.Fatalf("heard %v", heard.all())
+		}
+		wantState(t, x, breaker.Open)
+	})
+}
+
+func TestAViewNeverGoesBack(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFleet(t)
+		r := f.replica(breaker.WithPolicy(streak))
+		defer r.close()
+		b := r.register(t, "tier")
+		r.net.delay.Store(int64(40 * time.Millisecond))
+		var last store.Version
+		for i := range 400 {
+			switch i % 40 {
+			case 7:
+				go func() {
+					_, _ = b.Command(context.Background(), breaker.Command{Action: breaker.Trip, For: 50 * time.Millisecond, By: "x"})
+				}()
+			case 20:
+				go func() {
+					_, _ = b.Command(context.Background(), breaker.Command{Action: breaker.ForceClosed, For: 100 * time.Millisecond, By: "x"})
+				}()
+			case 30:
+				f.wipe()
+			}
+			_ = b.Run(t.Context(), succeed)
+			time.Sleep(7 * time.Millisecond)
+			now := b.Status().Fleet
+			if now.Generation < last.Generation || now.Rev < last.Rev {
+				t.Fatalf("from %+v back to %d, %d", last, now.Generation, now.Rev)
+			}
+			last = store.Version{Generation: now.Generation, Rev: now.Rev}
+		}
+	})
+}
+
+func TestCloseReportsEverythingAndIsIdempotent(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFleet(t)
+		r := f.replica(breaker.WithPolicy(breaker.Policy{FailureRate: 1, MinCalls: 100}))
+		b := r.register(t, "tier")
+		r.net.delay.Store(int64(30 * time.Millisecond))
+		for range 1000 {
+			_ = b.Run(t.Context(), fail)
+			_ = b.Run(t.Context(), succeed)
+		}
+		errs := make(chan error, 3)
+		for range 3 {
+			go func() { errs <- r.Close(context.Background()) }()
+		}
+		for range 3 {
+			if err := <-errs; err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := f.read("tier").Totals; got.Calls != 2000 || got.Late != 0 {
+			t.Fatalf("%+v", got)
+		}
+		if _, err := r.Register(t.Context(), "another"); !errors.Is(err, breaker.ErrClosed) {
+			t.Fatal(err)
+		}
+		times(200, func() { _ = b.Run(t.Context(), fail) })
+		wantState(t, b, breaker.Open) // it lives on with its own verdict
+		if got := b.Status(); got.Verdict != breaker.Own || got.Pending != 0 {
+			t.Fatalf("%+v", got)
+		}
+	})
+}
+
+func TestCloseComesBackInTimeAndSaysWhatItCouldNotReport(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFleet(t)
+		r := f.replica()
+		b := r.register(t, "tier")
+		r.net.hung.Store(true)
+		times(10, func() { _ = b.Run(t.Context(), succeed) })
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		defer cancel()
+		began := time.Now()
+		err := r.Close(ctx)
+		if err == nil || time.Since(began) > 500*time.Millisecond {
+			t.Fatalf("%v after %v", err, time.Since(began))
+		}
+		if got := b.Status(); got.Lost != 10 || got.Pending != 0 {
+			t.Fatalf("%+v", got)
+		}
+		if err := b.Run(t.Context(), succeed); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
