@@ -18,8 +18,8 @@ import (
 // A host is in lower case, without a final dot, and without the port where it is the scheme's own. It is that of the
 // request's URL, or, in a server, what the client called it.
 //
-// A breaker is registered with m and opts when its host is first met, which may take as long as m's StartTimeout where the
-// store is remote. A nil manager panics.
+// A breaker is registered with m and opts when its host is first met. Where the store is remote that request waits for the
+// fleet's verdict, for 100 ms at most; then the breaker starts on its own. A nil manager panics.
 func PerHost(m *breaker.Manager, limit int, opts ...breaker.Option) func(*http.Request) (*breaker.Breaker, error) {
 	if m == nil {
 		panic("breakerhttp: PerHost: nil *breaker.Manager: make one with breaker.NewManager")

@@ -6,10 +6,15 @@ import (
 	"maps"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
 )
+
+// Patience is how long a first call waits for the fleet's verdict on its key. Where the store does not answer in that time
+// the breaker starts on its own verdict and hears of the fleet's later: calls must not hang on the store.
+const Patience = 100 * time.Millisecond
 
 // Shared is the key of the breaker that the keys beyond the limit share.
 const Shared = "*"
@@ -49,7 +54,7 @@ func (b *Breakers) Get(ctx context.Context, key string) (*breaker.Breaker, error
 		}
 	}
 	// Outside of the lock: the first look at a remote store takes time, which other keys must not wait for.
-	made, err := b.manager.GetOrRegister(ctx, b.prefix+key, b.opts...)
+	made, err := b.register(ctx, b.prefix+key)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if err != nil {
@@ -58,6 +63,19 @@ func (b *Breakers) Get(ctx context.Context, key string) (*breaker.Breaker, error
 	}
 	b.publish(key, made)
 	return made, nil
+}
+
+func (b *Breakers) register(ctx context.Context, name string) (*breaker.Breaker, error) {
+	short, cancel := context.WithTimeout(ctx, Patience)
+	defer cancel()
+	made, err := b.manager.GetOrRegister(short, name, b.opts...)
+	if err != nil && short.Err() != nil && ctx.Err() == nil {
+		// Somebody else is registering it, and still waits.
+		if found, ok := b.manager.Breaker(name); ok {
+			return found, nil
+		}
+	}
+	return made, err
 }
 
 // hold takes a place for key; false sends it to the shared breaker.
