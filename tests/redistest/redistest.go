@@ -8,15 +8,18 @@
 package redistest
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -32,6 +35,7 @@ type Server struct {
 	dir  string
 	port int
 	args []string
+	bare bool // args are all that there is
 
 	mu   sync.Mutex
 	cmd  *exec.Cmd
@@ -42,13 +46,21 @@ type Server struct {
 // command line, such as "--maxmemory", "100mb"; a later one overrides an earlier one.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
+	s := newServer(t)
+	s.args = args
+	s.launch(func() error { return nil })
+	return s
+}
+
+func newServer(t testing.TB) *Server {
+	t.Helper()
 	Require(t)
 	// Not t.TempDir: the path of a unix socket may be at most 107 bytes long.
 	dir, err := os.MkdirTemp("", "redistest")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{t: t, dir: dir, args: args}
+	s := &Server{t: t, dir: dir}
 	t.Cleanup(func() {
 		s.Kill()
 		if t.Failed() {
@@ -56,15 +68,24 @@ func Start(t testing.TB, args ...string) *Server {
 		}
 		_ = os.RemoveAll(dir)
 	})
+	return s
+}
+
+// launch starts the process on a free port, after prepare.
+func (s *Server) launch(prepare func() error) {
+	s.t.Helper()
+	var err error
 	for range 5 { // another process may take the port between the look and the start
-		s.port = freePort(t)
+		s.port = freePort(s.t)
+		if err = prepare(); err != nil {
+			break
+		}
 		if err = s.start(); err == nil {
-			return s
+			return
 		}
 		s.Kill()
 	}
-	t.Fatalf("redis-server does not start: %v\n%s", err, s.logTail())
-	return nil
+	s.t.Fatalf("redis-server does not start: %v\n%s", err, s.logTail())
 }
 
 // Require skips the test where redis-server is missing, or fails it where REQUIRE_REDIS=1 is set.
@@ -126,13 +147,27 @@ func (s *Server) Restart() {
 // Command sends one command over a connection of its own and returns the first line of the reply, such as "+PONG". It
 // needs no client library, so that every package can use it.
 func (s *Server) Command(args ...string) (string, error) {
+	line, _, err := s.command(args)
+	return line, err
+}
+
+// Text is Command for a reply that is a text, such as that of INFO.
+func (s *Server) Text(args ...string) (string, error) {
+	line, body, err := s.command(args)
+	if err == nil && !strings.HasPrefix(line, "$") {
+		err = fmt.Errorf("%q answers %q; want a text", args, line)
+	}
+	return body, err
+}
+
+func (s *Server) command(args []string) (line, body string, err error) {
 	conn, err := net.DialTimeout("tcp", s.Addr(), Deadline)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	defer conn.Close()
 	if err := conn.SetDeadline(time.Now().Add(Deadline)); err != nil {
-		return "", err
+		return "", "", err
 	}
 	var request bytes.Buffer
 	fmt.Fprintf(&request, "*%d\r\n", len(args))
@@ -140,18 +175,25 @@ func (s *Server) Command(args ...string) (string, error) {
 		fmt.Fprintf(&request, "$%d\r\n%s\r\n", len(a), a)
 	}
 	if _, err := conn.Write(request.Bytes()); err != nil {
-		return "", err
+		return "", "", err
 	}
-	var line []byte
-	for b := make([]byte, 1); ; {
-		if _, err := conn.Read(b); err != nil {
-			return "", err
-		}
-		if b[0] == '\n' {
-			return string(bytes.TrimSuffix(line, []byte("\r"))), nil
-		}
-		line = append(line, b[0])
+	r := bufio.NewReader(conn)
+	if line, err = r.ReadString('\n'); err != nil {
+		return "", "", err
 	}
+	line = strings.TrimSuffix(line, "\r\n")
+	if n, isText := strings.CutPrefix(line, "$"); isText && n != "-1" {
+		size, err := strconv.Atoi(n)
+		if err != nil {
+			return "", "", err
+		}
+		text := make([]byte, size)
+		if _, err := io.ReadFull(r, text); err != nil {
+			return "", "", err
+		}
+		body = string(text)
+	}
+	return line, body, nil
 }
 
 func (s *Server) signal(sig syscall.Signal) {
@@ -166,10 +208,13 @@ func (s *Server) signal(sig syscall.Signal) {
 // start runs the process from a goroutine that keeps its thread until the process ends: where the system can end a
 // child with its parent, it watches the thread that started it.
 func (s *Server) start() error {
-	args := append([]string{
-		"--port", strconv.Itoa(s.port), "--bind", "127.0.0.1", "--unixsocket", s.Socket(), "--dir", s.dir,
-		"--logfile", filepath.Join(s.dir, "redis.log"), "--save", "", "--appendonly", "no", "--daemonize", "no",
-	}, s.args...)
+	args := s.args
+	if !s.bare {
+		args = append([]string{
+			"--port", strconv.Itoa(s.port), "--bind", "127.0.0.1", "--unixsocket", s.Socket(), "--dir", s.dir,
+			"--logfile", s.logFile(), "--save", "", "--appendonly", "no", "--daemonize", "no",
+		}, s.args...)
+	}
 	cmd := exec.Command("redis-server", args...)
 	cmd.SysProcAttr = endWithParent()
 	started, done := make(chan error, 1), make(chan struct{})
@@ -200,7 +245,7 @@ func (s *Server) answers(done <-chan struct{}) error {
 		switch {
 		case err != nil:
 			last = err
-		case line == "+PONG" || bytes.HasPrefix([]byte(line), []byte("-NOAUTH")):
+		case line == "+PONG" || strings.HasPrefix(line, "-NOAUTH"):
 			return nil
 		default:
 			last = errors.New(line)
@@ -214,8 +259,10 @@ func (s *Server) answers(done <-chan struct{}) error {
 	return last
 }
 
+func (s *Server) logFile() string { return filepath.Join(s.dir, "redis.log") }
+
 func (s *Server) logTail() []byte {
-	data, err := os.ReadFile(filepath.Join(s.dir, "redis.log"))
+	data, err := os.ReadFile(s.logFile())
 	if err != nil {
 		return []byte(err.Error())
 	}

@@ -2,7 +2,9 @@ package redistest_test
 
 import (
 	"os"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/commontrip/commontrip/tests/redistest"
 )
@@ -49,4 +51,40 @@ func TestAStoppedServerGoesOn(t *testing.T) {
 func TestArgumentsReachTheServer(t *testing.T) {
 	s := redistest.Start(t, "--requirepass", "secret")
 	ask(t, s, "-NOAUTH Authentication required.", "PING")
+}
+
+func TestAClusterComesUp(t *testing.T) {
+	nodes := redistest.StartCluster(t, 3)
+	info, err := nodes[2].Text("CLUSTER", "INFO")
+	if err != nil || !strings.Contains(info, "cluster_slots_ok:16384") {
+		t.Errorf("%s, %v", info, err)
+	}
+}
+
+func TestASentinelFindsAnotherMaster(t *testing.T) {
+	master, replica := redistest.Start(t), redistest.Start(t)
+	replica.Follow(master)
+	sentinel := redistest.StartSentinel(t, "main", master)
+	_, port, _ := strings.Cut(replica.Addr(), ":")
+	for end := time.Now().Add(redistest.Deadline); ; {
+		info, err := sentinel.Text("INFO", "sentinel")
+		if err == nil && strings.Contains(info, "slaves=1") {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the Sentinel does not see the replica: %s, %v", info, err)
+		}
+		<-time.After(10 * time.Millisecond)
+	}
+	master.Kill()
+	for end := time.Now().Add(2 * redistest.Deadline); ; {
+		info, err := sentinel.Text("INFO", "sentinel")
+		if err == nil && strings.Contains(info, ":"+port+",") {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the Sentinel does not fail over: %s, %v", info, err)
+		}
+		<-time.After(10 * time.Millisecond)
+	}
 }

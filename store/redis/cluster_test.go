@@ -1,0 +1,180 @@
+package redisstore_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/commontrip/commontrip/store"
+	redisstore "github.com/commontrip/commontrip/store/redis"
+	"github.com/commontrip/commontrip/store/storetest"
+	"github.com/commontrip/commontrip/tests/redistest"
+)
+
+func TestConformanceOnCluster(t *testing.T) {
+	nodes := redistest.StartCluster(t, 3)
+	flush := func(t testing.TB) {
+		for _, node := range nodes {
+			if got, err := node.Command("FLUSHALL"); err != nil || got != "+OK" {
+				t.Fatal(got, err)
+			}
+		}
+	}
+	storetest.Run(t, func(t testing.TB) storetest.Harness {
+		flush(t)
+		return storetest.Harness{
+			Open: func(t testing.TB, now func() time.Time) store.Store {
+				s, err := redisstore.Open(redistest.ClusterURL(nodes), redisstore.WithClock(now))
+				if err != nil {
+					t.Fatal(err)
+				}
+				return s
+			},
+			Wipe: flush,
+		}
+	})
+}
+
+func clusterOf(t *testing.T) ([]*redistest.Server, *redisstore.Store) {
+	t.Helper()
+	nodes := redistest.StartCluster(t, 3, "--cluster-require-full-coverage", "no")
+	s, err := redisstore.Open(redistest.ClusterURL(nodes))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return nodes, s
+}
+
+func report(name string, seq uint64) store.Report {
+	return store.Report{
+		Name: name, Policy: store.DefaultPolicy(), Replica: "web#1", Seq: seq, MaxAge: time.Minute,
+		Runs: []store.Run{{Outcome: store.Success, Count: 1}},
+	}
+}
+
+func names(n int) []string {
+	out := make([]string, n)
+	for i := range out {
+		out[i] = fmt.Sprintf("{b}%d", i) // braces must not gather them in one slot
+	}
+	return out
+}
+
+// TestASlotThatMovesLosesNoReport migrates a breaker's slot, key by key, under its reports: MOVED, ASK and TRYAGAIN.
+func TestASlotThatMovesLosesNoReport(t *testing.T) {
+	nodes, s := clusterOf(t)
+	ctx := context.Background()
+	seq := uint64(0)
+	syncs := func(when string) {
+		t.Helper()
+		for range 3 {
+			seq++
+			results := s.Sync(ctx, []store.Report{report("mover", seq), report("other", seq)})
+			for i, r := range results {
+				if r.Err != nil || r.Snapshot.Totals.Calls != seq {
+					t.Fatalf("%s, report %d: %d calls, %v; want %d", when, i, r.Snapshot.Totals.Calls, r.Err, seq)
+				}
+			}
+			if _, err := s.Command(ctx, store.Command{Name: "mover", Action: store.Retune, Policy: store.DefaultPolicy(), By: "me"}); err != nil {
+				t.Fatalf("%s: %v", when, err)
+			}
+			if all, err := s.Read(ctx, "mover", "other"); err != nil || len(all) != 2 {
+				t.Fatalf("%s: %v, %v", when, all, err)
+			}
+		}
+	}
+	syncs("before")
+
+	const key = "commontrip:{mover}"
+	client := func(node *redistest.Server) *redis.Client {
+		c := redis.NewClient(&redis.Options{Addr: node.Addr()})
+		t.Cleanup(func() { c.Close() })
+		return c
+	}
+	slot := client(nodes[0]).ClusterKeySlot(ctx, key).Val()
+	from := int(slot) * 3 / 16384
+	source, target := client(nodes[from]), client(nodes[(from+1)%3])
+	id := func(c *redis.Client) string { return c.Do(ctx, "cluster", "myid").Val().(string) }
+	must := func(c *redis.Client, args ...any) {
+		t.Helper()
+		if err := c.Do(ctx, args...).Err(); err != nil {
+			t.Fatalf("%v: %v", args, err)
+		}
+	}
+	must(target, "cluster", "setslot", slot, "importing", id(source))
+	must(source, "cluster", "setslot", slot, "migrating", id(target))
+	syncs("while the slot moves, the key not yet")
+	host, port, _ := strings.Cut(target.Options().Addr, ":")
+	must(source, "migrate", host, port, key, 0, 5000)
+	syncs("while the slot moves, the key already")
+	for _, c := range []*redis.Client{target, source} {
+		must(c, "cluster", "setslot", slot, "node", id(target))
+	}
+	syncs("after")
+}
+
+// TestAHungNodeHoldsOnlyItsOwnBreakers stops one of three nodes.
+func TestAHungNodeHoldsOnlyItsOwnBreakers(t *testing.T) {
+	nodes, s := clusterOf(t)
+	ctx := context.Background()
+	lanes := map[int][]store.Report{}
+	for _, name := range names(200) {
+		lanes[s.Lane(name)] = append(lanes[s.Lane(name)], report(name, 1))
+	}
+	for _, reports := range lanes {
+		for _, r := range s.Sync(ctx, reports) {
+			if r.Err != nil {
+				t.Fatal(r.Err)
+			}
+		}
+	}
+	nodes[0].Stop()
+	defer nodes[0].Cont()
+	failed, fine := 0, 0
+	for _, reports := range lanes {
+		short, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+		errs := 0
+		for _, r := range s.Sync(short, reports) {
+			if r.Err != nil {
+				errs++
+			}
+		}
+		cancel()
+		if errs > 0 {
+			failed++
+		} else {
+			fine++
+		}
+	}
+	// A third of the slots hang: 10.67 of 32 ranges.
+	if failed < 1 || failed > 11 || fine < 21 {
+		t.Errorf("%d lanes fail, %d are fine; want no more than the 11 that touch the hung node", failed, fine)
+	}
+}
+
+func TestReadOfAllCrossesSlots(t *testing.T) {
+	_, s := clusterOf(t)
+	ctx := context.Background()
+	var reports []store.Report
+	for _, name := range names(100) {
+		reports = append(reports, report(name, 1))
+	}
+	for _, r := range s.Sync(ctx, reports) {
+		if r.Err != nil {
+			t.Fatal(r.Err)
+		}
+	}
+	all, err := s.Read(ctx)
+	if err != nil || len(all) != 100 {
+		t.Errorf("%d breakers, %v", len(all), err)
+	}
+	versions, err := s.Versions(ctx, names(100)...)
+	if err != nil || len(versions) != 100 {
+		t.Errorf("%d versions, %v", len(versions), err)
+	}
+}

@@ -1,0 +1,59 @@
+package redistest
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// slots is how many a Cluster has.
+const slots = 16384
+
+// StartCluster starts a Cluster of n masters without replicas, with the slots in n equal ranges, and waits until every
+// node says that it is well. n is at least 3.
+func StartCluster(t testing.TB, n int, args ...string) []*Server {
+	t.Helper()
+	nodes := make([]*Server, n)
+	for i := range nodes {
+		nodes[i] = Start(t, append([]string{"--cluster-enabled", "yes", "--cluster-node-timeout", "1000"}, args...)...)
+	}
+	for i, node := range nodes {
+		from, to := slots*i/n, slots*(i+1)/n-1
+		node.must("+OK", "CLUSTER", "ADDSLOTSRANGE", fmt.Sprint(from), fmt.Sprint(to))
+		node.must("+OK", "CLUSTER", "SET-CONFIG-EPOCH", fmt.Sprint(i+1))
+		node.must("+OK", "CLUSTER", "MEET", "127.0.0.1", fmt.Sprint(nodes[0].port))
+	}
+	for _, node := range nodes {
+		for end := time.Now().Add(Deadline); ; {
+			info, err := node.Text("CLUSTER", "INFO")
+			if err == nil && strings.Contains(info, "cluster_state:ok") && strings.Contains(info, fmt.Sprintf("cluster_known_nodes:%d\r", n)) {
+				break
+			}
+			if time.Now().After(end) {
+				t.Fatalf("the Cluster does not come up: %v\n%s", err, info)
+			}
+			<-time.After(10 * time.Millisecond)
+		}
+	}
+	return nodes
+}
+
+// ClusterURL is the URL by which package redisstore opens a Cluster of these nodes.
+func ClusterURL(nodes []*Server) string {
+	var url strings.Builder
+	url.WriteString(nodes[0].URL())
+	separator := "?addr="
+	for _, node := range nodes {
+		url.WriteString(separator + node.Addr())
+		separator = "&addr="
+	}
+	return url.String()
+}
+
+func (s *Server) must(want string, args ...string) {
+	s.t.Helper()
+	if got, err := s.Command(args...); err != nil || got != want {
+		s.t.Fatalf("%q answers %q, %v; want %q", args, got, err, want)
+	}
+}
