@@ -29,7 +29,7 @@ func parseScenario(text string) (why string, lines []line) {
 			if len(lines) == 0 {
 				sentence = append(sentence, strings.TrimSpace(trimmed[1:]))
 			}
-		case strings.HasPrefix(raw, "  "):
+		case strings.HasPrefix(raw, "  ") && len(lines) > 0:
 			if last := &lines[len(lines)-1]; last.answer == "" {
 				last.answer = trimmed
 			} else {
