@@ -14,13 +14,15 @@ import (
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
-// harness gives every law a name space of its own on one server.
-func harness(t testing.TB, url string) storetest.Harness {
-	wipe, err := redis.ParseURL(url)
+func harness(t testing.TB, url string) storetest.Harness { return harnessOf(t, url, url) }
+
+// harnessOf gives every law an empty server: wiped by way of one URL, used by way of the other.
+func harnessOf(t testing.TB, admin, url string) storetest.Harness {
+	options, err := redis.ParseURL(admin)
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := redis.NewClient(wipe)
+	client := redis.NewClient(options)
 	t.Cleanup(func() { client.Close() })
 	flush := func(t testing.TB) {
 		if err := client.FlushAll(context.Background()).Err(); err != nil {
