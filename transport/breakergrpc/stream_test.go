@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -300,4 +301,56 @@ func TestAStreamMayBeTheProbeThatCloses(t *testing.T) {
 		}
 		return b.State() == breaker.Closed
 	})
+}
+
+func TestEachStreamIsCountedOnceHoweverItEnds(t *testing.T) {
+	const streams = 60
+	b := newBreaker(t)
+	client := guarded(t, serve(t, &tier{talk: func(s talks) error {
+		for {
+			if _, err := s.Recv(); errors.Is(err, io.EOF) {
+				return nil
+			} else if err != nil {
+				return err
+			}
+			if err := s.Send(&pb.StreamingOutputCallResponse{}); err != nil {
+				return err
+			}
+		}
+	}}), b)
+	var wg sync.WaitGroup
+	for i := range streams {
+		wg.Go(func() {
+			ctx, leave := context.WithCancel(t.Context())
+			defer leave()
+			s, err := client.FullDuplexCall(ctx)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			sending := make(chan struct{})
+			go func() { // one goroutine sends while the other receives, as gRPC allows
+				defer close(sending)
+				for n := range 10 {
+					if s.Send(&pb.StreamingOutputCallRequest{}) != nil {
+						return
+					}
+					if n == i%20 { // half of them leave half way
+						leave()
+					}
+				}
+				_ = s.CloseSend()
+			}()
+			_ = drain(s.Recv)
+			<-sending
+		})
+	}
+	wg.Wait()
+	until(t, "some streams are not counted", func() bool {
+		got := totals(t, b)
+		return got.Calls+got.Ignored >= streams
+	})
+	if got := totals(t, b); got.Calls+got.Ignored != streams || got.Ignored == 0 || got.Calls == 0 || got.Failures != 0 {
+		t.Errorf("of %d streams %d were calls (%d failures) and %d ignored", streams, got.Calls, got.Failures, got.Ignored)
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -307,5 +308,41 @@ func TestNilIsRefusedWithASentence(t *testing.T) {
 			}()
 			fn()
 		})
+	}
+}
+
+func TestEachRequestIsRefusedOrCountedOnceHoweverManyAreSentAtOnce(t *testing.T) {
+	const senders, each = 16, 200
+	b := newBreaker(t, breaker.WithPolicy(breaker.Policy{ConsecutiveFailures: 3}))
+	rt := breakerhttp.NewTransport(roundTrip(func(r *http.Request) (*http.Response, error) {
+		status := map[string]int{"/good": http.StatusOK, "/bad": http.StatusBadGateway}[r.URL.Path]
+		return &http.Response{StatusCode: status, Body: http.NoBody}, nil
+	}), b)
+	var sent, refused atomic.Uint64
+	var wg sync.WaitGroup
+	for i := range senders {
+		wg.Go(func() {
+			path := []string{"/good", "/bad"}[i%2]
+			req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://tier"+path, nil)
+			for range each {
+				_, err := rt.RoundTrip(req)
+				switch {
+				case err == nil:
+					sent.Add(1)
+				case errors.Is(err, breaker.ErrOpen):
+					refused.Add(1)
+					if _, err := b.Command(t.Context(), breaker.Command{Action: breaker.Reset, By: "test"}); err != nil {
+						t.Error(err)
+					}
+				default:
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	got := totals(t, b)
+	if counted := got.Calls + got.Late; counted != sent.Load() || sent.Load()+refused.Load() != senders*each {
+		t.Errorf("%d requests were sent and %d refused, of %d; counted are %d", sent.Load(), refused.Load(), senders*each, counted)
 	}
 }
