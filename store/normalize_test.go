@@ -113,6 +113,22 @@ func TestABadKnownNamesItsField(t *testing.T) {
 	}
 }
 
+func TestAKnownAtItsEdgesIsTaken(t *testing.T) {
+	for _, k := range []store.Known{
+		{Generation: store.MaxNumber, Rev: store.MaxNumber},
+		{State: store.HalfOpen, Openings: store.MaxOpening, RetryIn: 1 << 62},
+		{Mode: store.ForcedClosed, ModeNote: store.Note{By: "a"}},
+		{Reason: store.Reason(strings.Repeat("x", 200)), Cause: strings.Repeat("x", 200)},
+		{Retuned: true, PolicyNote: store.Note{By: "a", Why: strings.Repeat("x", 200)}},
+	} {
+		r := goodReport()
+		r.Known = k
+		if _, err := r.Normalize(); err != nil {
+			t.Errorf("%+v: %v", k, err)
+		}
+	}
+}
+
 // What does not stand in a Known is not looked at, and is not carried on.
 func TestWhatDoesNotStandIsNotRead(t *testing.T) {
 	r := goodReport()

@@ -230,12 +230,12 @@ var tombstoneRules = []rule{
 	},
 	{
 		"a tombstone counts no replicas",
-		"A tombstone has no roster and no Seqs: what a replica sent about it is new to what comes after.",
+		"A tombstone has no roster and no Seqs: what a replica sent about it, with its very numbers as Known too, is new to what comes after.",
 		func(w *world) {
 			w.touch()
 			w.remove()
 			r := w.report("b")
-			r.Seq = 50
+			r.Seq, r.Known = 50, knownFrom(w.touch().Snapshot)
 			same(w, "Replicas", w.send(r).Snapshot.Replicas, 0)
 			r = w.report("b", failures(2))
 			r.Seq = 1
