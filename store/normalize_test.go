@@ -238,6 +238,14 @@ func TestACommandIsChecked(t *testing.T) {
 			t.Errorf("%v: a policy that it does not read: got %+v, %v", a, got.Policy, err)
 		}
 	}
+	for _, good := range []store.Command{
+		{Name: "tier", Action: store.ForceClosed, By: "a", For: store.MaxFor},
+		{Name: "tier", Action: store.Trip, By: strings.Repeat("x", 200), Why: strings.Repeat("x", 200), For: 1},
+	} {
+		if _, err := good.Normalize(); err != nil {
+			t.Errorf("%+v: %v", good, err)
+		}
+	}
 	got, err := store.Command{Name: "tier", Action: store.Retune, By: "a", For: 1}.Normalize()
 	if err != nil || got.Policy != store.DefaultPolicy() || got.For != ms {
 		t.Errorf("got %+v, %v", got, err)

@@ -345,9 +345,10 @@ var repairRules = []rule{
 		"A Known more than 24 h ahead is refused only where it is above the store's own number.",
 		func(w *world) {
 			tomorrow := w.clock.millis() + uint64(day.Milliseconds())
-			w.recall("a", store.Known{Generation: tomorrow})
-			s := w.do(store.Trip).Snapshot
-			same(w, "generation", s.Generation, tomorrow+1)
+			w.recall("a", store.Known{Generation: tomorrow, Rev: tomorrow})
+			w.do(store.Trip)
+			s := w.do(store.ForceOpen).Snapshot
+			same(w, "generation, rev", []uint64{s.Generation, s.Rev}, []uint64{tomorrow + 1, tomorrow + 1})
 			same(w, "state", w.recall("b", knownFrom(s)).Snapshot.State, store.Open)
 		},
 	},
