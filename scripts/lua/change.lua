@@ -6,18 +6,14 @@ local CALLS, FAILURES, SLOW, IGNORED, LATE, REJECTED = 1, 2, 3, 4, 5, 6
 local function count(b, i, n)
   local t = b.totals
   if not t then
-    t = { 0, 0, 0, 0, 0, 0 }
+    t = { '0', '0', '0', '0', '0', '0' }
     if not b.blank then
       t = { string.match(b.f.totals, '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$') }
-      if #t ~= 6 then
-        spoil(b, 'totals')
-        t = { 0, 0, 0, 0, 0, 0 }
-      end
-      for k = 1, 6 do t[k] = tonumber(t[k]) end
+      if #t ~= 6 then return spoil(b, 'totals') end
     end
     b.totals = t
   end
-  t[i] = math.min(t[i] + n, MAX)
+  if n > 0 then t[i] = text(math.min(tonumber(t[i]) + n, MAX)) end
 end
 
 -- Reads how many entries and leases there ever were.

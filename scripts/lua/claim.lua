@@ -21,8 +21,8 @@ local ASK_AGAIN = 100
 local b, refused = load(KEYS[1], ARGV[1])
 if not b then return refused end
 local policy, replica, id = ARGV[3], ARGV[4], ARGV[8]
-local known = { gen = int(ARGV[5]), rev = int(ARGV[6]), details = ARGV[7] }
-local want, spread = int(ARGV[9]), int(ARGV[10])
+local known = { gen = number(ARGV[5]), rev = number(ARGV[6]), details = ARGV[7] }
+local want, spread = number(ARGV[9]), number(ARGV[10])
 if not (known.gen and known.rev and want and want > 0 and spread) then return corrupt('ARGV') end
 local high = too_high(b, known)
 if high then return { 'invalid', high, text(high == 'Known.Rev' and known.rev or known.gen) } end

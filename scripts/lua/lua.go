@@ -12,7 +12,7 @@
 //	repair     what a replica knows against what the store holds
 //	roster     who reports
 //	save       writing, pushing, the reply
-//	outcomes   totals, window, judgement
+//	outcomes   window and judgement
 //
 // The scripts use what Redis 6.2 and later, Valkey and miniredis have in common, set no global, and write nothing before
 // every check has passed: then one HSET, one HDEL where the roster is swept, the time to live, and last the push. A

@@ -11,13 +11,6 @@ local function witnesses(b, kind, lowest)
   if #names >= math.min(b.p.reporters, reporting(b)) then return names end
 end
 
--- Whether some rule may trip now, reporters aside.
-local function suspect(b, p)
-  return p.consecutive > 0 and b.streak >= p.consecutive
-    or b.calls >= p.min_calls and (p.failure_rate > 0 and b.failures * 10000 >= p.failure_rate * b.calls
-      or p.slow_rate > 0 and b.slow * 10000 >= p.slow_rate * b.calls)
-end
-
 -- The rule that trips now, and whose outcomes counted; nil where none does.
 local function judge(b)
   local p = b.p
@@ -37,7 +30,21 @@ local function judge(b)
 end
 
 local function end_streak(b)
-  if b.streak > 0 then b.streak, b.first, b.by.by_streak = 0, 0, '' end
+  if b.streak > 0 then b.streak, b.first, b.by.by_streak, b.mine.by_streak = 0, 0, '', nil end
+end
+
+-- Notes a place of the replica that reports. Its lists are brought up to date by sign, where a rule asks and at the end.
+local function note(b, kind, place)
+  local noted = b.mine[kind]
+  if not noted or place > noted then b.mine[kind] = place end
+end
+
+local function sign(b, who)
+  local mine = b.mine
+  if mine.by_failure then touch(b, 'by_failure', who, mine.by_failure) end
+  if mine.by_slow then touch(b, 'by_slow', who, mine.by_slow) end
+  if mine.by_streak then touch(b, 'by_streak', who, mine.by_streak) end
+  b.mine = {}
 end
 
 -- n plain successes at once.
@@ -59,64 +66,84 @@ local function take_successes(b, n, age)
   end
 end
 
+-- Notes n adverse outcomes of one run. bucket: of a window of time, nil where they are older than it.
+local function note_run(b, failed, slow, n, bucket, label)
+  if failed then
+    note(b, 'by_streak', b.arrivals)
+    add_labels(b, label, n)
+  end
+  local place = b.p.window_calls > 0 and b.arrivals or bucket
+  if not place then return end
+  if failed then note(b, 'by_failure', place) end
+  if slow then note(b, 'by_slow', place) end
+end
+
+-- Adds n adverse outcomes to the bucket of a window of time.
+local function add_to_bucket(b, failed, slow, n, i)
+  local t = b.buckets[i] or { 0, 0, 0 }
+  b.buckets[i] = t
+  t[1], b.calls = t[1] + n, b.calls + n
+  if failed then t[2], b.failures = t[2] + n, b.failures + n end
+  if slow then t[3], b.slow = t[3] + n, b.slow + n end
+end
+
 -- n adverse outcomes, each judged while b is closed. Returns how many were taken: those after one that trips belong to
 -- an older generation.
 local function take_adverse(b, failed, slow, n, age, label, who)
-  local p, size, closed = b.p, b.p.window_calls, b.state == CLOSED
-  local place, bucket
+  local p, closed, size = b.p, b.state == CLOSED, b.p.window_calls
+  local consecutive, min_calls, failure_rate, slow_rate = p.consecutive, p.min_calls, p.failure_rate, p.slow_rate
+  local bucket
+  local noted = 0
   b.window_changed = true
+  if not failed then
+    end_streak(b)
+  elseif b.streak == 0 then
+    b.first = b.m
+  end
   if size > 0 then
     b.w = b.w .. string.rep(failed and (slow and '3' or '1') or '2', n)
   else
-    place = bucket_of(b, b.m - age)
-    if place >= bucket_of(b, b.m) - 9 then
-      bucket = b.buckets[place] or { 0, 0, 0 }
-      b.buckets[place] = bucket
-    end
+    bucket = bucket_of(b, b.m - age)
+    if bucket < bucket_of(b, b.m) - 9 then bucket = nil end
   end
-  if not failed then end_streak(b) end
-
-  -- Whose they are is brought up to date where a rule asks, and at the end.
-  local function settle_places()
-    if failed then touch(b, 'by_streak', who, b.arrivals) end
-    if size == 0 and not bucket then return end
-    if failed then touch(b, 'by_failure', who, place or b.arrivals) end
-    if slow then touch(b, 'by_slow', who, place or b.arrivals) end
-  end
-
+  local ripe = failed and consecutive > 0 and b.m - b.first >= p.consecutive_for
   for i = 1, n do
     b.arrivals = b.arrivals + 1
+    local streak, calls, failures, slow_calls = b.streak, b.calls, b.failures, b.slow
     if failed then
-      b.streak = b.streak + 1
-      if b.streak == 1 then b.first = b.m end
+      streak = streak + 1
+      b.streak = streak
     end
-    if size > 0 or bucket then
-      b.calls = b.calls + 1
-      if failed then b.failures = b.failures + 1 end
-      if slow then b.slow = b.slow + 1 end
-      if bucket then
-        bucket[1] = bucket[1] + 1
-        if failed then bucket[2] = bucket[2] + 1 end
-        if slow then bucket[3] = bucket[3] + 1 end
-      elseif b.calls > size then
+    if size > 0 then
+      if failed then failures = failures + 1 end
+      if slow then slow_calls = slow_calls + 1 end
+      if calls < size then
+        calls = calls + 1
+      else
         local gone = string.byte(b.w, b.cut + 1)
-        b.cut, b.calls = b.cut + 1, size
-        if gone == 49 or gone == 51 then b.failures = b.failures - 1 end
-        if gone == 50 or gone == 51 then b.slow = b.slow - 1 end
+        b.cut = b.cut + 1
+        if gone == 49 or gone == 51 then failures = failures - 1 end
+        if gone == 50 or gone == 51 then slow_calls = slow_calls - 1 end
       end
+      b.calls, b.failures, b.slow = calls, failures, slow_calls
+    elseif bucket then
+      add_to_bucket(b, failed, slow, 1, bucket)
+      calls, failures, slow_calls = b.calls, b.failures, b.slow
     end
-    if closed and suspect(b, p) then
-      settle_places()
+    if closed and (ripe and streak >= consecutive or calls >= min_calls and
+        (failure_rate > 0 and failures * 10000 >= failure_rate * calls
+          or slow_rate > 0 and slow_calls * 10000 >= slow_rate * calls)) then
+      note_run(b, failed, slow, i - noted, bucket, label)
+      noted = i
+      sign(b, who)
       local reason, names = judge(b)
       if reason then
-        if failed then add_labels(b, label, i) end
         open(b, { reason = reason, cause = who, witnesses = names })
         return i
       end
     end
   end
-  settle_places()
-  if failed then add_labels(b, label, n) end
+  if noted < n then note_run(b, failed, slow, n - noted, bucket, label) end
   return n
 end
 
@@ -146,6 +173,7 @@ local function take_runs(b, entry, runs, gen, max_age, who)
       if slow then slow_calls = slow_calls + taken end
     end
   end
+  sign(b, who)
   count(b, CALLS, calls)
   count(b, FAILURES, failures)
   count(b, SLOW, slow_calls)

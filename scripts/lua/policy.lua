@@ -4,8 +4,8 @@
 -- those that a script's time and memory hang on.
 local function parse_policy(s)
   local window_calls, window_time, consecutive, consecutive_for, failure_rate, slow_rate, min_calls, reporters, open_for,
-    open_for_max, probes, probe_successes, probe_lease = string.match(s, '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) %d+ ' ..
-    '(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) %d+ [01]$')
+    open_for_max, probes, probe_successes, probe_lease = string.match(s,
+      '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) %d+ (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) %d+ [01]$')
   if not window_calls then return nil end
   local p = {
     window_calls = tonumber(window_calls), window_time = tonumber(window_time), consecutive = tonumber(consecutive),

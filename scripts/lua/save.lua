@@ -34,8 +34,8 @@ local function lifetime(b)
 end
 
 local function put_numbers(b)
-  put(b, 'generation', text(b.gen))
-  put(b, 'rev', text(b.rev))
+  if b.gen ~= b.old_gen then put(b, 'generation', text(b.gen)) end
+  if b.rev ~= b.old_rev then put(b, 'rev', text(b.rev)) end
   if b.moved then
     put(b, 'v', VERSION)
     put(b, 'state', string.format('%.0f %.0f %.0f %.0f %.0f', b.state, b.since, b.until_, b.openings, b.successes))
@@ -82,13 +82,8 @@ end
 
 local function put_counters(b)
   local t = b.totals
-  if t then put(b, 'totals', string.format('%.0f %.0f %.0f %.0f %.0f %.0f', t[1], t[2], t[3], t[4], t[5], t[6])) end
+  if t then put(b, 'totals', table.concat(t, ' ')) end
   if b.history then put(b, 'count', string.format('%.0f %.0f', b.history, b.granted)) end
-  t = b.roster
-  if t and b.met then
-    put(b, 'roster', string.format('%.0f %.0f %.0f %.0f %.0f %.0f %.0f %.0f %.0f %.0f %.0f',
-      t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8], t[9], t[10], t[11]))
-  end
 end
 
 local function face(b)

@@ -46,6 +46,12 @@ local function int(s)
   if n and n <= MAX then return n end
 end
 
+-- The same of what a replica sent.
+local function number(s)
+  local n = tonumber(s)
+  if n and n >= 0 and n <= MAX then return n end
+end
+
 local function text(n) return string.format('%.0f', n) end
 
 -- What a script says of a hash that it cannot have written.
@@ -96,6 +102,7 @@ end
 local function parse(b)
   local f = b.f
   b.gen, b.rev = int(f.generation), int(f.rev)
+  b.old_gen, b.old_rev = b.gen, b.rev
   if not b.gen then return spoil(b, 'generation') end
   if not b.rev then return spoil(b, 'rev') end
 

@@ -16,7 +16,7 @@
 -- Error     COMMONTRIP schema ...         a newer schema
 local b, refused = load(KEYS[1], ARGV[1])
 if not b then return refused end
-local replica, gen = ARGV[3], int(ARGV[5])
+local replica, gen = ARGV[3], number(ARGV[5])
 if not gen then return corrupt('ARGV') end
 if b.blank then return { 'absent' } end
 if b.tomb then

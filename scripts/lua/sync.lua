@@ -32,9 +32,9 @@ else
   b, refused = load(KEYS[1], ARGV[1], raw, 'window')
 end
 if not b then return refused end
-local known = { gen = int(ARGV[5]), rev = int(ARGV[6]), details = ARGV[7] }
-local report = { seq = int(ARGV[9]), own = ARGV[13] == '1' and 1 or 0, runs = runs }
-local gen, max_age, rejected = int(ARGV[10]), int(ARGV[11]), int(ARGV[12])
+local known = { gen = number(ARGV[5]), rev = number(ARGV[6]), details = ARGV[7] }
+local report = { seq = number(ARGV[9]), own = ARGV[13] == '1' and 1 or 0, runs = runs }
+local gen, max_age, rejected = number(ARGV[10]), number(ARGV[11]), number(ARGV[12])
 if not (known.gen and known.rev and report.seq and gen and max_age and rejected) then return corrupt('ARGV') end
 local high = too_high(b, known)
 if high then return { 'invalid', high, text(high == 'Known.Rev' and known.rev or known.gen) } end
@@ -48,7 +48,6 @@ if b.tomb then
   end
 end
 if b.fleet == '' then b.fleet = policy end
-load_roster(b)
 local entry, again = meet(b, replica, b.f[raw] or '', report)
 repair(b, known, replica)
 expire(b, replica)
@@ -56,7 +55,7 @@ expire(b, replica)
 if policy ~= b.fleet then
   if ARGV[8] == '1' and not again then
     load_window(b)
-    b.fleet, b.rev, b.roster[11], b.met = policy, after(b, b.rev), 0, true
+    b.fleet, b.rev, roster(b).conflict = policy, after(b, b.rev), 0
     refit(b)
     b.window_changed = true
   else
@@ -79,4 +78,5 @@ end
 put(b, raw, string.format('%.0f %.0f %.0f %.0f %.0f %.0f %.0f', entry.seen, entry.seq, entry.calls, entry.failures,
   entry.own, entry.conflict, entry.slice))
 sweep(b, replica)
+if b.roster then put(b, 'roster', format_roster(b.roster)) end
 return save(b, ARGV[2])

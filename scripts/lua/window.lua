@@ -4,7 +4,7 @@ local REPORTERS, LABELS = 16, 32
 local function empty_window(b)
   b.calls, b.failures, b.slow, b.streak, b.first = 0, 0, 0, 0, 0
   b.w, b.cut, b.buckets, b.arrivals = '', 0, {}, 0
-  b.by = { by_failure = '', by_slow = '', by_streak = '' }
+  b.by, b.mine = { by_failure = '', by_slow = '', by_streak = '' }, {}
   b.window_changed = true
 end
 
@@ -50,7 +50,7 @@ local function load_window(b)
     empty_window(b)
     return spoil(b, 'tally')
   end
-  b.by, b.w, b.cut, b.buckets = {}, '', 0, {}
+  b.by, b.mine, b.w, b.cut, b.buckets = {}, {}, '', 0, {}
   b.streak, b.first, b.arrivals, b.calls, b.failures, b.slow = tonumber(streak), tonumber(first), tonumber(arrivals), 0, 0, 0
   if kind == 't' then return load_buckets(b, rest) end
   local calls, failures, slow = string.match(rest, '^ (%d+) (%d+) (%d+)$')

@@ -28,7 +28,7 @@ func TestConformanceOnCluster(t *testing.T) {
 		flush(t)
 		return storetest.Harness{
 			Open: func(t testing.TB, now func() time.Time) store.Store {
-				s, err := redisstore.Open(redistest.ClusterURL(nodes), redisstore.WithClock(now))
+				s, err := redisstore.Open(redistest.ClusterURL(nodes), redisstore.WithClock(now), redisstore.WithTimeout(30*time.Second))
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -32,7 +32,7 @@ func harnessOf(t testing.TB, admin, url string) storetest.Harness {
 	flush(t)
 	return storetest.Harness{
 		Open: func(t testing.TB, now func() time.Time) store.Store {
-			s, err := redisstore.Open(url, redisstore.WithClock(now))
+			s, err := redisstore.Open(url, redisstore.WithClock(now), redisstore.WithTimeout(30*time.Second))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -209,9 +209,9 @@ func (d *decoder) replicas(s *store.Snapshot, f face) {
 	n := d.numbers("roster", f.roster, 11)
 	switch now := f.m / slice; {
 	case n[0] == now:
-		s.Replicas = int(n[1] + n[2] - n[3])
+		s.Replicas = int(n[2] + n[3] - n[4])
 	case n[0] == now-1:
-		s.Replicas = int(n[1])
+		s.Replicas = int(n[2])
 	}
 	s.PolicyConflict = n[10] > 0 && f.m < n[10]-1+conflictFor
 }
