@@ -135,7 +135,7 @@ func TestATiersHealthIsOneLineAtItsLevel(t *testing.T) {
 }
 
 func TestANilLoggerIsRefusedWithASentence(t *testing.T) {
-	for name, make := range map[string]func(){
+	for name, give := range map[string]func(){
 		"Listener": func() { zaplog.Listener(nil) }, "Health": func() { zaplog.Health(nil) },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -144,7 +144,7 @@ func TestANilLoggerIsRefusedWithASentence(t *testing.T) {
 					t.Error("no panic")
 				}
 			}()
-			make()
+			give()
 		})
 	}
 }

@@ -104,8 +104,9 @@ func (h *fleetHalf) healthy(ctx context.Context) error {
 		total += m.rate
 	}
 	h.screen.scene("%d replicas call one tier, %.0f calls a second in all", len(h.fleet.members), total)
-	h.screen.note("%s keeps their verdict; %s makes %s a second", h.redis, h.fleet.members[0].name,
-		counted(int(h.fleet.members[0].rate), "call"))
+	first, last := h.fleet.members[0], h.fleet.members[len(h.fleet.members)-1]
+	h.screen.note("from %s, %.0f a second, to %s, %.0f", first.name, first.rate, last.name, last.rate)
+	h.screen.note("%s keeps their verdict", h.redis)
 	if err := h.pause(ctx, 3*time.Second); err != nil {
 		return err
 	}
@@ -126,7 +127,7 @@ func (h *fleetHalf) dies(ctx context.Context) error {
 		h.report.promise(false, "one trip opens every replica", "nothing opened")
 		return h.pause(ctx, 0)
 	}
-	h.screen.note("open for all: %s", why(h.trip))
+	h.screen.note("open: %s", why(h.trip))
 	h.screen.note("the last of the %d knew %s after the commit", len(h.trip.heard), brief(h.trip.behind(h.redis.ahead)))
 	h.report.promise(all, "one trip opens every replica", "%d of %d", len(h.trip.heard), len(h.fleet.members))
 	return h.pause(ctx, 2500*time.Millisecond)
@@ -154,8 +155,8 @@ func (h *fleetHalf) recovers(ctx context.Context) error {
 		return err
 	}
 	closed := h.fleet.until(ctx, h.pace.of(8*time.Second), h.are(isClosed))
-	h.screen.note("closed for all: %s; a ramp of %s", closedBy(h.fleet.latest(tierName, store.Closed)), brief(h.policy.RampUp))
-	h.report.promise(closed, "a tier that is well again gets its calls back", "closed: %s", yes(closed))
+	h.screen.note("closed: %s; a ramp of %s", closedBy(h.fleet.latest(tierName, store.Closed)), brief(h.policy.RampUp))
+	h.report.promise(closed, "a tier that is well gets its calls back", "closed: %s", yes(closed))
 	if err := h.pause(ctx, 2*time.Second); err != nil {
 		return err
 	}
@@ -190,7 +191,7 @@ func (h *fleetHalf) lonely(ctx context.Context) error {
 	h.screen.note("the other %d go on as before", others)
 	quiet := len(h.fleet.transitions()) == before
 	h.report.promise(alone && quiet && others == len(h.fleet.members)-1,
-		"a broken network isolates one replica only", "it opened: %s; the fleet: %s", yes(alone), yes(!quiet))
+		"a broken network isolates one replica only", "it opened: %s; all: %s", yes(alone), yes(!quiet))
 	if _, err := lonely.proc.ask(ctx, order{Do: network, Up: true}); err != nil {
 		return err
 	}
@@ -220,7 +221,7 @@ func (h *fleetHalf) operated(ctx context.Context) error {
 	}
 	h.screen.note("%s lifts it; probes before the herd", by)
 	lifted := h.fleet.until(ctx, h.pace.of(5*time.Second), h.are(isClosed))
-	h.report.promise(all && lifted, "an operator's word holds everywhere, until lifted",
+	h.report.promise(all && lifted, "an operator's word holds everywhere",
 		"forced: %s; lifted: %s", yes(all), yes(lifted))
 	return h.pause(ctx, 2*time.Second) // the ramp ends
 }
@@ -265,10 +266,10 @@ func (h *fleetHalf) redisBack(ctx context.Context) error {
 		return err == nil && h.are(func(b belief) bool { return b.Generation == now.Generation && isClosed(b) })()
 	})
 	if h.redis.embedded != nil {
-		h.screen.note("the replicas told it what it had known: %s, generation %d", now.State, now.Generation)
+		h.screen.note("the replicas told it all again: %s, generation %d", now.State, now.Generation)
 	}
 	h.report.promise(agree && now.Generation >= h.generation, "Redis, even emptied, and fleet agree again",
-		"none went back: %s", yes(now.Generation >= h.generation))
+		"no step back: %s", yes(now.Generation >= h.generation))
 	return h.pause(ctx, 1500*time.Millisecond)
 }
 
@@ -290,7 +291,7 @@ func why(n *news) string {
 	for _, e := range n.Errors {
 		clauses = append(clauses, fmt.Sprintf("%d x %s", e.Count, e.Label))
 	}
-	return strings.Join(clauses, ", ") + ", seen by " + counted(len(n.Witnesses), "replica")
+	return strings.Join(clauses, ", ") + ", in " + counted(len(n.Witnesses), "replica")
 }
 
 func yes(is bool) string {

@@ -144,8 +144,8 @@ func (h *tiersHalf) are(tier string, met func(belief) bool) func() bool {
 }
 
 func (h *tiersHalf) allWell(ctx context.Context) error {
-	h.screen.scene("An account service of three tiers, and a chain: mcp, else sdk, else rest")
-	h.screen.note("each with active checks, a retrier and a breaker; all set by the environment")
+	h.screen.scene("An account service of three tiers: mcp, else sdk, else rest")
+	h.screen.note("each with checks, a retrier and a breaker, set by the environment")
 	return h.pause(ctx, 2500*time.Millisecond)
 }
 
@@ -174,11 +174,11 @@ func (h *tiersHalf) thirdGone(ctx context.Context) error {
 			text, again = t.Error, t.Again
 		}
 	}
-	h.screen.note("a caller gets one error, which says why and when to ask again (in %s):", brief(again))
+	h.screen.note("one error, which says why and when to ask again (in %s):", brief(again))
 	for line := range strings.SplitSeq(strings.Replace(text, "failed: ", "failed; ", 1), "; ") {
 		h.screen.note("  %s", line)
 	}
-	h.report.promise(text != "" && again > 0, "all tiers down: one error, with when to ask again", "in %s", brief(again))
+	h.report.promise(text != "" && again > 0, "all down: one error says when to ask again", "in %s", brief(again))
 	return nil
 }
 
@@ -194,7 +194,7 @@ func (h *tiersHalf) lose(ctx context.Context, tier string, m mode, latency time.
 		return h.pause(ctx, 0)
 	}
 	h.falls = append(h.falls, fall{tier: tier, reason: n.Reason, spread: n.spread(), knew: len(n.heard)})
-	h.screen.note("open for all: %s", why(n))
+	h.screen.note("open: %s", why(n))
 	if next == nobody {
 		h.screen.note("all replicas gave up on it within %s", brief(n.spread()))
 	} else {
@@ -212,7 +212,7 @@ func (h *tiersHalf) comesBack(tier string) func(context.Context) error {
 			return err
 		}
 		closed := h.fleet.until(ctx, h.pace.of(8*time.Second), h.are(tier, func(b belief) bool { return b.State == breaker.Closed }))
-		h.screen.note("closed for all: %s", closedBy(h.fleet.latest(tier, store.Closed)))
+		h.screen.note("closed: %s", closedBy(h.fleet.latest(tier, store.Closed)))
 		before, err := h.fleet.census(ctx)
 		if err != nil {
 			return err

@@ -56,12 +56,12 @@ func (h *fleetHalf) burnt() {
 		slow.Burnt, slowAlone.Burnt)
 	t.row("probes sent until the tier was trusted again", one.Probes, many.Probes)
 	t.row("most probes at once", atOnce, most(many.Probing))
-	h.report.promise(one.Burnt < many.Burnt, "the fleet burns fewer calls than eight alone",
+	h.report.promise(one.Burnt < many.Burnt, "the fleet burns fewer than eight alone",
 		"%d, against %d", one.Burnt, many.Burnt)
 	h.report.promise(slow.Burnt < h.policy.ConsecutiveFailures,
-		"a replica that hardly calls profits from the rest", "burnt %d, alone %d", slow.Burnt, slowAlone.Burnt)
+		"a replica that hardly calls profits", "burnt %d, alone %d", slow.Burnt, slowAlone.Burnt)
 	h.report.promise(atOnce <= h.policy.Probes,
-		"never more probes at once than allowed", "at most %d of %d", atOnce, h.policy.Probes)
+		"never more probes at once than allowed", "%d of %d", atOnce, h.policy.Probes)
 }
 
 // pushes says how fast the fleet's transitions reached the last replica.
@@ -81,7 +81,7 @@ func (h *fleetHalf) pushes() {
 	t := h.report.table("From a transition's commit to the last replica that knew", "transitions", "median", "largest")
 	t.row(len(behind), brief(behind[len(behind)/2]), brief(behind[len(behind)-1]))
 	h.report.promise(missed == 0 && behind[len(behind)-1] <= h.timing.RefreshInterval,
-		"each transition is everywhere within "+brief(h.timing.RefreshInterval), "missed %d; at most %s",
+		"each transition is everywhere in "+brief(h.timing.RefreshInterval), "missed %d; slowest %s",
 		missed, brief(behind[len(behind)-1]))
 }
 
@@ -99,5 +99,5 @@ func (h *fleetHalf) absence(last []replicaTally) {
 		"without Redis no call fails or is refused", "%d and %d of %d", errs, refusals, without.Calls-before.Calls)
 	// One call may wait for the claim of a probe.
 	bar := h.timing.WithDefaults().ClaimTimeout + 150*time.Millisecond + max(h.waitAlone, sum(h.away, alone).Wait)
-	h.report.promise(max(h.wait, without.Wait) <= bar, "nor waits", "at most %s; the bar: %s", brief(max(h.wait, without.Wait)), brief(bar))
+	h.report.promise(max(h.wait, without.Wait) <= bar, "nor waits", "%s at most; bar %s", brief(max(h.wait, without.Wait)), brief(bar))
 }

@@ -38,6 +38,27 @@ func TestNothingIsLeftForLater(t *testing.T) {
 	}
 }
 
+// In a bubble of testing/synctest a sleep takes no time and ends when it should; elsewhere it guesses.
+func TestNoTestWaitsByTheClockOutsideOfABubble(t *testing.T) {
+	sleeps, bubbles := map[string]string{}, map[string]bool{}
+	for name, text := range tracked(t) {
+		if !strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		if bytes.Contains(text, []byte("time.Sl"+"eep(")) {
+			sleeps[name] = filepath.Dir(name)
+		}
+		if bytes.Contains(text, []byte(`"testing/synctest"`)) {
+			bubbles[filepath.Dir(name)] = true
+		}
+	}
+	for name, folder := range sleeps {
+		if !bubbles[folder] {
+			t.Errorf("%s sleeps: wait for a condition with a deadline, or use testing/synctest", name)
+		}
+	}
+}
+
 // tracked reads the text files that git knows.
 func tracked(t *testing.T) map[string][]byte {
 	t.Helper()
