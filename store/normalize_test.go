@@ -113,6 +113,15 @@ func TestABadKnownNamesItsField(t *testing.T) {
 	}
 }
 
+func TestAKnownPolicyIsTakenWithItsDefaults(t *testing.T) {
+	r := goodReport()
+	r.Known.Policy = store.Policy{OpenFor: 1}
+	got, err := r.Normalize()
+	if want := (store.Policy{OpenFor: ms}).WithDefaults(); err != nil || got.Known.Policy != want {
+		t.Errorf("got %+v, %v; want %+v", got.Known.Policy, err, want)
+	}
+}
+
 func TestAKnownAtItsEdgesIsTaken(t *testing.T) {
 	for _, k := range []store.Known{
 		{Generation: store.MaxNumber, Rev: store.MaxNumber},

@@ -79,6 +79,7 @@ func TestRounding(t *testing.T) {
 		"WindowTime goes up to 10 ms":       {store.Policy{WindowTime: time.Second + 1}, store.Policy{WindowTime: time.Second + 10*time.Millisecond}},
 		"rates go to the nearest 1/10000":   {store.Policy{FailureRate: 0.33333}, store.Policy{FailureRate: 0.3333}},
 		"more than half of 1/10000 goes up": {store.Policy{FailureRate: 0.00016}, store.Policy{FailureRate: 0.0002}},
+		"both rates are rounded":            {store.Policy{SlowCallRate: 0.99996}, store.Policy{SlowCallRate: 1}},
 		"a positive rate stays one":         {store.Policy{FailureRate: 1e-300}, store.Policy{FailureRate: 0.0001}},
 		"a rate just above 1 is 1":          {store.Policy{FailureRate: 1.00001}, store.Policy{FailureRate: 1}},
 		"a negative duration is not raised": {store.Policy{OpenFor: -1}, store.Policy{OpenFor: -1}},

@@ -364,4 +364,22 @@ var repairRules = []rule{
 			same(w, "the entry's", []string{string(w.newest().Reason), w.newest().Cause}, []string{"repair", "b"})
 		},
 	},
+	{
+		"a higher Rev that nothing stands at ends what stood",
+		"By Rev the store adopts mode and policy as they are known: that nothing stands too, without an entry and without a generation.",
+		func(w *world) {
+			w.touch()
+			w.do(store.ForceOpen)
+			before := w.retune(another, 0).Snapshot
+			s := w.recall("b", store.Known{Rev: before.Rev + 1}).Snapshot
+			same(w, "mode, note", []any{s.Mode, s.ModeNote}, []any{store.Auto, store.Note{}})
+			same(w, "policy, retuned, note", []any{s.Policy, s.Retuned, s.PolicyNote}, []any{w.policy, false, store.Note{}})
+			same(w, "generation, state", []any{s.Generation, s.State}, []any{before.Generation, store.Closed})
+			same(w, "entries", len(w.history()), 2)
+			s = w.recall("b", store.Known{Rev: s.Rev + 1, Retuned: true, Policy: another, PolicyNote: store.Note{By: oncall}}).Snapshot
+			same(w, "policy, mode", []any{s.Policy, s.Mode}, []any{another, store.Auto})
+			s = w.recall("b", store.Known{Rev: s.Rev + 1, Mode: store.ForcedClosed, ModeNote: store.Note{By: oncall}}).Snapshot
+			same(w, "policy, mode", []any{s.Policy, s.Mode}, []any{w.policy, store.ForcedClosed})
+		},
+	},
 }
