@@ -1,0 +1,161 @@
+package dashboard
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/commontrip/commontrip/store"
+)
+
+const (
+	maxBody      = 16 << 10         // bytes; the longest valid command is about 2 kB
+	bodyPatience = 10 * time.Second // for all of it to arrive
+)
+
+// Audit is one attempt to command, carried out or refused. It is a slog.LogValuer.
+type Audit struct {
+	Command store.Command // as far as it was understood; By is who the operator function named, or empty
+	Remote  string        // the request's RemoteAddr: a proxy's, where there is one
+	Status  int           // of the answer
+	Err     error         // why it was refused; nil: carried out
+}
+
+// LogValue groups who, what, and how it ended.
+func (a Audit) LogValue() slog.Value {
+	attrs := []slog.Attr{
+		slog.String("by", a.Command.By), slog.String("breaker", a.Command.Name), slog.String("why", a.Command.Why),
+		slog.String("remote", a.Remote), slog.Int("status", a.Status),
+	}
+	if a.Command.Action != 0 {
+		attrs = append(attrs, slog.String("action", a.Command.Action.String()), slog.Duration("for", a.Command.For))
+	}
+	if a.Err != nil {
+		attrs = append(attrs, slog.String("error", a.Err.Error()))
+	}
+	return slog.GroupValue(attrs...)
+}
+
+// refusal is an answer other than what a store's error means.
+type refusal struct {
+	status int
+	text   string // for the asker
+	err    error  // for the audit, where it is to know more
+}
+
+func (e *refusal) Error() string {
+	if e.err != nil {
+		return e.text + ": " + e.err.Error()
+	}
+	return e.text
+}
+
+func (h *Handler) serveCommand(w http.ResponseWriter, r *http.Request, segment string) {
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		fail(w, http.StatusMethodNotAllowed, "want POST")
+		return
+	}
+	a := Audit{Remote: r.RemoteAddr}
+	snapshot, err := h.command(w, r, segment, &a.Command)
+	a.Err, a.Status = err, http.StatusOK
+	recorder := deferred{header: w.Header()}
+	var refused *refusal
+	switch {
+	case errors.As(err, &refused):
+		fail(&recorder, refused.status, refused.text)
+	case err != nil:
+		failStore(&recorder, err)
+	default:
+		answer(&recorder, http.StatusOK, row{Snapshot: snapshot, Here: h.live.here(snapshot.Name)})
+	}
+	a.Status = recorder.status
+	for _, fn := range h.audits {
+		fn(a)
+	}
+	w.WriteHeader(recorder.status)
+	w.Write(recorder.body)
+}
+
+// command reads, checks and carries out; c is filled in as far as it comes.
+func (h *Handler) command(w http.ResponseWriter, r *http.Request, segment string, c *store.Command) (store.Snapshot, error) {
+	name, err := nameOf(r, segment)
+	if err != nil || store.ValidateName(name) != nil {
+		return store.Snapshot{}, errNoSuchBreaker
+	}
+	c.Name = name
+	if err := h.cross.Check(r); err != nil {
+		return store.Snapshot{}, &refusal{http.StatusForbidden, "cross-origin request", err}
+	}
+	by, err := h.who(r)
+	if err != nil {
+		return store.Snapshot{}, err
+	}
+	c.By = by
+	given, err := readCommand(w, r)
+	if err != nil {
+		return store.Snapshot{}, err
+	}
+	if given.Name != "" && given.Name != name {
+		return store.Snapshot{}, badRequest("the body names " + quote(given.Name) + ", the path another breaker")
+	}
+	given.Name, given.By = name, by
+	*c = given
+	if strings.TrimSpace(given.Why) == "" {
+		return store.Snapshot{}, badRequest("why is empty; want a reason, which the history will show")
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), patience)
+	defer cancel()
+	result, err := h.store.Command(ctx, given)
+	return result.Snapshot, err
+}
+
+// who asks for the operator's name.
+func (h *Handler) who(r *http.Request) (string, error) {
+	if h.operator == nil {
+		return "", &refusal{http.StatusForbidden, "this dashboard is read-only", nil}
+	}
+	by, err := h.operator(r)
+	if err == nil {
+		err = store.ValidateName(by)
+	}
+	if err != nil {
+		return "", &refusal{http.StatusForbidden, "you may not command here", err}
+	}
+	return by, nil
+}
+
+func readCommand(w http.ResponseWriter, r *http.Request) (c store.Command, err error) {
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+		return c, &refusal{http.StatusUnsupportedMediaType, "want Content-Type: application/json", nil}
+	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyPatience)) // where the server can
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+			return c, &refusal{http.StatusRequestEntityTooLarge, "the body is longer than 16 KiB", nil}
+		}
+		return c, &refusal{http.StatusBadRequest, "the body could not be read", err}
+	}
+	if err := json.Unmarshal(body, &c); err != nil {
+		return store.Command{}, badRequest("the body is no command: " + err.Error())
+	}
+	return c, nil
+}
+
+// deferred holds an answer back until the audit has been told.
+type deferred struct {
+	header http.Header
+	status int
+	body   []byte
+}
+
+func (d *deferred) Header() http.Header         { return d.header }
+func (d *deferred) WriteHeader(status int)      { d.status = status }
+func (d *deferred) Write(p []byte) (int, error) { d.body = append(d.body, p...); return len(p), nil }

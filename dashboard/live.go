@@ -1,0 +1,338 @@
+package dashboard
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/commontrip/commontrip/breaker"
+	"github.com/commontrip/commontrip/health"
+	"github.com/commontrip/commontrip/store"
+)
+
+const (
+	readEvery  = time.Second
+	readAgain  = 100 * time.Millisecond // at the earliest, where the store says that something was missed
+	readShare  = 10                     // of the time at most one part in so many is spent reading
+	rostersPer = 8                      // breakers whose roster is looked at with each read, in turn
+)
+
+// live is the board that all streams share. It is fed by one watch and one periodic read, from the first stream's coming
+// to the last one's going, and kept in between.
+type live struct {
+	store      store.Store
+	manager    *breaker.Manager // nil: none
+	health     *health.Monitor  // nil: none
+	maxStreams int
+	born       time.Time
+	wake       chan struct{} // holds a token where a read is wanted at once
+	running    sync.WaitGroup
+
+	mu      sync.Mutex // of all below; never held while the store is asked
+	board   map[string]*entry
+	contact contact
+	turn    string // the name whose roster was looked at last
+	streams map[*stream]struct{}
+	stop    context.CancelFunc // of what feeds the board; nil: nothing does
+	closed  bool
+}
+
+// contact is how the store answers.
+type contact struct {
+	Up      *bool  `json:"up"`                // null: not asked yet since somebody looks
+	Problem string `json:"problem,omitempty"` // where not up
+	SinceMS int64  `json:"since_ms"`          // when it last answered, by the server's uptime
+}
+
+// message is what a stream carries. Each kind fills what concerns it.
+type message struct {
+	Now         int64                   `json:"now"` // the server's uptime in ms; what as_of_ms and since_ms are told by
+	About       *about                  `json:"about,omitempty"`
+	Store       *contact                `json:"store,omitempty"`
+	Seconds     int                     `json:"seconds,omitempty"`     // that the rates of this tick stand for
+	Rows        []json.RawMessage       `json:"rows,omitempty"`        // hello: all; tick: those that changed; transition: its own
+	Gone        []string                `json:"gone,omitempty"`        // names that are no more
+	Sparks      map[string][][3]float32 `json:"sparks,omitempty"`      // a point a second: calls, failures, refused
+	Replicas    *replicas               `json:"replicas,omitempty"`    // who is not with the fleet
+	Replica     *replicaView            `json:"replica,omitempty"`     // this replica, where a Manager is given
+	Health      []health.Status         `json:"health,omitempty"`      // where a Monitor is given
+	Transitions []store.Transition      `json:"transitions,omitempty"` // of one breaker, oldest first
+}
+
+// about is what does not change while a stream lasts.
+type about struct {
+	Kind     string `json:"kind"`     // of store
+	Operator string `json:"operator"` // who may command by this page; empty: it is read-only
+	Commands bool   `json:"commands"` // whether anybody may
+}
+
+// replicas are those of the fleet that a person should know of, by the rosters looked at so far.
+type replicas struct {
+	Degraded []string `json:"degraded"` // refuse on their own verdict while the fleet's breaker is closed
+	Disagree []string `json:"disagree"` // report another policy than the fleet's
+}
+
+// replicaView is how this replica fares.
+type replicaView struct {
+	Name            string `json:"name"`
+	StoreUp         bool   `json:"store_up"`
+	SinceExchangeMS int64  `json:"since_exchange_ms"`
+}
+
+func newLive(s store.Store) *live {
+	return &live{
+		store: s, maxStreams: 1000, born: time.Now(), wake: make(chan struct{}, 1),
+		board: map[string]*entry{}, streams: map[*stream]struct{}{},
+	}
+}
+
+func (l *live) uptime(at time.Time) int64 { return at.Sub(l.born).Milliseconds() }
+
+// here is what this replica holds of a breaker, or nil.
+func (l *live) here(name string) *here {
+	if l.manager == nil {
+		return nil
+	}
+	b, ok := l.manager.Breaker(name)
+	if !ok {
+		return nil
+	}
+	return hereOf(b.Status())
+}
+
+// feed runs until ctx ends.
+func (l *live) feed(ctx context.Context) {
+	l.running.Go(func() { l.watch(ctx) })
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	var began time.Time
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		case <-l.wake:
+			if rest := readAgain - time.Since(began); rest > 0 {
+				timer.Reset(rest)
+				continue
+			}
+		}
+		began = time.Now()
+		l.read(ctx)
+		timer.Reset(max(readEvery, readShare*time.Since(began)) - time.Since(began))
+	}
+}
+
+// watch follows the store's transitions; one that cannot be watched is still read.
+func (l *live) watch(ctx context.Context) {
+	for ctx.Err() == nil {
+		err := l.store.Watch(ctx, func(e store.Event) {
+			if ctx.Err() == nil {
+				l.heard(e)
+			}
+		})
+		if errors.Is(err, store.ErrClosed) {
+			return
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(readEvery):
+		}
+	}
+}
+
+// heard tells the streams of a transition at once.
+func (l *live) heard(e store.Event) {
+	if e.Resync {
+		select {
+		case l.wake <- struct{}{}:
+		default:
+		}
+		return
+	}
+	now, own := time.Now(), l.here(e.Snapshot.Name)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	m := message{Now: l.uptime(now), Transitions: []store.Transition{e.Transition}}
+	known, ok := l.board[e.Snapshot.Name]
+	if !ok {
+		known = &entry{}
+		l.board[e.Snapshot.Name] = known
+	}
+	if newer(e.Snapshot, known.Snapshot) {
+		rate := rates{}
+		if known.Live != nil {
+			rate = *known.Live
+		}
+		rate.AsOf = m.Now
+		known.pushed, known.row = now, row{e.Snapshot, &rate, own}
+		m.Rows = append(m.Rows, known.tell())
+	}
+	l.publish("transition", m)
+}
+
+// newer compares the two numbers that only grow.
+func newer(a, b store.Snapshot) bool {
+	return a.Generation >= b.Generation && a.Rev >= b.Rev
+}
+
+// tell notes what is told of the entry, and gives its text.
+func (e *entry) tell() json.RawMessage {
+	e.shown = e.face()
+	e.text, _ = json.Marshal(e.row)
+	return e.text
+}
+
+// read takes one look at all breakers and tells what changed, then one at some of their rosters.
+func (l *live) read(ctx context.Context) {
+	asking, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	began := time.Now()
+	snapshots, err := l.store.Read(asking)
+	m := message{Health: l.checks()}
+	own := l.look(&m)
+	if ctx.Err() != nil {
+		return // nobody looks any more
+	}
+	l.tick(m, snapshots, err, own, began)
+	if err == nil {
+		l.lookAtRosters(asking, snapshots)
+	}
+}
+
+// tick tells what a read brought.
+func (l *live) tick(m message, snapshots []store.Snapshot, err error, own map[string]*here, began time.Time) {
+	now, up := time.Now(), err == nil
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.contact.Up, l.contact.Problem = &up, ""
+	if up {
+		m.Seconds = l.update(&m, snapshots, own, began, now)
+	} else {
+		l.contact.Problem = trouble(err)
+	}
+	contact := l.contact
+	m.Now, m.Store, m.Replicas = l.uptime(now), &contact, l.apart()
+	l.publish("tick", m)
+}
+
+// update puts what was read on the board, and says for how many seconds its rates stand. What was pushed after the read
+// began is newer.
+func (l *live) update(m *message, snapshots []store.Snapshot, own map[string]*here, began, now time.Time) int {
+	seconds := int((l.uptime(now) - l.contact.SinceMS + 500) / 1000)
+	l.contact.SinceMS = l.uptime(now)
+	seen := make(map[string]bool, len(snapshots))
+	for _, s := range snapshots {
+		seen[s.Name] = true
+		e, ok := l.board[s.Name]
+		if !ok {
+			e = &entry{}
+			l.board[s.Name] = e
+		}
+		e.measure(s.Totals, now)
+		e.Live.AsOf, e.Here = l.uptime(now), own[s.Name]
+		if !e.pushed.After(began) {
+			e.Snapshot = s
+		}
+		if e.face() != e.shown {
+			m.Rows = append(m.Rows, e.tell())
+		}
+	}
+	for name, e := range l.board {
+		if !seen[name] && !e.pushed.After(began) {
+			delete(l.board, name)
+			m.Gone = append(m.Gone, name)
+		}
+	}
+	return min(max(seconds, 1), sparkSeconds)
+}
+
+// look adds this replica's own view, and gives that of each breaker.
+func (l *live) look(m *message) map[string]*here {
+	if l.manager == nil {
+		return nil
+	}
+	st := l.manager.Status()
+	m.Replica = &replicaView{st.Replica, st.StoreUp, st.SinceExchange.Milliseconds()}
+	own := make(map[string]*here, len(st.Breakers))
+	for _, b := range st.Breakers {
+		own[b.Name] = hereOf(b)
+	}
+	return own
+}
+
+func (l *live) checks() []health.Status {
+	if l.health == nil {
+		return nil
+	}
+	return l.health.All()
+}
+
+// lookAtRosters looks at the rosters of the next breakers in turn, as far as the store answers.
+func (l *live) lookAtRosters(ctx context.Context, snapshots []store.Snapshot) {
+	if len(snapshots) == 0 {
+		return
+	}
+	l.mu.Lock()
+	turn := l.turn
+	l.mu.Unlock()
+	next, _ := slices.BinarySearchFunc(snapshots, turn, func(s store.Snapshot, name string) int {
+		if s.Name <= name {
+			return -1
+		}
+		return 1
+	})
+	for i := range min(rostersPer, len(snapshots)) {
+		s := snapshots[(next+i)%len(snapshots)]
+		roster, err := l.store.Roster(ctx, s.Name)
+		if err != nil {
+			return
+		}
+		l.mu.Lock()
+		l.turn = s.Name
+		if e, ok := l.board[s.Name]; ok {
+			e.own, e.other = apart(roster)
+		}
+		l.mu.Unlock()
+	}
+}
+
+// apart lists whose own verdict is open and whose policy is another.
+func apart(roster []store.Replica) (own, other []string) {
+	for _, r := range roster {
+		if r.OwnOpen {
+			own = append(own, r.Name)
+		}
+		if r.Conflict {
+			other = append(other, r.Name)
+		}
+	}
+	return own, other
+}
+
+// apart is what the rosters say of all breakers together.
+func (l *live) apart() *replicas {
+	degraded, disagree := map[string]bool{}, map[string]bool{}
+	for _, e := range l.board {
+		for _, name := range e.own {
+			if e.Effective() == store.Closed {
+				degraded[name] = true
+			}
+		}
+		for _, name := range e.other {
+			disagree[name] = true
+		}
+	}
+	return &replicas{sorted(degraded), sorted(disagree)}
+}
+
+// sorted is never nil, so that its JSON is an array.
+func sorted(set map[string]bool) []string {
+	names := slices.AppendSeq(make([]string, 0, len(set)), maps.Keys(set))
+	slices.Sort(names)
+	return names
+}

@@ -1,0 +1,84 @@
+// The page: which view is shown, the banner, and the beat that keeps times going.
+import { said, mark } from './dom.js';
+import { banner, board, follow, start } from './board.js';
+import { load } from './command.js';
+import { list } from './list.js';
+import { detail } from './detail.js';
+import { became } from './format.js';
+
+const byId = (id) => document.getElementById(id);
+let view = null;
+
+function route() {
+  const found = location.hash.match(/^#\/b\/(.+)$/);
+  let name = '';
+  try {
+    name = found ? decodeURIComponent(found[1]) : '';
+  } catch {
+    // A broken address is the list's.
+  }
+  const first = view === null;
+  view = name ? detail(name) : list();
+  document.title = name ? `${name} \u2013 Breakers` : 'Breakers';
+  byId('main').replaceChildren(view.node);
+  show();
+  window.scrollTo(0, 0);
+  if (!first) (view.node.querySelector('h1') ?? byId('main')).focus();
+}
+
+function show() {
+  view.update();
+  said(byId('banner'), banner());
+  const live = board.live && board.store.up !== false;
+  mark(byId('pulse'), 'data-live', live ? 'yes' : 'no');
+  said(byId('pulse'), board.live ? (board.store.up === false ? 'store away' : 'live') : 'connecting');
+  const who = board.about.operator ? `You command as ${board.about.operator}.` : 'Read-only.';
+  const where = board.replica ? ` Served by ${board.replica.name}.` : '';
+  said(byId('footer'), board.about.kind ? `${who} Store: ${board.about.kind}.${where} This page asks nobody to log in: guard it as you guard other inner pages.` : '');
+}
+
+function told({ transition }) {
+  if (transition) byId('said').textContent = `${transition.name} ${became(transition)}`;
+  show();
+}
+
+const themes = { system: 'light dark', light: 'light', dark: 'dark' };
+
+function theme(wanted) {
+  const name = wanted in themes ? wanted : 'system';
+  document.documentElement.style.colorScheme = themes[name];
+  byId('theme').textContent = `Theme: ${name}`;
+  return name;
+}
+
+function remember(key, value) {
+  try {
+    if (value === undefined) return localStorage.getItem(key);
+    localStorage.setItem(key, value);
+  } catch {
+    // Without storage the choice lasts as long as the page.
+  }
+  return value;
+}
+
+byId('theme').addEventListener('click', () => {
+  const names = Object.keys(themes);
+  const now = byId('theme').textContent.replace('Theme: ', '');
+  remember('theme', theme(names[(names.indexOf(now) + 1) % names.length]));
+});
+document.addEventListener('keydown', (event) => {
+  if (event.key !== '/' || event.ctrlKey || event.metaKey || event.target.closest('input, select, dialog')) return;
+  const filter = byId('filter');
+  if (filter) {
+    event.preventDefault();
+    filter.focus();
+  }
+});
+
+theme(remember('theme'));
+await load();
+window.addEventListener('hashchange', route);
+route();
+follow(told);
+setInterval(show, 500);
+start();

@@ -1,0 +1,67 @@
+// Elements are made here and nowhere else, and what they say is only ever text.
+
+const svgNames = new Set(['svg', 'path', 'line']);
+
+// el makes an element: attributes by name, functions as listeners ("onclick"), children as text or elements.
+export function el(name, attributes = {}, ...children) {
+  const node = svgNames.has(name)
+    ? document.createElementNS('http://www.w3.org/2000/svg', name)
+    : document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (typeof value === 'function') node.addEventListener(key.slice(2), value);
+    else if (value === true) node.setAttribute(key, '');
+    else if (value !== false && value != null) node.setAttribute(key, String(value));
+  }
+  node.append(...children.filter((child) => child != null && child !== false));
+  return node;
+}
+
+// said sets an element's text where it is another, so that nothing flickers and no selection is lost.
+export function said(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+  node.hidden = text === '';
+}
+
+export function mark(node, name, value) {
+  if (node.getAttribute(name) !== value) node.setAttribute(name, value);
+}
+
+// bar is a track with a fill and, where there is a threshold, a mark at it; shares are 0 to 1.
+export function bar(kind) {
+  const fill = el('span', { class: 'fill' });
+  const limit = el('span', { class: 'limit' });
+  const node = el('span', { class: `bar ${kind}`, 'aria-hidden': 'true' }, fill, limit);
+  const percent = (share) => `${(Math.min(Math.max(share, 0), 1) * 100).toFixed(2)}%`;
+  return {
+    node,
+    show(share, threshold, over) {
+      fill.style.width = percent(share);
+      limit.hidden = threshold == null;
+      if (threshold != null) limit.style.left = percent(threshold);
+      node.classList.toggle('over', Boolean(over));
+    },
+  };
+}
+
+const width = 120;
+const height = 28;
+
+// sparkline draws calls as an area, and on it the failed and the refused ones as lines, on one scale.
+export function sparkline() {
+  const area = el('path', { class: 'calls' });
+  const failed = el('path', { class: 'failed' });
+  const refused = el('path', { class: 'refused' });
+  const node = el('svg', { class: 'spark', viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: 'none', 'aria-hidden': 'true' }, area, failed, refused);
+  return {
+    node,
+    show(points) {
+      const top = Math.max(1, ...points.map((p) => Math.max(p[0], p[2])));
+      const from = width - points.length + 1;
+      const line = (column) => points.map((p, i) => `${from + i} ${(height - 1 - (p[column] / top) * (height - 3)).toFixed(1)}`).join('L');
+      const any = (column) => points.some((p) => p[column] > 0);
+      area.setAttribute('d', any(0) ? `M${from} ${height}L${line(0)}L${width} ${height}Z` : '');
+      failed.setAttribute('d', any(1) ? `M${line(1)}` : '');
+      refused.setAttribute('d', any(2) ? `M${line(2)}` : '');
+    },
+  };
+}

@@ -1,0 +1,183 @@
+package browser_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+	"github.com/commontrip/commontrip/dashboard"
+	"github.com/commontrip/commontrip/store"
+	memorystore "github.com/commontrip/commontrip/store/memory"
+)
+
+var update = flag.Bool("update", false, "renew the screenshots in docs/img")
+
+// deadline bounds every wait: a loaded machine starts a browser slowly.
+const deadline = 60 * time.Second
+
+// chromium finds the browser, or skips.
+func chromium(t *testing.T) string {
+	t.Helper()
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	const hint = "no chromium in PATH; get it with scripts/install-chromium.sh"
+	if os.Getenv("REQUIRE_CHROMIUM") == "1" {
+		t.Fatal(hint)
+	}
+	t.Skip(hint)
+	return ""
+}
+
+// tab is a page in a browser of its own that notes what went wrong on it.
+type tab struct {
+	*testing.T
+	ctx context.Context
+	mu  sync.Mutex
+	bad []string // what the console said and the page threw
+}
+
+func open(t *testing.T, more ...chromedp.ExecAllocatorOption) *tab {
+	t.Helper()
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(chromium(t)), chromedp.NoSandbox, chromedp.UserDataDir(t.TempDir()), chromedp.WindowSize(1320, 860))
+	ctx, cancel := context.WithTimeout(t.Context(), 3*deadline+*shotTime)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewExecAllocator(ctx, append(options, more...)...)
+	t.Cleanup(cancel)
+	ctx, _ = chromedp.NewContext(ctx)
+	one := &tab{T: t, ctx: ctx}
+	t.Cleanup(func() { _ = chromedp.Cancel(ctx) }) // waits for the browser's end, so that its folder can go
+	messages := chromedp.Console(ctx)
+	go func() {
+		for m, err := range messages {
+			if err != nil {
+				return
+			}
+			one.mu.Lock()
+			one.bad = append(one.bad, fmt.Sprintf("%s: %s", m.Type, m.Text))
+			one.mu.Unlock()
+		}
+	}()
+	return one
+}
+
+func (t *tab) do(steps ...chromedp.Action[chromedp.Void]) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.ctx, deadline)
+	defer cancel()
+	if err := chromedp.Do(ctx, steps...); err != nil {
+		t.Fatalf("%v\non the console: %q", err, t.said())
+	}
+}
+
+// said is what the console has said so far.
+func (t *tab) said() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return append([]string{}, t.bad...)
+}
+
+// await waits until the expression is true on the page.
+func (t *tab) await(expression string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.ctx, deadline)
+	defer cancel()
+	if _, err := chromedp.Run(ctx, chromedp.Poll[bool](expression, chromedp.WithPollingInterval(20*time.Millisecond))); err != nil {
+		body, _ := chromedp.Run(t.ctx, chromedp.Evaluate[string]("document.body.innerText"))
+		t.Fatalf("waiting for %s: %v\non the console: %q\non the page: %.2000s", expression, err, t.said(), body)
+	}
+}
+
+func evaluate[T any](t *tab, expression string) T {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.ctx, deadline)
+	defer cancel()
+	value, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression))
+	if err != nil {
+		t.Fatalf("%s: %v", expression, err)
+	}
+	return value
+}
+
+// serve mounts a dashboard of s below a prefix, as an application would.
+func serve(t *testing.T, s store.Store, opts ...dashboard.Option) (address string, h *dashboard.Handler) {
+	t.Helper()
+	h, err := dashboard.New(s, opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/ops/breakers/", http.StripPrefix("/ops/breakers", h))
+	server := httptest.NewServer(mux)
+	t.Cleanup(func() {
+		if err := h.Close(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+		server.Close()
+	})
+	return server.URL + "/ops/breakers/", h
+}
+
+func alice(*http.Request) (string, error) { return "alice", nil }
+
+// fleet is replicas that report on breakers, without a Manager.
+type fleet struct {
+	t     *testing.T
+	store *memorystore.Store
+	seq   map[string]uint64
+}
+
+func newFleet(t *testing.T) *fleet {
+	s := memorystore.New()
+	t.Cleanup(func() { _ = s.Close() })
+	return &fleet{t, s, map[string]uint64{}}
+}
+
+// report lets a replica report runs of the current generation.
+func (f *fleet) report(name, replica string, p store.Policy, ownOpen bool, rejected uint64, runs ...store.Run) {
+	f.t.Helper()
+	versions, err := f.store.Versions(f.t.Context(), name)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	r := store.Report{Name: name, Policy: p, Replica: replica + "#1f2e", MaxAge: time.Minute, Runs: runs, OwnOpen: ownOpen, Rejected: rejected}
+	if len(versions) == 1 {
+		r.Generation = versions[0].Generation
+	}
+	f.seq[name+"\x00"+replica]++
+	r.Seq = f.seq[name+"\x00"+replica]
+	r.Announce = r.Seq == 1 && len(versions) == 0
+	if err := f.store.Sync(f.t.Context(), []store.Report{r})[0].Err; err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+func (f *fleet) command(c store.Command) {
+	f.t.Helper()
+	if _, err := f.store.Command(f.t.Context(), c); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+func good(n int) store.Run { return store.Run{Outcome: store.Success, Count: n} }
+
+func bad(n int, label string) store.Run {
+	return store.Run{Outcome: store.Failure, Count: n, Label: label}
+}
+
+// row is the page's selector of a breaker's row.
+func row(name string) string {
+	return fmt.Sprintf("document.querySelector(%s)", js(`li.row[data-name="`+strings.ReplaceAll(name, `"`, `\"`)+`"]`))
+}

@@ -1,0 +1,141 @@
+package browser_test
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+	"github.com/commontrip/commontrip/dashboard"
+	"github.com/commontrip/commontrip/store"
+)
+
+var shotTime = flag.Duration("shot-time", 0, "how long traffic runs before the screenshots of -update, for the sparklines")
+
+func js(s string) string {
+	text, _ := json.Marshal(s)
+	return string(text)
+}
+
+// traffic lets a small fleet live until ctx ends: most tiers well, one that fails, one that is slow.
+func traffic(ctx context.Context, f *fleet) {
+	fleetPolicy := store.FleetPolicy()
+	backoff := store.Policy{FailureRate: 0.5, MinCalls: 20, Reporters: 2, OpenFor: 90 * time.Second, OpenForMax: 10 * time.Minute}
+	slow := store.Policy{FailureRate: 0.5, SlowCallRate: 0.3, SlowCallAfter: 800 * time.Millisecond, MinCalls: 20}
+	steady := map[string]int{"card-network": 42, "ledger": 18, "users-api": 65, "fx-rates": 4, "mail": 7, "search/v2": 120, "sms-gateway": 3}
+	replicas := []string{"web-1", "web-2", "web-3", "worker-7"}
+	every := time.NewTicker(500 * time.Millisecond)
+	defer every.Stop()
+	tripped := time.Now().Add(*shotTime / 2)
+	for n := 0; ; n++ {
+		for i, replica := range replicas {
+			wave := (n*7+i*3)%5 - 2
+			for name, rate := range steady {
+				calls := max(rate/8+wave*rate/60, 1)
+				runs := []store.Run{good(calls)}
+				if (n+i+rate)%11 == 0 {
+					runs = append(runs, bad(1, "503"))
+				}
+				f.report(name, replica, fleetPolicy, name == "mail" && replica == "worker-7", 0, runs...)
+			}
+			f.report("geo-lookup", replica, slow, false, 0, good(3), store.Run{Outcome: store.Success, Slow: true, Count: 1})
+			policy := fleetPolicy
+			if replica == "worker-7" {
+				policy.MinCalls = 50
+			}
+			f.report("catalog", replica, policy, false, 0, good(6), bad(2, "deadline"), good(1))
+			if time.Now().Before(tripped) {
+				f.report("mcp", replica, backoff, false, 0, good(9))
+			} else {
+				f.report("mcp", replica, backoff, true, uint64(14+wave), bad(6, "connection refused"), bad(2, "503"))
+			}
+		}
+		if n == 0 {
+			f.command(store.Command{Name: "sms-gateway", Action: store.ForceOpen, For: 45 * time.Minute, By: "bob", Why: "INC-42: provider moves its data centre"})
+			p := fleetPolicy
+			p.FailureRate = 0.3
+			f.command(store.Command{Name: "ledger", Action: store.Retune, Policy: p, For: 2 * time.Hour, By: "alice", Why: "watch the migration closely"})
+			f.command(store.Command{Name: "fx-rates", Action: store.Trip, For: time.Millisecond, By: "alice", Why: "drill"})
+		}
+		if n == 2 {
+			f.claim("fx-rates", fleetPolicy)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-every.C:
+		}
+	}
+}
+
+// claim takes a probe that is never settled, so that the breaker stays half-open.
+func (f *fleet) claim(name string, p store.Policy) {
+	if _, err := f.store.Claim(f.t.Context(), store.Claim{Name: name, ID: "probe-1", Policy: p, Replica: "web-2#1f2e", Want: 1}); err != nil {
+		f.t.Error(err)
+	}
+}
+
+func TestScreenshotsShowAFleetInTrouble(t *testing.T) {
+	page := open(t)
+	f := newFleet(t)
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); traffic(ctx, f) }()
+	t.Cleanup(func() { stop(); <-done })
+	address, _ := serve(t, f.store, dashboard.WithOperator(alice))
+
+	page.do(chromedp.EmulateViewport(1320, 900), chromedp.Navigate(address))
+	page.await(row("mcp") + "?.dataset.state === 'open'")
+	page.await(row("fx-rates") + "?.dataset.state === 'half-open'")
+	page.await("performance.now() > " + strconv.FormatInt(shotTime.Milliseconds(), 10))
+	page.shot("dashboard-light.png")
+	page.theme("dark")
+	page.shot("dashboard-dark.png")
+	page.do(chromedp.EmulateViewport(390, 844, chromedp.EmulateMobile))
+	page.await("document.documentElement.scrollWidth <= 390")
+	page.shot("dashboard-phone.png")
+	page.theme("light")
+
+	page.do(chromedp.EmulateViewport(1320, 1100), chromedp.Navigate(address+"#/b/mcp"))
+	page.await("document.querySelectorAll('.timeline li').length > 0 && document.querySelector('.roster table') !== null")
+	page.shot("dashboard-breaker.png")
+	page.do(chromedp.Click(chromedp.CSS(`button[data-action="retune"]`)))
+	page.await("document.querySelector('dialog[open] #p-failure_rate') !== null")
+	page.do(chromedp.SetValue(chromedp.CSS("#p-failure_rate"), "30"))
+	evaluate[bool](page, "document.querySelector('#p-failure_rate').dispatchEvent(new Event('input', {bubbles: true}))")
+	page.await("document.querySelector('.changes').textContent.includes('30 %')")
+	page.shot("dashboard-retune.png")
+	if said := page.said(); len(said) > 0 {
+		t.Errorf("the console said: %q", said)
+	}
+}
+
+func (t *tab) theme(name string) {
+	t.Helper()
+	t.await("document.querySelector('#theme').textContent === 'Theme: " + name + "' || document.querySelector('#theme').click() === 0")
+}
+
+// shot looks at the page; with -update it keeps what it saw.
+func (t *tab) shot(name string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.ctx, deadline)
+	defer cancel()
+	png, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(png) < 10_000 {
+		t.Errorf("%s has %d bytes: an empty page?", name, len(png))
+	}
+	if !*update {
+		return
+	}
+	if err := os.WriteFile(filepath.Join("..", "..", "docs", "img", name), png, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
