@@ -252,6 +252,59 @@ func TestALostStoreShowsInOwnVerdictAgeAndExchanges(t *testing.T) {
 	})
 }
 
+func TestASickReplicaShowsItsOwnVerdictBesideAClosedFleet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shared := newFar()
+		policy := breaker.WithPolicy(breaker.Policy{ConsecutiveFailures: 3, Reporters: 2, OpenFor: time.Minute})
+		sick := newReplica(t, shared, "a", policy)
+		fleet := []*replica{sick, newReplica(t, shared, "b", policy), newReplica(t, shared, "c", policy)}
+		synced(fleet)
+		for range 5 {
+			_ = sick.call(errTier)
+			_, _ = fleet[1].call(nil), fleet[2].call(nil)
+			synced(fleet)
+		}
+		for i, own := range []float64{1, 0, 0} {
+			r := fleet[i]
+			if n := r.value("commontrip_own_verdict"); n != own {
+				t.Errorf("replica %d: own verdict is %v; want %v", i, n, own)
+			}
+			if n := r.value("commontrip_state", "state", "open"); n != own {
+				t.Errorf("replica %d: open here is %v; want %v", i, n, own)
+			}
+			if n := r.value("commontrip_own_trips_total"); n != own {
+				t.Errorf("replica %d: own trips are %v; want %v", i, n, own)
+			}
+			if up, closed := r.value("commontrip_store_up"), r.value("commontrip_fleet_state", "state", "closed"); up != 1 || closed != 1 {
+				t.Errorf("replica %d: store up %v, fleet closed %v; want 1, 1", i, up, closed)
+			}
+			if n := r.value("commontrip_fleet_replicas"); n != 3 {
+				t.Errorf("replica %d knows of %v replicas; want 3", i, n)
+			}
+		}
+	})
+}
+
+func TestPoliciesThatConflictAreShownByEveryReplica(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shared := newFar()
+		fleet := []*replica{
+			newReplica(t, shared, "a", breaker.WithPolicy(breaker.Policy{ConsecutiveFailures: 3})),
+			newReplica(t, shared, "b", breaker.WithPolicy(breaker.Policy{ConsecutiveFailures: 4})),
+		}
+		synced(fleet)
+		synced(fleet)
+		for i, r := range fleet {
+			if n := r.value("commontrip_fleet_policy_conflict"); n != 1 {
+				t.Errorf("replica %d: conflict is %v; want 1", i, n)
+			}
+			if n := r.value("commontrip_policy_consecutive_failures"); n != 4 {
+				t.Errorf("replica %d: %v failures in a row open; want 4, of who started last", i, n)
+			}
+		}
+	})
+}
+
 func TestARepairIsCountedByTheReplicaThatMadeIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		shared := newFar()
