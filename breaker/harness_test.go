@@ -27,7 +27,9 @@ type far struct {
 }
 
 // home is where a fleet's store is, until it loses its memory.
-type home struct{ now atomic.Pointer[memorystore.Store] }
+type home struct {
+	now atomic.Pointer[memorystore.Store]
+}
 
 func newHome() *home {
 	h := &home{}

@@ -1,0 +1,380 @@
+package breaker_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/commontrip/commontrip/breaker"
+	"github.com/commontrip/commontrip/store"
+	memorystore "github.com/commontrip/commontrip/store/memory"
+)
+
+func TestALocalManagerJudgesInTheCaller(t *testing.T) {
+	m, err := breaker.NewManager(memorystore.New(), breaker.WithPolicy(short))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close(context.Background())
+	b, err := m.Register(t.Context(), "tier")
+	if err != nil {
+		t.Fatal(err)
+	}
+	times(3, func() { _ = b.Run(t.Context(), fail) })
+	wantState(t, b, breaker.Open)
+}
+
+func TestALocalManagersSuccessesReachTheStoreByTheNextRefresh(t *testing.T) {
+	// An operator's page that reads the store would show "0 calls" until the first failure.
+	bubble(t, func(t *testing.T) {
+		s := memorystore.New()
+		m, err := breaker.NewManager(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close(t.Context())
+		b, _ := m.Register(t.Context(), "tier")
+		times(10, func() { _ = b.Run(t.Context(), succeed) })
+		time.Sleep(1100 * time.Millisecond)
+		if got, err := s.Read(t.Context(), "tier"); err != nil || got[0].Totals.Calls != 10 {
+			t.Fatalf("%+v, %v", got, err)
+		}
+	})
+}
+
+func TestAManagerHasTwoGoroutinesAndOneALaneAtMost(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFleet(t)
+		before := runtime.NumGoroutine()
+		r := f.replica()
+		if got := runtime.NumGoroutine(); got != before {
+			t.Fatalf("NewManager starts %d goroutines; want none before Register", got-before)
+		}
+		r.net.delay.Store(int64(5 * time.Millisecond))
+		for i := range 50 {
+			r.register(t, fmt.Sprint("tier-", i))
+		}
+		for range 100 {
+			for _, name := range r.Names() {
+				b, _ := r.Breaker(name)
+				_ = b.Run(t.Context(), succeed)
+			}
+			time.Sleep(3 * time.Millisecond)
+			if got := runtime.NumGoroutine() - before; got > 3 {
+				t.Fatalf("%d goroutines", got)
+			}
+		}
+		r.close()
+		synctest.Wait()
+		if got := runtime.NumGoroutine(); got != before {
+			t.Fatalf("%d goroutines left", got-before)
+		}
+	})
+}
+
+// lanes is a store of two parts, the second of which hangs.
+type lanes struct {
+	far
+	hung *atomic.Bool
+}
+
+func (l lanes) Lane(name string) int {
+	if strings.HasPrefix(name, "b") {
+		return 1
+	}
+	return 0
+}
+
+func (l lanes) Sync(ctx context.Context, reports []store.Report) []store.Result {
+	if l.hung.Load() && l.Lane(reports[0].Name) == 1 {
+		<-ctx.Done()
+		results := make([]store.Result, len(reports))
+		for i := range results {
+			results[i].Err = ctx.Err()
+		}
+		return results
+	}
+	return l.far.Sync(ctx, reports)
+}
+
+func (l lanes) Versions(ctx context.Context, names ...string) ([]store.Version, error) {
+	if l.hung.Load() && l.Lane(names[0]) == 1 {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return l.far.Versions(ctx, names...)
+}
+
+func TestAPartOfTheStoreThatHangsHoldsOnlyItsOwnBreakers(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := lanes{far{newHome(), &network{}}, &atomic.Bool{}}
+		m, err := breaker.NewManager(s, breaker.WithPolicy(streak))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { s.hung.Store(false); _ = m.Close(context.Background()) }()
+		a, _ := m.Register(t.Context(), "a")
+		b, _ := m.Register(t.Context(), "b")
+		s.hung.Store(true)
+		time.Sleep(4 * time.Second)
+		if a.Status().Verdict != breaker.Fleet || b.Status().Verdict != breaker.Own || m.Status().StoreUp {
+			t.Fatalf("a %v, b %v", a.Status().Verdict, b.Status().Verdict)
+		}
+		times(5, func() { _ = a.Run(t.Context(), fail) })
+		time.Sleep(20 * time.Millisecond)
+		synctest.Wait()
+		wantState(t, a, breaker.Open)
+	})
+}
+
+// picky is a store that refuses the reports of one breaker.
+type picky struct {
+	far
+	refuse *atomic.Value
+}
+
+func (p picky) Sync(ctx context.Context, reports []store.Report) []store.Result {
+	results := p.far.Sync(ctx, reports)
+	for i := range reports {
+		if reports[i].Name == p.refuse.Load() {
+			results[i] = store.Result{Err: errors.New("WRONGTYPE")}
+		}
+	}
+	return results
+}
+
+func TestOneBreakersErrorIsItsOwn(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := picky{far{newHome(), &network{}}, &atomic.Value{}}
+		s.refuse.Store("")
+		m, err := breaker.NewManager(s, breaker.WithPolicy(streak))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { s.refuse.Store(""); _ = m.Close(context.Background()) }()
+		a, _ := m.Register(t.Context(), "a")
+		b, _ := m.Register(t.Context(), "b")
+		s.refuse.Store("b")
+		for range 50 {
+			_, _ = a.Run(t.Context(), succeed), b.Run(t.Context(), succeed)
+			time.Sleep(100 * time.Millisecond)
+		}
+		if a.Status().Verdict != breaker.Fleet || b.Status().Verdict != breaker.Own || !m.Status().StoreUp {
+			t.Fatalf("a %v, b %v, %+v", a.Status().Verdict, b.Status().Verdict, m.Status().StoreUp)
+		}
+		if s.net.syncs.Load() > 300 {
+			t.Fatalf("%d exchanges in 5 s: the refused one is sent without a pause", s.net.syncs.Load())
+		}
+		s.refuse.Store("")
+		time.Sleep(2 * time.Second)
+		if b.Status().Verdict != breaker.Fleet {
+			t.Fatalf("%+v", b.Status())
+		}
+	})
+}
+
+// liar answers with nonsense.
+type liar struct {
+	far
+	lie *atomic.Value // func(*store.Snapshot)
+}
+
+func (l liar) Sync(ctx context.Context, reports []store.Report) []store.Result {
+	results := l.far.Sync(ctx, reports)
+	for i := range results {
+		l.lie.Load().(func(*store.Snapshot))(&results[i].Snapshot)
+	}
+	if len(results) > 0 && results[0].Snapshot.Name == "short" {
+		return results[:0]
+	}
+	return results
+}
+
+func TestAStoreThatLiesIsAStoreThatFailed(t *testing.T) {
+	for name, lie := range map[string]func(*store.Snapshot){
+		"another name":    func(s *store.Snapshot) { s.Name = "another" },
+		"no state":        func(s *store.Snapshot) { s.State = 7 },
+		"no mode":         func(s *store.Snapshot) { s.Mode = 9 },
+		"a huge number":   func(s *store.Snapshot) { s.Generation = 1 << 60 },
+		"too few answers": func(s *store.Snapshot) { s.Name = "short" },
+	} {
+		bubble(t, func(t *testing.T) {
+			s := liar{far{newHome(), &network{}}, &atomic.Value{}}
+			s.lie.Store(func(*store.Snapshot) {})
+			m, err := breaker.NewManager(s, breaker.WithPolicy(streak))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { s.lie.Store(func(*store.Snapshot) {}); _ = m.Close(context.Background()) }()
+			b, _ := m.Register(t.Context(), "tier")
+			s.lie.Store(lie)
+			for range 60 {
+				if err := b.Run(t.Context(), succeed); err != nil {
+					t.Fatalf("%s: %v", name, err)
+				}
+				time.Sleep(100 * time.Millisecond)
+			}
+			if got := b.Status(); got.Verdict != breaker.Own || got.State != breaker.Closed {
+				t.Fatalf("%s: %+v", name, got)
+			}
+		})
+	}
+}
+
+func TestNegativeAndEndlessTimesOfAStoreAreCut(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := liar{far{newHome(), &network{}}, &atomic.Value{}}
+		s.lie.Store(func(s *store.Snapshot) {
+			s.State, s.Generation, s.RetryIn, s.Age, s.Openings = breaker.Open, 99, 1<<62, -5, -7
+			s.Reason, s.Cause = "\n", "\x00"
+		})
+		m, err := breaker.NewManager(s, breaker.WithPolicy(streak))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close(context.Background())
+		b, _ := m.Register(t.Context(), "tier")
+		got := b.Status()
+		if got.RetryAfter > 31*24*time.Hour || got.Fleet.Age < 0 || got.Fleet.Openings < 0 || got.Fleet.Cause != "" {
+			t.Fatalf("%+v", got)
+		}
+	})
+}
+
+func TestCommandsAreInForceHereWhenTheyReturnAndEverywhereSoon(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFleet(t)
+		a, b := f.replica(breaker.WithPolicy(streak)), f.replica(breaker.WithPolicy(streak))
+		defer a.close()
+		defer b.close()
+		x, y := a.register(t, "tier"), b.register(t, "tier")
+		if _, err := a.Command(t.Context(), breaker.Command{Name: "tier", Action: breaker.ForceOpen, By: "oncall"}); err != nil {
+			t.Fatal(err)
+		}
+		if got := refusal(x.Run(t.Context(), succeed)); got != breaker.RefusedForced || x.Status().Mode != breaker.ForcedOpen {
+			t.Fatal(got)
+		}
+		var open *breaker.OpenError
+		if errors.As(x.Run(t.Context(), succeed), &open); open.RetryAfter() != 10*time.Second {
+			t.Fatalf("forced without end: ask again in %v; want OpenFor", open.RetryAfter())
+		}
+		synctest.Wait()
+		if got := refusal(y.Run(t.Context(), succeed)); got != breaker.RefusedForced {
+			t.Fatal(got)
+		}
+		if err := b.ResetAll(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := y.Command(t.Context(), breaker.Command{Action: breaker.Lift, By: "oncall"}); err != nil {
+			t.Fatal(err)
+		}
+		p := streak
+		p.ConsecutiveFailures = 1
+		if s, err := x.Command(t.Context(), breaker.Command{Action: breaker.Retune, Policy: p, For: time.Minute, By: "oncall"}); err != nil || !s.Retuned {
+			t.Fatal(err)
+		}
+		for name, c := range map[string]breaker.Command{
+			"another name": {Name: "another", Action: breaker.Trip, By: "x"},
+			"no operator":  {Action: breaker.Trip},
+			"no action":    {By: "x"},
+		} {
+			if _, err := x.Command(t.Context(), c); !errors.Is(err, store.ErrInvalid) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if _, err := a.Command(t.Context(), breaker.Command{Name: "another", Action: breaker.Trip, By: "x"}); !errors.Is(err, store.ErrUnknown) {
+			t.Error(err)
+		}
+		time.Sleep(time.Minute + 100*time.Millisecond)
+		if got := y.Status().Fleet; got.Retuned || got.Policy.ConsecutiveFailures != 5 {
+			t.Fatalf("the retuned policy has not ended: %+v", got)
+		}
+	})
+}
+
+func TestStatusSnapshotsAndPollingWriteNothing(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFleet(t)
+		r := f.replica(breaker.WithPolicy(streak))
+		defer r.close()
+		b := r.register(t, "tier")
+		times(5, func() { _ = b.Run(t.Context(), fail) })
+		time.Sleep(11 * time.Second)
+		before := f.read("tier")
+		for range 100 {
+			_, _, _ = b.State(), b.Status(), r.Status()
+			if _, err := b.Snapshot(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := r.Snapshots(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if after := f.read("tier"); after.State != breaker.Open || after.Generation != before.Generation {
+			t.Fatalf("polling moved it: %+v", after)
+		}
+	})
+}
+
+func TestManyThingsAtOnceEndCleanly(t *testing.T) {
+	s := far{newHome(), &network{}}
+	s.net.delay.Store(int64(time.Millisecond))
+	m, err := breaker.NewManager(s, breaker.WithTiming(breaker.Timing{FlushInterval: time.Millisecond, RefreshInterval: 10 * time.Millisecond}),
+		breaker.WithPolicy(breaker.Policy{ConsecutiveFailures: 3, OpenFor: time.Millisecond, Probes: 1, ProbeSuccesses: 1}), breaker.WithListener(func(breaker.Event) {}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				name := fmt.Sprint("tier-", rand.N(4))
+				b, err := m.GetOrRegister(ctx, name)
+				if err != nil {
+					continue
+				}
+				for range 20 {
+					_ = b.Run(context.Background(), func(context.Context) error {
+						if rand.N(3) == 0 {
+							return nil
+						}
+						return errTier
+					})
+				}
+				switch rand.N(10) {
+				case 0:
+					_ = m.Unregister(name)
+				case 1:
+					_ = m.ResetAll(ctx)
+				case 2:
+					_, _ = b.Command(ctx, breaker.Command{Action: breaker.ForceOpen, For: time.Millisecond, By: "x"})
+				case 3:
+					s.net.down.Store(rand.N(2) == 0)
+				case 4:
+					_ = m.Sync(ctx)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	s.net.down.Store(false)
+	end, stop := context.WithTimeout(context.Background(), 10*time.Second)
+	defer stop()
+	if err := m.Close(end); err != nil {
+		t.Fatal(err)
+	}
+	if names := m.Names(); !slices.IsSorted(names) {
+		t.Fatal(names)
+	}
+}
