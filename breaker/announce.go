@@ -63,11 +63,8 @@ func (b *Breaker) hearPush(t *store.Transition) {
 // follows tells a transition that comes right after the last one told. b.mu is held.
 func (b *Breaker) follows(t *store.Transition) bool {
 	newer := t.Generation > b.toldGeneration || t.Rev > b.toldRev
-	if b.gap || !newer || t.Prev != b.toldGeneration || t.Rev < b.toldRev {
-		return false
-	}
-	if t.Rev > b.toldRev && t.Action == 0 && t.Reason != store.ByTime {
-		return false // no command, yet the rev has moved: one was missed
+	if b.gap || !newer || t.Prev != b.toldGeneration || t.Rev != b.toldRev {
+		return false // a rev that has moved does not say by how many commands
 	}
 	b.toldGeneration, b.toldRev = t.Generation, t.Rev
 	b.emit(eventOf(t))

@@ -1,6 +1,7 @@
 package breaker
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,12 +43,14 @@ type Breaker struct {
 	began        bool    // there is something that listeners are told the continuation of
 	gap          bool    // transitions were missed; they are in the history
 	conflictSaid bool
+	lostSaid     bool // that the store fails for this breaker alone
 
 	schedule // guarded by the lane's lock
 }
 
 // core is what the breakers of one Manager share; a breaker made by New has one for itself.
 type core struct {
+	ctx       context.Context // ends with the Manager
 	store     store.Store
 	remote    bool
 	replica   string
@@ -75,7 +78,7 @@ func New(name string, opts ...Option) (*Breaker, error) {
 	if c.policy, err = inForce(c.policy, false); err != nil {
 		return nil, err
 	}
-	host := &core{store: memorystore.New(), replica: incarnate(defaultReplica()), timing: Timing{}.WithDefaults()}
+	host := &core{ctx: context.Background(), store: memorystore.New(), replica: incarnate(defaultReplica()), timing: Timing{}.WithDefaults()}
 	c.listeners = listen(c.listen)
 	b := newBreaker(name, host, nil, &c)
 	b.flush(true)

@@ -139,10 +139,14 @@ func (l *lane) restance() {
 	}
 }
 
-// freshness is as of when the lane's view is, if the lane was ever answered.
-func (l *lane) freshness() (instant, bool) {
+// failed notes an error, and tells as of when the lane's view is, if the lane was ever answered.
+func (l *lane) failed(why error) (fresh instant, ok bool) {
+	if l == nil {
+		return instant{}, false
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.why = why
 	return l.freshAt, !l.freshAt.isZero()
 }
 

@@ -174,7 +174,7 @@ func (b *Breaker) wait(ctx context.Context, g *gate) (*lease, *OpenError, error)
 
 // fetch is the sending of an errand.
 func (b *Breaker) fetch(g *gate, e *errand) {
-	ctx, cancel := context.WithTimeout(context.Background(), b.core.timing.exchange())
+	ctx, cancel := context.WithTimeout(b.core.ctx, b.core.timing.exchange())
 	defer cancel()
 	l := b.send(ctx, g)
 	g.busy.Store(0)
@@ -219,7 +219,7 @@ func (b *Breaker) claimed(g *gate, sent instant, request uint64, grant *store.Gr
 			g.id = ""
 		}
 		b.setRest(g, 50*time.Millisecond+rand.N(100*time.Millisecond))
-		b.fail(sent)
+		b.fail(sent, err)
 		return nil, err
 	}
 	b.succeedExchange()

@@ -69,7 +69,7 @@ func (l *lane) wait(b *Breaker) time.Duration {
 	if !l.m.core.remote {
 		return t.RefreshInterval
 	}
-	return max(t.FlushInterval, min(b.again, time.Second))
+	return min(max(t.FlushInterval, min(b.again, time.Second)), t.exchange()) // else it would be too old to be sent
 }
 
 // hurry reports all that a breaker has at once.
@@ -113,7 +113,7 @@ func (l *lane) enqueue(b *Breaker, due time.Duration) {
 	case !b.queued:
 		b.queued, b.due = true, due
 		l.queue = append(l.queue, b)
-	default:
+	case b.retries == 0: // else it waits for its turn, whoever asks
 		b.due = min(b.due, due)
 	}
 }
@@ -229,9 +229,13 @@ func (l *lane) takeWaiters(b *Breaker, w *work) {
 func (l *lane) refresh(at time.Duration) (sleepers []*Breaker) {
 	t := l.m.core.timing
 	if at >= l.refreshAt {
-		l.refreshAt = at + t.heartbeat()
-		sleepers = l.refreshActive(at, t.RefreshInterval)
-		l.refreshIdle(at)
+		tick := t.heartbeat()
+		if len(l.active) > 0 {
+			tick = max(tick/4, time.Millisecond)
+		}
+		l.refreshAt = at + tick
+		sleepers = l.refreshActive(at, t.RefreshInterval-tick)
+		l.refreshIdle(at, tick)
 	}
 	if l.m.core.remote && !l.busy && len(l.queue) == 0 && len(l.members) > 0 && at-l.sentAt.up >= t.heartbeat() {
 		b := l.members[l.cursor%len(l.members)]
@@ -258,17 +262,16 @@ func (l *lane) refreshActive(at, interval time.Duration) (sleepers []*Breaker) {
 }
 
 // refreshIdle goes round the members, so that each comes once in idleShare intervals.
-func (l *lane) refreshIdle(at time.Duration) {
-	t := l.m.core.timing
-	round := float64(idleShare*t.RefreshInterval) / float64(t.heartbeat())
+func (l *lane) refreshIdle(at, tick time.Duration) {
 	n := len(l.members)
-	for range int(float64(n)/round) + 1 {
-		if n == 0 {
-			return
-		}
+	if n == 0 {
+		return
+	}
+	round := min(idleShare*l.m.core.timing.RefreshInterval, signOfLife)
+	for range int(float64(n)*float64(tick)/float64(round)) + 1 {
 		l.cursor = (l.cursor + 1) % n
 		if b := l.members[l.cursor]; !b.isActive {
-			l.compare(b, at, idleShare*t.RefreshInterval*9/10)
+			l.compare(b, at, round*9/10)
 		}
 	}
 }

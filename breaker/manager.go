@@ -81,6 +81,7 @@ func NewManager(s store.Store, opts ...ManagerOption) (*Manager, error) {
 	}
 	m.defaults.listeners = listen(c.listen)
 	m.ctx, m.stop = context.WithCancel(context.Background())
+	m.core.ctx = m.ctx
 	return m, nil
 }
 

@@ -156,7 +156,8 @@ func TestOneBreakersErrorIsItsOwn(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := picky{far{newHome(), &network{}}, &atomic.Value{}}
 		s.refuse.Store("")
-		m, err := breaker.NewManager(s, breaker.WithPolicy(streak))
+		var heard events
+		m, err := breaker.NewManager(s, breaker.WithPolicy(streak), breaker.WithListener(heard.hear))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -178,6 +179,10 @@ func TestOneBreakersErrorIsItsOwn(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		if b.Status().Verdict != breaker.Fleet {
 			t.Fatalf("%+v", b.Status())
+		}
+		got := heard.all()
+		if len(got) != 2 || got[0].Kind != breaker.StoreLost || got[0].Name != "b" || got[0].Err == nil || got[1].Kind != breaker.StoreBack || got[1].Name != "b" {
+			t.Fatalf("heard %v", got)
 		}
 	})
 }

@@ -84,7 +84,7 @@ func (pr *probe) conclude(o Outcome, slow bool, label string) {
 	case pr.fleet == nil:
 		b.record(pr.era, run{outcome: o, slow: slow, label: label, count: 1}, false)
 		return
-	case b.core.remote && !b.alone.Load():
+	case b.core.remote:
 		b.settleSoon(pr.fleet, o, slow, label)
 	default:
 		b.settleFleet(pr.fleet, o, slow, label)
@@ -115,12 +115,16 @@ func (b *Breaker) settleFleet(l *lease, o Outcome, slow bool, label string) {
 		if uptime()+pause >= l.ends+l.For/10 {
 			return
 		}
-		time.Sleep(pause)
+		select {
+		case <-time.After(pause):
+		case <-b.core.ctx.Done():
+			return
+		}
 	}
 }
 
 func (b *Breaker) sendSettlement(settlement store.Settlement) error {
-	ctx, cancel := context.WithTimeout(context.Background(), b.core.timing.exchange())
+	ctx, cancel := context.WithTimeout(b.core.ctx, b.core.timing.exchange())
 	defer cancel()
 	b.mu.Lock()
 	sent, request := now(), b.request()
@@ -131,7 +135,7 @@ func (b *Breaker) sendSettlement(settlement store.Settlement) error {
 		err = errUnsound
 	}
 	if err != nil {
-		b.fail(sent)
+		b.fail(sent, err)
 	} else {
 		b.succeedExchange()
 		b.gate.rest.Store(nil) // a place may be free

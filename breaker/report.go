@@ -142,7 +142,7 @@ func (b *Breaker) answer(s *sending, r *store.Result) error {
 		r.Err = errUnsound
 	}
 	if r.Err != nil {
-		b.fail(s.at)
+		b.fail(s.at, r.Err)
 		return r.Err
 	}
 	b.succeedExchange()
@@ -163,13 +163,11 @@ func (b *Breaker) answer(s *sending, r *store.Result) error {
 var errUnsound = errors.New("the store's answer makes no sense")
 
 // fail notes that an exchange of this breaker's own, sent at that time, got an error. b.mu is held.
-func (b *Breaker) fail(sent instant) {
-	if b.failing {
-		return
-	}
-	b.failing, b.okAt = true, sent
-	if b.lane != nil {
-		if fresh, ok := b.lane.freshness(); ok {
+func (b *Breaker) fail(sent instant, why error) {
+	fresh, ok := b.lane.failed(why)
+	if !b.failing {
+		b.failing, b.okAt = true, sent
+		if ok {
 			b.okAt = fresh
 		}
 	}

@@ -68,6 +68,19 @@ func (b *Breaker) restance() {
 		made := s
 		b.stance.Store(&made)
 	}
+	b.sayLost(s.fresh)
+}
+
+// sayLost tells when the store has failed for this breaker alone for too long, and when it does no more. b.mu is held.
+func (b *Breaker) sayLost(fresh bool) {
+	switch {
+	case fresh && b.lostSaid:
+		b.lostSaid = false
+		b.emit(Event{Kind: StoreBack, Name: b.name})
+	case !fresh && !b.lostSaid && b.heard && b.failing && b.lane != nil && b.lane.up.Load() && !b.alone.Load():
+		b.lostSaid = true
+		b.emit(Event{Kind: StoreLost, Name: b.name, Err: b.lane.reason()})
+	}
 }
 
 // arm sets the timer for the stance's end, if it has one. b.mu is held.

@@ -8,7 +8,7 @@ import (
 )
 
 // Timing is how a Manager deals with its store. Each zero field takes its default; all are 0 or 1 ms..24 h. On a local
-// store (one that is no I/O away) outcomes are judged in the caller, and only RefreshInterval and StartTimeout are read.
+// store (one that is no I/O away) outcomes are judged in the caller, and only RefreshInterval is read.
 type Timing struct {
 	FlushInterval   time.Duration // the longest that an outcome waits to be reported, unless the store asks for more; default 20 ms
 	RefreshInterval time.Duration // how often a breaker in use is compared with the store, idle ones ten times less; default 1 s
