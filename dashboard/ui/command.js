@@ -139,7 +139,8 @@ function policyForm(before, check) {
 
   const range = (field) => {
     const [low, high] = [toForm(field, field.min), toForm(field, field.max)];
-    return `${low}\u2013${high} ${shownUnit[field.unit]}${field.zero ? `, or 0: ${field.zero}` : ''}`;
+    const unit = shownUnit[field.unit] && ` ${shownUnit[field.unit]}`;
+    return `${low}\u2013${high}${unit}${field.zero ? `, or 0: ${field.zero}` : ''}`;
   };
   const fields = policyFields.map((field, i) => el('label', { for: `p-${field.key}`, title: field.help, 'data-field': field.field },
     field.label, inputs[i], field.unit !== 'yes' && el('span', { class: 'sub' }, range(field))));

@@ -2,7 +2,7 @@
 import { el, said, sparkline } from './dom.js';
 import { ask, board, path } from './board.js';
 import { commands, command, policyFields, shownPolicy } from './command.js';
-import { backoff, badge, failure, probes, since, slow, standing, tags, why } from './parts.js';
+import { backoff, badge, failure, next, probes, since, slow, standing, tags, why } from './parts.js';
 import { became, because, clock, count, duration, errors, percent, perSecond, person, share } from './format.js';
 
 const rosterEvery = 5000;
@@ -73,7 +73,7 @@ function offer(node, row) {
     return;
   }
   node.replaceChildren(...wanted.map((c) => el('button', {
-    type: 'button', class: c.grave ? 'grave' : 'quiet', 'data-action': c.action, onclick: () => command(c, board.rows.get(row.name) ?? row),
+    type: 'button', 'data-action': c.action, onclick: () => command(c, board.rows.get(row.name) ?? row),
   }, c.label)));
 }
 
@@ -104,7 +104,7 @@ function facts() {
     node: cards, note, badge: stateBadge, since: sinceText,
     show(row) {
       stateBadge.show(row);
-      said(sinceText, since(row));
+      said(sinceText, [since(row), next(row)].filter(Boolean).join(' \u00b7 '));
       said(note, [standing(row), why(row), ...tags(row)].filter(Boolean).join(' \u2014 '));
       meter.show(row);
       said(slowCard.value, slow(row) || '\u2013');

@@ -42,5 +42,5 @@ export const filters = {
   'half-open': (row) => row.effective === 'half-open',
   forced: (row) => row.mode !== 'auto',
   near: (row) => row.state === 'closed' && nearest(row) >= 0.5,
-  conflict: (row) => row.policy_conflict,
+  disagree: (row) => row.policy_conflict,
 };

@@ -2,7 +2,7 @@
 import { el, said, mark, sparkline } from './dom.js';
 import { board } from './board.js';
 import { filters, state, urgency } from './judge.js';
-import { backoff, badge, failure, probes, since, slow, standing, tags, why } from './parts.js';
+import { backoff, badge, failure, next, probes, since, slow, standing, tags, why } from './parts.js';
 import { became, because, clock, count, many, perSecond, person } from './format.js';
 
 const pageSize = 25;
@@ -95,7 +95,7 @@ function heads() {
 // line is one row of the list.
 function line(name) {
   const parts = {
-    badge: badge(), since: el('span', { class: 'sub' }),
+    badge: badge(), since: el('span', { class: 'sub' }), next: el('span', { class: 'sub' }),
     why: el('span', { class: 'sub' }), standing: el('span', { class: 'sub standing' }), tags: el('span', { class: 'tags' }),
     probes: el('span', { class: 'sub' }), backoff: el('span', { class: 'sub' }),
     failure: failure(), slow: el('span', { class: 'num' }),
@@ -103,7 +103,7 @@ function line(name) {
   };
   const cell = (kind, label, ...children) => el('div', { class: `cell ${kind}` }, label && el('span', { class: 'label' }, label), ...children);
   const node = el('li', { class: 'row' },
-    cell('state', '', parts.badge.node, parts.since),
+    cell('state', '', parts.badge.node, parts.since, parts.next),
     cell('name', '', el('a', { href: `#/b/${encodeURIComponent(name)}` }, el('bdi', {}, name)),
       parts.why, parts.standing, el('span', { class: 'pair' }, parts.probes, parts.backoff), parts.tags),
     cell('failures', 'Failures', parts.failure.node),
@@ -119,6 +119,7 @@ function showLine(node, parts, row) {
   mark(node, 'data-name', row.name);
   parts.badge.show(row);
   said(parts.since, since(row));
+  said(parts.next, next(row));
   said(parts.why, why(row));
   said(parts.standing, standing(row));
   said(parts.probes, probes(row) && `probes ${probes(row)}`);
@@ -136,46 +137,45 @@ function showLine(node, parts, row) {
   parts.spark.show(board.sparks.get(row.name) ?? []);
 }
 
-// strip is the totals; each that filters is a button.
+// What the strip counts: rows by a filter, or replicas of the fleet. Those with a filter are buttons.
+const counted = [
+  { key: 'open', label: () => 'open' },
+  { key: 'half-open', label: () => 'half-open' },
+  { key: 'forced', label: () => 'forced' },
+  { key: 'near', label: () => 'near a threshold' },
+  { key: 'degraded', label: (n) => `${n === 1 ? 'replica' : 'replicas'} degraded`, title: 'Replicas that refuse on their own verdict while the fleet is closed' },
+  { key: 'disagree', label: (n) => (n === 1 ? 'replica disagrees' : 'replicas disagree'), title: "Replicas that report another policy than the fleet's" },
+];
+
+// strip is the totals.
 function strip() {
   const all = el('strong');
   const node = el('div', { class: 'strip', role: 'group', 'aria-label': 'Totals' }, el('span', { class: 'total' }, all, ' breakers'));
-  const buttons = Object.entries({ open: 'open', 'half-open': 'half-open', forced: 'forced', near: 'near a threshold', conflict: 'with differing policies' })
-    .map(([key, label]) => {
-      const number = el('strong');
-      const button = el('button', { type: 'button', class: 'total', 'data-total': key, 'aria-pressed': 'false' }, number, ` ${label}`);
-      node.append(button);
-      return { key, number, button };
-    });
-  const people = Object.entries({
-    degraded: ['degraded', 'Replicas that refuse on their own verdict while the fleet is closed'],
-    disagree: ['that disagree', "Replicas that report another policy than the fleet's"],
-  }).map(([key, [label, title]]) => {
-    const number = el('strong');
-    const names = el('span', { class: 'sub' });
-    const item = el('span', { class: 'total', title, 'data-total': key }, number, ` replicas ${label} `, names);
+  const items = counted.map((what) => {
+    const parts = { number: el('strong'), words: el('span'), names: el('span', { class: 'sub' }) };
+    const item = filters[what.key]
+      ? el('button', { type: 'button', class: 'total', title: what.title, 'data-total': what.key }, parts.number, parts.words, parts.names)
+      : el('span', { class: 'total', title: what.title, 'data-total': what.key }, parts.number, parts.words, parts.names);
     node.append(item);
-    return { key, number, names, item };
+    return { ...what, ...parts, item };
   });
   const checks = el('span', { class: 'total', 'data-total': 'checks' });
   node.append(checks);
   return {
     node,
     show(update) {
-      said(all, count(board.rows.size));
       const rows = [...board.rows.values()];
-      for (const { key, number, button } of buttons) {
-        const n = rows.filter(filters[key]).length;
+      said(all, count(rows.length));
+      for (const { key, label, number, words, names, item } of items) {
+        const people = board.replicas[key];
+        const n = people ? people.length : rows.filter(filters[key]).length;
         said(number, count(n));
-        button.classList.toggle('some', n > 0);
-        mark(button, 'aria-pressed', String(view.only === key));
-        button.onclick = () => { view.only = view.only === key ? '' : key; view.page = 0; update(); };
-      }
-      for (const { key, number, names, item } of people) {
-        const list = board.replicas[key];
-        said(number, count(list.length));
-        item.classList.toggle('some', list.length > 0);
-        said(names, list.slice(0, 3).map(person).join(', ') + (list.length > 3 ? '\u2026' : ''));
+        said(words, label(n));
+        item.classList.toggle('some', n > 0);
+        said(names, people ? people.slice(0, 3).map(person).join(', ') + (n > 3 ? '\u2026' : '') : '');
+        if (!filters[key]) continue;
+        mark(item, 'aria-pressed', String(view.only === key));
+        item.onclick = () => { view.only = view.only === key ? '' : key; view.page = 0; update(); };
       }
       const down = board.health.filter((check) => check.health === 'down').map((check) => check.name);
       checks.classList.toggle('some', down.length > 0);

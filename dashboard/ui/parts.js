@@ -17,13 +17,14 @@ export function badge() {
   };
 }
 
-// since says how long the state has lasted, and when the next probe may go.
-export function since(row) {
-  const gone = elapsed(row);
-  const text = row.since || row.generation ? `for ${duration(row.age_ms + gone)}` : 'since ever';
-  if (row.state !== 'open' || row.mode !== 'auto') return text;
-  const left = row.retry_in_ms - gone;
-  return `${text} \u00b7 ${left > 0 ? `probe in ${countdown(left)}` : 'probe with the next call'}`;
+// since says how long the state has lasted.
+export const since = (row) => `for ${duration(row.age_ms + elapsed(row))}`;
+
+// next says when an open breaker may be probed.
+export function next(row) {
+  if (row.state !== 'open' || row.mode !== 'auto') return '';
+  const left = row.retry_in_ms - elapsed(row);
+  return left > 0 ? `probe in ${countdown(left)}` : 'probe with the next call';
 }
 
 // why is the best that is known of what brought the breaker here.

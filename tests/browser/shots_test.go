@@ -31,7 +31,7 @@ func traffic(ctx context.Context, f *fleet) {
 	replicas := []string{"web-1", "web-2", "web-3", "worker-7"}
 	every := time.NewTicker(500 * time.Millisecond)
 	defer every.Stop()
-	tripped := time.Now().Add(*shotTime / 2)
+	tripped := time.Now().Add(*shotTime * 3 / 4)
 	for n := 0; ; n++ {
 		for i, replica := range replicas {
 			wave := (n*7+i*3)%5 - 2
@@ -52,7 +52,7 @@ func traffic(ctx context.Context, f *fleet) {
 			if time.Now().Before(tripped) {
 				f.report("mcp", replica, backoff, false, 0, good(9))
 			} else {
-				f.report("mcp", replica, backoff, true, uint64(14+wave), bad(6, "connection refused"), bad(2, "503"))
+				f.failOrRefuse("mcp", replica, backoff, uint64(14+wave))
 			}
 		}
 		if n == 0 {
@@ -71,6 +71,16 @@ func traffic(ctx context.Context, f *fleet) {
 		case <-every.C:
 		}
 	}
+}
+
+// failOrRefuse reports failures until the breaker is open, and refusals from then on.
+func (f *fleet) failOrRefuse(name, replica string, p store.Policy, refused uint64) {
+	snapshots, err := f.store.Read(f.t.Context(), name)
+	if err == nil && len(snapshots) == 1 && snapshots[0].State == store.Open {
+		f.report(name, replica, p, false, refused)
+		return
+	}
+	f.report(name, replica, p, false, 0, bad(6, "connection refused"), bad(2, "503"))
 }
 
 // claim takes a probe that is never settled, so that the breaker stays half-open.
