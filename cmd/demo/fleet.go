@@ -82,6 +82,9 @@ func (f *fleet) note(m *member, e *heard) {
 	}
 }
 
+// patience is how long a scene waits for what must happen. Nothing is measured by it: a busy machine is slow, not wrong.
+const patience = 15 * time.Second
+
 // until waits for what the replicas say to meet a condition; false: it did not within that time.
 func (f *fleet) until(ctx context.Context, within time.Duration, met func() bool) bool {
 	limit := time.NewTimer(within)

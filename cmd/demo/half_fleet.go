@@ -111,7 +111,7 @@ func (h *fleetHalf) healthy(ctx context.Context) error {
 		return err
 	}
 	well := func(t replicaTally) bool { return t.StoreUp && isClosed(t.Breakers[tierName]) }
-	h.report.promise(h.fleet.until(ctx, h.pace.of(time.Second), h.fleet.all(well)) && len(h.fleet.transitions()) == 0,
+	h.report.promise(h.fleet.until(ctx, patience, h.fleet.all(well)) && len(h.fleet.transitions()) == 0,
 		"errors of 1 % open nothing", "%s", counted(len(h.fleet.transitions()), "transition"))
 	return nil
 }
@@ -121,7 +121,7 @@ func (h *fleetHalf) dies(ctx context.Context) error {
 	if err := h.tier.behave(ctx, fails, 0); err != nil {
 		return err
 	}
-	all := h.fleet.until(ctx, h.pace.of(5*time.Second), h.are(isOpen))
+	all := h.fleet.until(ctx, patience, h.are(isOpen))
 	h.trip = h.fleet.latest(tierName, store.Open)
 	if h.trip == nil {
 		h.report.promise(false, "one trip opens every replica", "nothing opened")
@@ -154,7 +154,7 @@ func (h *fleetHalf) recovers(ctx context.Context) error {
 	if err := h.tier.behave(ctx, answers, 0); err != nil {
 		return err
 	}
-	closed := h.fleet.until(ctx, h.pace.of(8*time.Second), h.are(isClosed))
+	closed := h.fleet.until(ctx, patience, h.are(isClosed))
 	h.screen.note("closed: %s; a ramp of %s", closedBy(h.fleet.latest(tierName, store.Closed)), brief(h.policy.RampUp))
 	h.report.promise(closed, "a tier that is well gets its calls back", "closed: %s", yes(closed))
 	if err := h.pause(ctx, 2*time.Second); err != nil {
@@ -175,7 +175,7 @@ func (h *fleetHalf) lonely(ctx context.Context) error {
 	if _, err := lonely.proc.ask(ctx, order{Do: network, Up: false}); err != nil {
 		return err
 	}
-	alone := h.fleet.until(ctx, h.pace.of(5*time.Second), func() bool {
+	alone := h.fleet.until(ctx, patience, func() bool {
 		b := lonely.last.Breakers[tierName]
 		return b.Own && isOpen(b)
 	})
@@ -196,7 +196,7 @@ func (h *fleetHalf) lonely(ctx context.Context) error {
 		return err
 	}
 	h.screen.note("its network works again")
-	h.report.promise(h.fleet.until(ctx, h.pace.of(8*time.Second), h.are(isClosed)),
+	h.report.promise(h.fleet.until(ctx, patience, h.are(isClosed)),
 		"which comes back by its own probes", "%s", lonely.name)
 	return h.pause(ctx, time.Second)
 }
@@ -210,7 +210,7 @@ func (h *fleetHalf) operated(ctx context.Context) error {
 		return fmt.Errorf("force open: %w", err)
 	}
 	forced := func(b belief) bool { return b.Mode == breaker.ForcedOpen && b.State == breaker.Open }
-	all := h.fleet.until(ctx, h.pace.of(3*time.Second), h.are(forced))
+	all := h.fleet.until(ctx, patience, h.are(forced))
 	h.screen.note("%s: %q", by, because)
 	h.screen.note("the last of the %d obeyed %s after the command", len(h.fleet.members), brief(h.fleet.commanded(done.Snapshot.Rev).behind(h.redis.ahead)))
 	if err := h.pause(ctx, 1500*time.Millisecond); err != nil {
@@ -220,7 +220,7 @@ func (h *fleetHalf) operated(ctx context.Context) error {
 		return fmt.Errorf("lift: %w", err)
 	}
 	h.screen.note("%s lifts it; probes before the herd", by)
-	lifted := h.fleet.until(ctx, h.pace.of(5*time.Second), h.are(isClosed))
+	lifted := h.fleet.until(ctx, patience, h.are(isClosed))
 	h.report.promise(all && lifted, "an operator's word holds everywhere",
 		"forced: %s; lifted: %s", yes(all), yes(lifted))
 	return h.pause(ctx, 2*time.Second) // the ramp ends
@@ -237,7 +237,7 @@ func (h *fleetHalf) redisAway(ctx context.Context) (err error) {
 		return err
 	}
 	h.redis.wire.hang()
-	lost := h.fleet.until(ctx, h.pace.of(6*time.Second), h.fleet.all(func(t replicaTally) bool { return !t.StoreUp }))
+	lost := h.fleet.until(ctx, patience, h.fleet.all(func(t replicaTally) bool { return !t.StoreUp }))
 	h.redis.wire.cut()
 	h.redis.lose()
 	h.screen.note("each replica stands on its own verdict, and says so")
@@ -258,19 +258,25 @@ func (h *fleetHalf) redisBack(ctx context.Context) error {
 	if err := h.redis.wire.heal(); err != nil {
 		return err
 	}
-	up := h.fleet.until(ctx, h.pace.of(10*time.Second), h.fleet.all(func(t replicaTally) bool { return t.StoreUp }))
-	var now store.Snapshot
-	agree := up && h.fleet.until(ctx, h.pace.of(5*time.Second), func() bool {
-		var err error
-		now, err = h.verdict(ctx)
-		return err == nil && h.are(func(b belief) bool { return b.Generation == now.Generation && isClosed(b) })()
-	})
+	up := h.fleet.until(ctx, patience, h.fleet.all(func(t replicaTally) bool { return t.StoreUp }))
+	now, agree := h.agree(ctx)
 	if h.redis.embedded != nil {
 		h.screen.note("the replicas told it all again: %s, generation %d", now.State, now.Generation)
 	}
-	h.report.promise(agree && now.Generation >= h.generation, "Redis, even emptied, and fleet agree again",
+	h.report.promise(up && agree && now.Generation >= h.generation, "Redis, even emptied, and fleet agree again",
 		"no step back: %s", yes(now.Generation >= h.generation))
 	return h.pause(ctx, 1500*time.Millisecond)
+}
+
+// agree waits until every replica holds what Redis holds.
+func (h *fleetHalf) agree(ctx context.Context) (now store.Snapshot, agreed bool) {
+	for limit := time.Now().Add(patience); !agreed && time.Now().Before(limit) && ctx.Err() == nil; {
+		var err error
+		now, err = h.verdict(ctx)
+		same := h.are(func(b belief) bool { return b.Generation == now.Generation && isClosed(b) })
+		agreed = err == nil && h.fleet.until(ctx, 100*time.Millisecond, same)
+	}
+	return now, agreed
 }
 
 // verdict asks Redis what it holds.

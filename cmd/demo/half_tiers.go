@@ -187,7 +187,7 @@ func (h *tiersHalf) lose(ctx context.Context, tier string, m mode, latency time.
 	if err := h.tiers[tier].behave(ctx, m, latency); err != nil {
 		return err
 	}
-	all := h.fleet.until(ctx, h.pace.of(6*time.Second), h.are(tier, isOpen))
+	all := h.fleet.until(ctx, patience, h.are(tier, isOpen))
 	n := h.fleet.latest(tier, store.Open)
 	if n == nil {
 		h.report.promise(false, "the fleet leaves "+tier+" when it fails", "it did not open")
@@ -200,7 +200,8 @@ func (h *tiersHalf) lose(ctx context.Context, tier string, m mode, latency time.
 	} else {
 		h.screen.note("all replicas fell to %s within %s", next, brief(n.spread()))
 	}
-	h.report.promise(all && n.spread() < time.Second, "the whole fleet leaves "+tier+" at once", "%d within %s", len(n.heard), brief(n.spread()))
+	h.report.promise(all && n.spread() < 2*time.Second, // a refresh, and one exchange
+		"the whole fleet leaves "+tier+" at once", "%d within %s", len(n.heard), brief(n.spread()))
 	return h.pause(ctx, 2500*time.Millisecond)
 }
 
@@ -211,7 +212,7 @@ func (h *tiersHalf) comesBack(tier string) func(context.Context) error {
 		if err := h.tiers[tier].behave(ctx, answers, latencies[tier]); err != nil {
 			return err
 		}
-		closed := h.fleet.until(ctx, h.pace.of(8*time.Second), h.are(tier, func(b belief) bool { return b.State == breaker.Closed }))
+		closed := h.fleet.until(ctx, patience, h.are(tier, func(b belief) bool { return b.State == breaker.Closed }))
 		h.screen.note("closed: %s", closedBy(h.fleet.latest(tier, store.Closed)))
 		before, err := h.fleet.census(ctx)
 		if err != nil {
