@@ -25,6 +25,7 @@ func TestAScrapeAsksTheStoreNothing(t *testing.T) {
 		shared := newFar()
 		r := newReplica(t, shared, "a")
 		r.sync()
+		synctest.Wait() // what else was on its way has ended
 		before := shared.requests.Load()
 		for range 100 {
 			gather(t, r.c)
