@@ -248,3 +248,30 @@ func firstDifference(a, b string) string {
 	}
 	return fmt.Sprintf("%q against %q", a[max(0, n-60):min(len(a), n+60)], b[max(0, n-60):min(len(b), n+60)])
 }
+
+// TestOfEqualPlacesTheEarlierArrivalGoes fills the sixteen places behind a rate's failures within one bucket: whoever
+// failed again there arrived later than one who did not.
+func TestOfEqualPlacesTheEarlierArrivalGoes(t *testing.T) {
+	d := newDuel(t, redistest.Start(t).SocketURL())
+	d.begin("x")
+	policy := store.Policy{WindowTime: time.Hour, FailureRate: 1, MinCalls: 30, Reporters: 16}
+	seqs := map[string]uint64{}
+	fail := func(replica string, n int) {
+		t.Helper()
+		seqs[replica]++
+		r := failures("x", replica, seqs[replica], n)
+		r.Policy = policy
+		if got, want := d.play(step{nowMillis, r}); got != want {
+			t.Fatalf("Lua\n%s\nGo\n%s", got, want)
+		}
+	}
+	for i := 1; i <= 16; i++ {
+		fail(fmt.Sprintf("r%02d", i), 1)
+	}
+	fail("r01", 1)  // again, in the same bucket
+	fail("r17", 13) // one too many: r02 goes; and the rate trips
+	history, err := d.redis.History(context.Background(), "x", 1)
+	if err != nil || len(history) != 1 || strings.Join(history[0].Witnesses[:2], " ") != "r01 r03" {
+		t.Errorf("%+v, %v; want witnesses from r01 and r03 on", history, err)
+	}
+}

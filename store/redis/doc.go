@@ -22,8 +22,8 @@
 //
 // go-redis's other parameters (pool_size, dial_timeout, ...) may follow. [Open] makes a client that obeys contexts and
 // sends nothing twice. [New] takes any client; where its settings differ, exchanges are still bounded here: the caller
-// returns at the deadline, and at most 64 exchanges of one lane may be left behind in a client that does not. Replicas
-// of a server are never read: their copy may be old.
+// returns at the deadline, and at most 64 exchanges of one lane may be left behind in a client that does not. A client of
+// Open never reads from replicas, whose copy may be old; do not give New one that does.
 //
 // # When Redis fails
 //

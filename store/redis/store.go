@@ -49,11 +49,14 @@ func Open(url string, opts ...Option) (*Store, error) {
 }
 
 // New makes a Store over a client of yours, which Close leaves open. It does no I/O. Every exchange is bounded here,
-// whatever the client's own timeouts and retries are, and nothing is sent twice but by a Cluster's redirections. A nil
-// client panics.
+// whatever the client's own timeouts and retries are, and nothing is sent twice but by a Cluster's redirections. A Ring is
+// refused: a push on one of its shards reaches no subscriber of another. A nil client panics.
 func New(client redis.UniversalClient, opts ...Option) (*Store, error) {
 	if client == nil {
 		panic("redisstore: New needs a client; it is nil")
+	}
+	if _, ok := client.(*redis.Ring); ok {
+		return nil, errors.New("redisstore: client is a *redis.Ring; want a client of one server, of Sentinel or of a Cluster")
 	}
 	set, err := newSettings(opts)
 	if err != nil {

@@ -39,6 +39,14 @@ func TestANilClientPanicsWithASentence(t *testing.T) {
 	_, _ = New(nil)
 }
 
+func TestARingIsRefused(t *testing.T) {
+	ring := redis.NewRing(&redis.RingOptions{Addrs: map[string]string{"a": "localhost:1"}})
+	defer ring.Close()
+	if _, err := New(ring); err == nil || !strings.Contains(err.Error(), "Ring") {
+		t.Errorf("%v; want a refusal", err)
+	}
+}
+
 func TestCloseLeavesAForeignClientOpen(t *testing.T) {
 	srv := miniredis.RunT(t)
 	client := redis.NewClient(&redis.Options{Addr: srv.Addr()})
