@@ -10,8 +10,21 @@ import (
 // told is how far a breaker's listeners have been told what happened.
 type told struct {
 	toldGeneration, toldRev uint64 // of the newest transition, or where they began to listen
-	repaired                int64  // when the newest repair told was made, in Unix ms
-	events                  map[EventClass]uint64
+	*tale                          // nil before the first event
+}
+
+// tale is what is kept of the events told.
+type tale struct {
+	counts   map[EventClass]uint64
+	repaired int64 // when the newest repair told was made, in Unix ms
+}
+
+// tales makes the tale, if need be. b.mu is held.
+func (b *Breaker) tales() *tale {
+	if b.tale == nil {
+		b.tale = &tale{counts: map[EventClass]uint64{}}
+	}
+	return b.tale
 }
 
 // emit counts an event and hands it to the breaker's listeners. b.mu is held, so that events keep their order.
@@ -54,8 +67,8 @@ func (b *Breaker) hearPush(t *store.Transition) {
 	case b.follows(t):
 	case t.Generation > b.toldGeneration || t.Rev > b.toldRev:
 		b.gap = true
-	case t.Reason == store.ByRepair && t.From == t.To && t.Generation == b.generation && t.At.UnixMilli() > b.repaired:
-		b.repaired = t.At.UnixMilli() // what this replica knew was given back to the store; its number is not new
+	case t.Reason == store.ByRepair && t.From == t.To && t.Generation == b.generation && t.At.UnixMilli() > b.tales().repaired:
+		b.tales().repaired = t.At.UnixMilli() // what this replica knew was given back to the store; its number is not new
 		b.emit(eventOf(t))
 	}
 }

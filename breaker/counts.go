@@ -39,10 +39,7 @@ func classOf(e *Event, replica string) EventClass {
 
 // count counts an event. b.mu is held.
 func (b *Breaker) count(e *Event) {
-	if b.events == nil {
-		b.events = map[EventClass]uint64{}
-	}
-	b.events[classOf(e, b.core.replica)]++
+	b.tales().counts[classOf(e, b.core.replica)]++
 }
 
 // Latencies says how long exchanges with a store took, failed ones included.

@@ -277,7 +277,7 @@ func TestNeverMoreProbesThanPlacesInTheWholeFleet(t *testing.T) {
 						select {
 						case <-stop:
 							return
-						case <-time.After(3 * time.Millisecond):
+						case <-time.After(15 * time.Millisecond):
 						}
 						_ = b.Run(context.Background(), func(context.Context) error {
 							mu.Lock()

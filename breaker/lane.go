@@ -264,7 +264,7 @@ func (l *lane) refreshActive(at, interval time.Duration) (sleepers []*Breaker) {
 // refreshIdle goes round the members, so that each comes once in idleShare intervals.
 func (l *lane) refreshIdle(at, tick time.Duration) {
 	n := len(l.members)
-	if n == 0 {
+	if n == 0 || !l.m.core.remote { // what others do in a local store is pushed in this very process
 		return
 	}
 	round := min(idleShare*l.m.core.timing.RefreshInterval, signOfLife)

@@ -90,7 +90,9 @@ func (b *Breaker) Status() Status {
 	}
 	waiting := int(b.era.successes.sum())
 	st.Pending = b.pending()
-	st.Events = maps.Clone(b.events)
+	if b.tale != nil {
+		st.Events = maps.Clone(b.tale.counts)
+	}
 	if b.book != nil {
 		st.Totals, st.Lost = b.book.totals, b.book.lost
 	}
