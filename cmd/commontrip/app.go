@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/user"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/commontrip/commontrip/store"
+	redisstore "github.com/commontrip/commontrip/store/redis"
+)
+
+const about = `Shows the circuit breakers of a fleet, follows them, and commands them.
+
+The store's URL and prefix come from a flag, else from the environment (COMMONTRIP_URL, COMMONTRIP_PREFIX), else from the
+file commontrip/config below $XDG_CONFIG_HOME (or ~/.config), with a "key = value" on each line:
+
+  url    = redis://user:password@redis:6379
+  prefix = payments-prod
+  by     = oncall
+
+A command is for the whole fleet at once, is signed (--by), and is kept in the breaker's history with its reason (--why).
+
+Exit codes:
+  0    done; the end of watch and dashboard by Ctrl-C, too
+  1    the store failed, or gave no answer in time
+  2    used wrongly: a bad command, argument, flag, field, value, or no URL; nothing was changed
+  3    no such breaker
+  4    doctor found a problem
+  5    the question was answered with no; nothing was changed
+  130  interrupted`
+
+// app is the program in its surroundings, so that a test can give it others.
+type app struct {
+	in       io.Reader
+	out, err io.Writer
+	env      func(string) string
+	zone     *time.Location // of the times shown
+	who      func() string  // signs commands without --by
+	asks     bool           // somebody can answer a question on in
+	colours  bool
+
+	flags struct {
+		url, prefix, config string
+		timeout             time.Duration
+		json, verbose       bool
+	}
+	options []redisstore.Option // more of them, for tests
+	secrets []string            // what no output may show
+}
+
+// run carries out one command line and returns the exit code.
+func (a *app) run(ctx context.Context, args []string) int {
+	root := a.root()
+	root.SetArgs(twoDashes(args))
+	root.SetIn(a.in)
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return done
+	}
+	code, text := a.verdict(ctx, err)
+	if text != "" {
+		fmt.Fprintln(a.err, "commontrip: "+a.hide(text))
+	}
+	return code
+}
+
+// twoDashes also takes -json, as Go's own tools do, for --json.
+func twoDashes(args []string) []string {
+	out := append([]string(nil), args...)
+	for i, arg := range out {
+		switch {
+		case arg == "--":
+			return out
+		case arg == "-json" || strings.HasPrefix(arg, "-json="):
+			out[i] = "-" + arg
+		}
+	}
+	return out
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use: "commontrip", Short: "Shows the breakers of a fleet, follows them, and commands them", Long: about,
+		SilenceUsage: true, SilenceErrors: true, DisableAutoGenTag: true,
+	}
+	f := root.PersistentFlags()
+	f.StringVar(&a.flags.url, "url", "", "of the store, such as redis://redis:6379 (COMMONTRIP_URL)")
+	f.StringVar(&a.flags.prefix, "prefix", "", "of the fleet's name space, \"commontrip\" where none is set (COMMONTRIP_PREFIX)")
+	f.StringVar(&a.flags.config, "config", "", "a `file` to read instead of commontrip/config")
+	f.DurationVar(&a.flags.timeout, "timeout", 5*time.Second, "how long to wait for the store, 1ms to 1m")
+	f.BoolVar(&a.flags.json, "json", false, "write JSON; durations are integers of milliseconds")
+	f.BoolVarP(&a.flags.verbose, "verbose", "v", false, "say first which store is asked, and what said so")
+	root.AddGroup(&cobra.Group{ID: "look", Title: "To look:"}, &cobra.Group{ID: "act", Title: "To act, on the whole fleet:"})
+	for _, c := range []*cobra.Command{a.list(), a.show(), a.history(), a.roster(), a.watch(), a.dashboard(), a.doctor()} {
+		c.GroupID = "look"
+		root.AddCommand(c)
+	}
+	for _, c := range append(a.actions(), a.retune(), a.remove()) {
+		c.GroupID = "act"
+		root.AddCommand(c)
+	}
+	return root
+}
+
+// job is what a command does with the store.
+type job func(ctx context.Context, s *redisstore.Store, args []string) error
+
+// with opens the store for one job, bounded by --timeout.
+func (a *app) with(do job) func(*cobra.Command, []string) error {
+	return a.long(func(ctx context.Context, s *redisstore.Store, args []string) error {
+		ctx, cancel := context.WithTimeout(ctx, a.flags.timeout)
+		defer cancel()
+		return do(ctx, s, args)
+	})
+}
+
+// long opens the store for a job that bounds its exchanges itself.
+func (a *app) long(do job) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, args []string) error {
+		set, err := a.settings()
+		if err != nil {
+			return err
+		}
+		if a.flags.verbose {
+			fmt.Fprintln(a.err, "commontrip: "+a.hide(set.String()))
+		}
+		s, err := a.open(set)
+		if err != nil {
+			return err
+		}
+		defer s.Close()
+		return ran(do(c.Context(), s, args))
+	}
+}
+
+// open makes the store; it does no I/O.
+func (a *app) open(set settings) (*redisstore.Store, error) {
+	options := append([]redisstore.Option{redisstore.WithPrefix(set.prefix.value), redisstore.WithTimeout(a.flags.timeout)}, a.options...)
+	return redisstore.Open(set.url.value, options...)
+}
+
+// read gives the one breaker of that name.
+func read(ctx context.Context, s store.Store, name string) (store.Snapshot, error) {
+	if err := store.ValidateName(name); err != nil {
+		return store.Snapshot{}, err
+	}
+	snapshots, err := s.Read(ctx, name)
+	if err != nil {
+		return store.Snapshot{}, err
+	}
+	if len(snapshots) == 0 {
+		return store.Snapshot{}, fmt.Errorf("%w: %s", store.ErrUnknown, quote(name))
+	}
+	return snapshots[0], nil
+}
+
+// writeJSON writes one value, over several lines for one that is all there is.
+func (a *app) writeJSON(v any) error {
+	e := json.NewEncoder(a.out)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
+
+// systemUser is user@host, as far as the system knows them.
+func systemUser() string {
+	name := "unknown"
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return name
+	}
+	return name + "@" + host
+}

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/commontrip/commontrip/store"
+	redisstore "github.com/commontrip/commontrip/store/redis"
+)
+
+// scratch is a name space of its own that the rights to the fleet's keys cover, and the key of its one breaker, "check".
+func (d *doctor) scratch() (prefix, key string) {
+	prefix = d.set.prefix.value + ":doctor-" + strings.ToLower(rand.Text()[:8])
+	return prefix, prefix + ":{check}"
+}
+
+func (d *doctor) channel() string { return d.set.prefix.value + ":events" }
+
+// checkRights tries each command that the store sends, on keys of its own.
+func (d *doctor) checkRights(ctx context.Context) bool {
+	_, key := d.scratch()
+	set := key + ":set"
+	commands := [][]any{
+		{"eval", "return redis.call('time')[1]", 1, key},
+		{"evalsha", strings.Repeat("0", 40), 1, key}, // no such script; a right that lacks is told before
+		{"hset", key, "f", "1"},
+		{"hmget", key, "f"},
+		{"hget", key, "f"},
+		{"hgetall", key},
+		{"hdel", key, "g"},
+		{"pexpire", key, 60_000},
+		{"persist", key},
+		{"exists", key},
+		{"sadd", set, "m"},
+		{"smembers", set},
+		{"srandmember", set, 1},
+		{"srem", set, "m"},
+		{"publish", d.channel(), "doctor"},
+		{"unlink", key},
+	}
+	var lacking []string
+	for _, c := range commands {
+		if err := d.client.Do(ctx, c...).Err(); denied(err) {
+			lacking = append(lacking, "+"+fmt.Sprint(c[0]))
+		} else if err != nil && !errors.Is(err, redis.Nil) && !strings.HasPrefix(err.Error(), "NOSCRIPT") {
+			d.say(problem, "rights", fmt.Sprintf("%s: %v", c[0], err), adviceFor(err))
+			return false
+		}
+	}
+	if len(lacking) > 0 {
+		d.say(problem, "rights", "the server denies "+strings.Join(lacking, " "), fmt.Sprintf(
+			"ACL SETUSER ... %s ~%s:* &%s; a user that is only to look needs none of them", strings.Join(lacking, " "), d.set.prefix.value, d.channel()))
+		return false
+	}
+	if d.client.Do(ctx, "acl", "whoami").Val() == "default" && len(secretsOf(d.set.url.value)) == 0 {
+		d.say(note, "rights", "all there; the server asks for no password", "where others can reach it, make users of deploy/redis-users.acl")
+		return true
+	}
+	d.say(fine, "rights", "all there", "")
+	return true
+}
+
+// checkScripts runs each script on a breaker that nobody knows, and cleans up.
+func (d *doctor) checkScripts(ctx context.Context) bool {
+	prefix, key := d.scratch()
+	s, err := redisstore.New(d.client, redisstore.WithPrefix(prefix), redisstore.WithTimeout(d.app.flags.timeout))
+	if err != nil {
+		d.say(note, "scripts", "not tried: the prefix leaves no room for another name space", "choose a prefix of at most 80 bytes")
+		return false
+	}
+	defer s.Close()
+	defer func() { // ctx may have ended
+		cleaning, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.app.flags.timeout)
+		defer cancel()
+		_ = d.client.Unlink(cleaning, key).Err()
+	}()
+	const who = "doctor#check"
+	schema := 0
+	steps := []struct {
+		name string
+		do   func() error
+	}{
+		{"sync", func() error {
+			return s.Sync(ctx, []store.Report{{
+				Name: "check", Replica: who, Seq: 1, MaxAge: time.Minute, Runs: []store.Run{{Outcome: store.Success, Count: 1}},
+			}})[0].Err
+		}},
+		{"command", func() error {
+			_, err := s.Command(ctx, store.Command{Name: "check", Action: store.Trip, For: time.Hour, By: who})
+			return err
+		}},
+		{"claim", func() error {
+			_, err := s.Claim(ctx, store.Claim{Name: "check", ID: "check", Replica: who, Want: 1})
+			return err
+		}},
+		{"settle", func() error {
+			_, err := s.Settle(ctx, store.Settlement{Lease: store.Lease{Name: "check", ID: "none", Generation: 1}, Replica: who, Outcome: store.Ignored})
+			return err
+		}},
+		{"schema", func() (err error) {
+			schema, err = d.client.HGet(ctx, key, "v").Int()
+			return err
+		}},
+		{"read", func() error {
+			x, err := read(ctx, s, "check")
+			if err == nil && x.State != store.Open {
+				err = fmt.Errorf("a tripped breaker reads %v", x.State)
+			}
+			return err
+		}},
+		{"remove", func() error { return s.Remove(ctx, "check") }},
+	}
+	for _, step := range steps {
+		if err := step.do(); err != nil {
+			advice := adviceFor(err)
+			if !denied(err) {
+				advice = "see that the server runs Lua scripts (EVAL), and that all replicas and this program are of one version"
+			}
+			d.say(problem, "scripts", step.name+": "+err.Error(), advice)
+			return false
+		}
+	}
+	d.schema = schema
+	d.say(fine, "scripts", fmt.Sprintf("all run; schema %d", schema), "")
+	return true
+}
+
+// checkPush sends a message over the fleet's channel and waits for it.
+func (d *doctor) checkPush(ctx context.Context) bool {
+	const lost = "replicas learn of transitions only by their next exchange (1s where a breaker is in use): "
+	rights := fmt.Sprintf("ACL SETUSER ... +publish +subscribe +unsubscribe &%s", d.channel())
+	sub := d.client.Subscribe(ctx, d.channel())
+	defer sub.Close()
+	if _, err := sub.Receive(ctx); err != nil {
+		d.say(problem, "push", lost+err.Error(), rights)
+		return false
+	}
+	word := "doctor " + rand.Text()
+	begun := time.Now()
+	if err := d.client.Publish(ctx, d.channel(), word).Err(); err != nil {
+		d.say(problem, "push", lost+err.Error(), rights)
+		return false
+	}
+	for {
+		m, err := sub.ReceiveMessage(ctx)
+		if err != nil {
+			d.say(problem, "push", lost+"no echo within "+d.app.flags.timeout.String(), "see that nothing between here and the server keeps back pub/sub")
+			return false
+		}
+		if m.Payload == word {
+			break
+		}
+	}
+	if took := time.Since(begun); took > slowTrip {
+		d.say(note, "push", "the echo took "+span(took), "see the server's load, or run it nearer to its replicas")
+	} else {
+		d.say(fine, "push", fmt.Sprintf("the echo took less than %v", slowTrip), "")
+	}
+	return true
+}

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	redisstore "github.com/commontrip/commontrip/store/redis"
+)
+
+func (a *app) remove() *cobra.Command {
+	var yes bool
+	c := &cobra.Command{
+		Use: "remove NAME", Short: "Forget a breaker that nobody uses any more", Args: oneName, ValidArgsFunction: a.completeName,
+		Long: "Forgets a breaker: state, window, history, standing commands. It asks before; --yes answers, and must be given where\n" +
+			"nobody can answer. A replica that still uses the name makes the breaker anew with its next report. The name's numbers\n" +
+			"are remembered for 24 h, so that nothing old can come back.\n\n" +
+			"JSON: {\"removed\": name}; it needs --yes.",
+	}
+	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	// The question may take its time; each exchange is bounded by itself.
+	c.RunE = a.long(func(ctx context.Context, s *redisstore.Store, args []string) error {
+		if !yes && (!a.asks || a.flags.json) {
+			return misuse("remove asks before it forgets, and nobody can answer here: give --yes")
+		}
+		x, err := bounded(ctx, a, func(ctx context.Context) (string, error) {
+			x, err := read(ctx, s, args[0])
+			return fmt.Sprintf("%s is %s; %d replicas report on it", quote(x.Name), stateOf(x), x.Replicas), err
+		})
+		if err != nil {
+			return err
+		}
+		if !yes {
+			fmt.Fprintf(a.err, "%s. Forget it, with its history? [y/N] ", x)
+			if agreed, err := a.answer(ctx); err != nil || !agreed {
+				return errOr(err, errDeclined)
+			}
+		}
+		if _, err := bounded(ctx, a, func(ctx context.Context) (any, error) { return nil, s.Remove(ctx, args[0]) }); err != nil {
+			return err
+		}
+		if a.flags.json {
+			return a.writeJSON(map[string]string{"removed": args[0]})
+		}
+		fmt.Fprintf(a.out, "%s: removed\n", quote(args[0]))
+		return nil
+	})
+	return c
+}
+
+// answer reads a line and says whether it is a yes. What ends ctx ends the wait.
+func (a *app) answer(ctx context.Context) (bool, error) {
+	line := make(chan string, 1)
+	go func() { // it ends with the line, or with the process
+		text, _ := bufio.NewReader(a.in).ReadString('\n')
+		line <- strings.ToLower(strings.TrimSpace(text))
+	}()
+	select {
+	case text := <-line:
+		return text == "y" || text == "yes", nil
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+}
+
+// bounded runs one exchange within --timeout.
+func bounded[T any](ctx context.Context, a *app, do func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, a.flags.timeout)
+	defer cancel()
+	return do(ctx)
+}
+
+func errOr(err, other error) error {
+	if err != nil {
+		return err
+	}
+	return other
+}
