@@ -67,9 +67,9 @@ func (b *Breaker) handIn(ctx context.Context) error {
 	}
 }
 
-// Close reports what waits, lets the listeners hear everything, and stops, by the end of ctx. The breakers live on with
-// their own verdict, those on a local store with that. It is idempotent; concurrent calls wait for the first. The error
-// says what could not be done.
+// Close reports what waits, lets the listeners hear everything, and stops, by the end of ctx, or within twice StaleAfter
+// where ctx has no deadline. The breakers live on with their own verdict, those on a local store with that. It is
+// idempotent; concurrent calls wait for the first. The error says what could not be done.
 func (m *Manager) Close(ctx context.Context) error {
 	m.mu.Lock()
 	first := !m.closing
@@ -89,6 +89,11 @@ func (m *Manager) Close(ctx context.Context) error {
 }
 
 func (m *Manager) shut(ctx context.Context) error {
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, 2*m.core.timing.StaleAfter)
+		defer cancel()
+	}
 	why := m.Sync(ctx)
 	m.stop()
 	left := 0
@@ -208,6 +213,9 @@ func (b *Breaker) ask() {
 // sinceExchange is the time since the last exchange that was answered was sent.
 func (m *Manager) sinceExchange(at instant) time.Duration {
 	last := m.made
+	if local := time.Duration(m.localAt.Load()); local != 0 {
+		return max(at.up-local, 0)
+	}
 	for _, l := range m.laneList() {
 		if _, fresh := l.isUp(); fresh.up > last.up {
 			last = fresh

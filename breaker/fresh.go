@@ -19,8 +19,11 @@ func (l *lane) count(err error) {
 		return
 	}
 	l.m.exchanges.Add(1)
-	if !answered(err) {
+	switch {
+	case !answered(err):
 		l.m.exchangeErrors.Add(1)
+	case !l.m.core.remote:
+		l.m.localAt.Store(int64(uptime()))
 	}
 }
 

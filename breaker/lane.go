@@ -237,7 +237,7 @@ func (l *lane) refresh(at time.Duration) (sleepers []*Breaker) {
 		sleepers = l.refreshActive(at, t.RefreshInterval-tick)
 		l.refreshIdle(at, tick)
 	}
-	if l.m.core.remote && !l.busy && len(l.queue) == 0 && len(l.members) > 0 && at-l.sentAt.up >= t.heartbeat() {
+	if l.m.core.remote && !l.busy && len(l.queue) == 0 && len(l.members) > 0 && at-l.sentAt.up >= t.heartbeat()*3/4 {
 		b := l.members[l.cursor%len(l.members)]
 		b.wantRead = true
 		l.enqueue(b, at)

@@ -33,6 +33,7 @@ type Manager struct {
 	wakes   chan struct{}
 
 	exchanges, exchangeErrors atomic.Uint64
+	localAt                   atomic.Int64 // uptime of a local store's last answer
 	latencies                 latencies
 	made                      instant
 

@@ -398,3 +398,38 @@ func TestManyThingsAtOnceEndCleanly(t *testing.T) {
 		t.Fatal(names)
 	}
 }
+
+func TestCloseInsideAListenerComesBack(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		closed := make(chan struct{})
+		var m *breaker.Manager
+		m, err := breaker.NewManager(memorystore.New(), breaker.WithPolicy(short), breaker.WithListener(func(breaker.Event) {
+			_ = m.Close(context.Background())
+			close(closed)
+		}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, _ := m.Register(t.Context(), "tier")
+		times(3, func() { _ = b.Run(t.Context(), fail) })
+		<-closed
+	})
+}
+
+func TestAnIdleManagerStaysFreshWithOneQuestionAHeartbeat(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFleet(t)
+		var heard events
+		r := f.replica(breaker.WithListener(heard.hear))
+		defer r.close()
+		r.net.delay.Store(int64(700 * time.Millisecond))
+		b := r.register(t, "tier")
+		time.Sleep(10 * time.Minute)
+		if got := r.net.reads.Load() + r.net.syncs.Load(); got > 700 {
+			t.Fatalf("%d exchanges in ten idle minutes", got)
+		}
+		if len(heard.all()) != 0 || b.Status().Verdict != breaker.Fleet {
+			t.Fatalf("heard %v", heard.all())
+		}
+	})
+}
