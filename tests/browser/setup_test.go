@@ -8,7 +8,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -40,7 +39,43 @@ func chromium(t *testing.T) string {
 	return ""
 }
 
-// tab is a page in a browser of its own that notes what went wrong on it.
+// shared is the one browser of all tests, started by the first. evil.test is a name of this machine in it.
+var shared struct {
+	once   sync.Once
+	ctx    context.Context
+	cancel context.CancelFunc
+	folder string
+}
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	code := m.Run()
+	if shared.ctx != nil {
+		_ = chromedp.Cancel(shared.ctx) // waits for the browser's end, so that its folder can go
+		shared.cancel()
+		_ = os.RemoveAll(shared.folder)
+	}
+	os.Exit(code)
+}
+
+// start starts the shared browser.
+func start(path string) {
+	folder, err := os.MkdirTemp("", "browser")
+	if err != nil {
+		panic(err)
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.UserDataDir(folder), chromedp.WindowSize(1320, 900),
+		chromedp.Flag("host-resolver-rules", "MAP evil.test 127.0.0.1"))
+	ctx, cancel := chromedp.NewExecAllocator(context.Background(), options...)
+	shared.folder, shared.cancel = folder, cancel
+	shared.ctx, _ = chromedp.NewContext(ctx)
+	if err := chromedp.Do(shared.ctx); err != nil {
+		panic(err)
+	}
+}
+
+// tab is a page that notes what went wrong on it.
 type tab struct {
 	*testing.T
 	ctx context.Context
@@ -48,17 +83,13 @@ type tab struct {
 	bad []string // what the console said and the page threw
 }
 
-func open(t *testing.T, more ...chromedp.ExecAllocatorOption) *tab {
+func open(t *testing.T) *tab {
 	t.Helper()
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(chromium(t)), chromedp.NoSandbox, chromedp.UserDataDir(t.TempDir()), chromedp.WindowSize(1320, 860))
-	ctx, cancel := context.WithTimeout(t.Context(), 3*deadline+*shotTime)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewExecAllocator(ctx, append(options, more...)...)
-	t.Cleanup(cancel)
-	ctx, _ = chromedp.NewContext(ctx)
+	path := chromium(t)
+	shared.once.Do(func() { start(path) })
+	ctx, cancel := chromedp.NewContext(shared.ctx)
 	one := &tab{T: t, ctx: ctx}
-	t.Cleanup(func() { _ = chromedp.Cancel(ctx) }) // waits for the browser's end, so that its folder can go
+	t.Cleanup(cancel)
 	messages := chromedp.Console(ctx)
 	go func() {
 		for m, err := range messages {
@@ -70,6 +101,7 @@ func open(t *testing.T, more ...chromedp.ExecAllocatorOption) *tab {
 			one.mu.Unlock()
 		}
 	}()
+	one.do(chromedp.EmulateViewport(1320, 900))
 	return one
 }
 
@@ -92,9 +124,9 @@ func (t *tab) said() []string {
 // await waits until the expression is true on the page.
 func (t *tab) await(expression string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.ctx, deadline)
+	ctx, cancel := context.WithTimeout(t.ctx, deadline+*shotTime)
 	defer cancel()
-	if _, err := chromedp.Run(ctx, chromedp.Poll[bool](expression, chromedp.WithPollingInterval(20*time.Millisecond))); err != nil {
+	if _, err := chromedp.Run(ctx, chromedp.Poll[bool](expression, chromedp.WithPollingInterval(20*time.Millisecond), chromedp.WithPollingTimeout(0))); err != nil {
 		body, _ := chromedp.Run(t.ctx, chromedp.Evaluate[string]("document.body.innerText"))
 		t.Fatalf("waiting for %s: %v\non the console: %q\non the page: %.2000s", expression, err, t.said(), body)
 	}
@@ -179,5 +211,5 @@ func bad(n int, label string) store.Run {
 
 // row is the page's selector of a breaker's row.
 func row(name string) string {
-	return fmt.Sprintf("document.querySelector(%s)", js(`li.row[data-name="`+strings.ReplaceAll(name, `"`, `\"`)+`"]`))
+	return "[...document.querySelectorAll('li.row')].find((row) => row.dataset.name === " + js(name) + ")"
 }
