@@ -17,6 +17,8 @@ import (
 )
 
 func TestOptionsOutOfRangeAreRefusedWithIt(t *testing.T) {
+	client := redis.NewClient(&redis.Options{})
+	defer client.Close()
 	for want, o := range map[string]Option{
 		"timeout is 0s; want 1ms..1m0s": WithTimeout(0), "timeout is 2m0s; want": WithTimeout(2 * time.Minute),
 		"budget is 0; want 1..1000000": WithBudget(0), "budget is -1; want": WithBudget(-1), "prefix is \"a{\"; want": WithPrefix("a{"),
@@ -24,7 +26,7 @@ func TestOptionsOutOfRangeAreRefusedWithIt(t *testing.T) {
 		if _, err := Open("redis://localhost", o); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v; want %q", err, want)
 		}
-		if _, err := New(redis.NewClient(&redis.Options{}), o); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := New(client, o); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v; want %q", err, want)
 		}
 	}
