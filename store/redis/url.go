@@ -96,7 +96,7 @@ func short(field *time.Duration, d time.Duration) {
 	}
 }
 
-// hideSecrets takes the user part and every query value out of text.
+// hideSecrets takes the user part and every password of the query out of text.
 func hideSecrets(text string, u *url.URL) string {
 	var secrets []string
 	if u.User != nil {
