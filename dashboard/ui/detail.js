@@ -145,7 +145,7 @@ function showTimeline(node, history) {
       more('window', tally),
       more('errors', errors(t.errors)),
       more('seen by', t.witnesses.map(person).join(', ')),
-      more(t.action ? 'by' : 'told by', t.cause && person(t.cause)));
+      more(t.action ? 'by' : 'reported by', t.cause && person(t.cause)));
   }));
 }
 

@@ -57,11 +57,18 @@ export function sparkline() {
     show(points) {
       const top = Math.max(1, ...points.map((p) => Math.max(p[0], p[2])));
       const from = width - points.length + 1;
-      const line = (column) => points.map((p, i) => `${from + i} ${(height - 1 - (p[column] / top) * (height - 3)).toFixed(1)}`).join('L');
-      const any = (column) => points.some((p) => p[column] > 0);
-      area.setAttribute('d', any(0) ? `M${from} ${height}L${line(0)}L${width} ${height}Z` : '');
-      failed.setAttribute('d', any(1) ? `M${line(1)}` : '');
-      refused.setAttribute('d', any(2) ? `M${line(2)}` : '');
+      const at = (i, column) => `${from + i} ${(height - 1 - (points[i][column] / top) * (height - 3)).toFixed(1)}`;
+      const zero = (i, column) => !(points[i]?.[column] > 0);
+      // A line leaves out where there was nothing before, then and after.
+      const line = (column) => points.map((_, i) => {
+        const alone = zero(i, column) && zero(i + 1, column);
+        if (alone && zero(i - 1, column)) return '';
+        return (i === 0 || (zero(i, column) && zero(i - 1, column)) ? 'M' : 'L') + at(i, column);
+      }).join('');
+      const outline = points.map((_, i) => `L${at(i, 0)}`).join('');
+      area.setAttribute('d', points.length ? `M${from} ${height}${outline}L${width} ${height}Z` : '');
+      failed.setAttribute('d', line(1));
+      refused.setAttribute('d', line(2));
     },
   };
 }

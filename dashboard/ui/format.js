@@ -25,7 +25,7 @@ export function percent(share) {
 export function perSecond(n) {
   if (n >= 10000) return `${(n / 1000).toFixed(0)} k`;
   if (n >= 1000) return `${(n / 1000).toFixed(1)} k`;
-  return n >= 10 || n === 0 ? n.toFixed(0) : n.toFixed(1);
+  return String(Number(n.toFixed(n >= 10 ? 0 : 1)));
 }
 
 export const count = (n) => n.toLocaleString('en').replaceAll(',', '\u202f');

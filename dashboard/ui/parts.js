@@ -2,7 +2,7 @@
 import { el, said, mark, bar } from './dom.js';
 import { board, elapsed } from './board.js';
 import { state, rules } from './judge.js';
-import { because, countdown, duration, ends, errors, percent, person, reason } from './format.js';
+import { because, clock, countdown, duration, ends, errors, percent, person, reason } from './format.js';
 
 const words = { closed: 'closed', open: 'open', 'half-open': 'half-open', 'forced-open': 'forced open', 'forced-closed': 'forced closed' };
 
@@ -17,8 +17,11 @@ export function badge() {
   };
 }
 
-// since says how long the state has lasted.
-export const since = (row) => `for ${duration(row.age_ms + elapsed(row))}`;
+// since says how long the state has lasted, or from when an operator's mode has stood.
+export function since(row) {
+  if (row.mode !== 'auto' && row.mode_note?.at) return `since ${clock(row.mode_note.at)}`;
+  return `for ${duration(row.age_ms + elapsed(row))}`;
+}
 
 // next says when an open breaker may be probed.
 export function next(row) {

@@ -1,11 +1,18 @@
 package browser_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"flag"
+	"image"
+	"image/color"
+	"image/draw"
+	"image/png"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -63,7 +70,12 @@ func traffic(ctx context.Context, f *fleet) {
 			f.command(store.Command{Name: "fx-rates", Action: store.Trip, For: time.Millisecond, By: "alice", Why: "drill"})
 		}
 		if n == 2 {
-			f.claim("fx-rates", fleetPolicy)
+			f.claim("fx-rates", fleetPolicy, store.Ignored)
+			f.command(store.Command{Name: "mcp", Action: store.Trip, For: time.Millisecond, By: "alice", Why: "drill before the release"})
+		}
+		if n == 4 {
+			f.claim("mcp", backoff, store.Success)
+			f.claim("mcp", backoff, store.Success)
 		}
 		select {
 		case <-ctx.Done():
@@ -83,9 +95,17 @@ func (f *fleet) failOrRefuse(name, replica string, p store.Policy, refused uint6
 	f.report(name, replica, p, false, 0, bad(6, "connection refused"), bad(2, "503"))
 }
 
-// claim takes a probe that is never settled, so that the breaker stays half-open.
-func (f *fleet) claim(name string, p store.Policy) {
-	if _, err := f.store.Claim(f.t.Context(), store.Claim{Name: name, ID: "probe-1", Policy: p, Replica: "web-2#1f2e", Want: 1}); err != nil {
+// claim takes a probe and settles it.
+func (f *fleet) claim(name string, p store.Policy, outcome store.Outcome) {
+	const replica = "web-2#1f2e"
+	f.seq["claims"]++
+	id := "probe-" + strconv.FormatUint(f.seq["claims"], 10)
+	grant, err := f.store.Claim(f.t.Context(), store.Claim{Name: name, ID: id, Policy: p, Replica: replica, Want: 1})
+	if err != nil || len(grant.Leases) != 1 {
+		f.t.Errorf("a claim of %s got %+v, %v", name, grant, err)
+		return
+	}
+	if _, err := f.store.Settle(f.t.Context(), store.Settlement{Lease: grant.Leases[0], Replica: replica, Outcome: outcome}); err != nil {
 		f.t.Error(err)
 	}
 }
@@ -135,17 +155,44 @@ func (t *tab) shot(name string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.ctx, deadline)
 	defer cancel()
-	png, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
+	picture, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(png) < 10_000 {
-		t.Errorf("%s has %d bytes: an empty page?", name, len(png))
+	if len(picture) < 10_000 {
+		t.Errorf("%s has %d bytes: an empty page?", name, len(picture))
 	}
 	if !*update {
 		return
 	}
-	if err := os.WriteFile(filepath.Join("..", "..", "docs", "img", name), png, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join("..", "..", "docs", "img", name), small(t, picture), 0o644); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// small keeps the 256 most frequent colours, which a quiet page hardly exceeds.
+func small(t *tab, picture []byte) []byte {
+	t.Helper()
+	from, err := png.Decode(bytes.NewReader(picture))
+	if err != nil {
+		t.Fatal(err)
+	}
+	counts := map[color.RGBA]int{}
+	for y := range from.Bounds().Dy() {
+		for x := range from.Bounds().Dx() {
+			counts[color.RGBAModel.Convert(from.At(x, y)).(color.RGBA)]++
+		}
+	}
+	frequent := slices.SortedFunc(maps.Keys(counts), func(a, b color.RGBA) int { return counts[b] - counts[a] })
+	var palette color.Palette
+	for _, c := range frequent[:min(len(frequent), 256)] {
+		palette = append(palette, c)
+	}
+	to := image.NewPaletted(from.Bounds(), palette)
+	draw.Draw(to, to.Bounds(), from, image.Point{}, draw.Src)
+	var out bytes.Buffer
+	if err := (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&out, to); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
 }
