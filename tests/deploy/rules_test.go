@@ -110,3 +110,16 @@ func sectionOf(book, heading string) (string, bool) {
 	section, _, _ := strings.Cut(rest, "\n#")
 	return section, ok
 }
+
+func TestTheRunbookNamesCommandsThatTheCommandLineHas(t *testing.T) {
+	manual := read(t, "../../docs/cli.md")
+	commands := regexp.MustCompile("`commontrip ([a-z-]+)").FindAllStringSubmatch(read(t, runbook), -1)
+	if len(commands) < 20 {
+		t.Errorf("the runbook names %d commands only", len(commands))
+	}
+	for _, c := range commands {
+		if !regexp.MustCompile(`(?m)^#+ .*\bcommontrip ` + c[1] + `\b`).MatchString(manual) {
+			t.Errorf("docs/cli.md has no section on commontrip %s", c[1])
+		}
+	}
+}
