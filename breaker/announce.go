@@ -67,9 +67,8 @@ func (b *Breaker) hearPush(t *store.Transition) {
 	case b.follows(t):
 	case t.Generation > b.toldGeneration || t.Rev > b.toldRev:
 		b.gap = true
-	case t.Reason == store.ByRepair && t.From == t.To && t.Generation == b.generation && t.At.UnixMilli() > b.tales().repaired:
-		b.tales().repaired = t.At.UnixMilli() // what this replica knew was given back to the store; its number is not new
-		b.emit(eventOf(t))
+	default:
+		b.tellRepair(t)
 	}
 }
 
@@ -127,10 +126,25 @@ func (b *Breaker) catchUp(ctx context.Context) {
 // tellAll tells those entries of a history, newest first, that are newer than the last one told. b.mu is held.
 func (b *Breaker) tellAll(history []store.Transition) {
 	for _, t := range slices.Backward(history) {
-		if t.Name == b.name && (t.Generation > b.toldGeneration || t.Rev > b.toldRev) {
+		switch {
+		case t.Name != b.name:
+		case t.Generation > b.toldGeneration || t.Rev > b.toldRev:
 			b.toldGeneration, b.toldRev = t.Generation, t.Rev
 			b.emit(eventOf(&t))
+		default:
+			b.tellRepair(&t)
 		}
+	}
+}
+
+// tellRepair tells, once, that a store was given back what this replica knew: its number is not new. b.mu is held.
+func (b *Breaker) tellRepair(t *store.Transition) {
+	if t.Reason != store.ByRepair || t.From != t.To || t.Generation != b.generation {
+		return
+	}
+	if at := t.At.UnixMilli(); at > b.tales().repaired {
+		b.tales().repaired = at
+		b.emit(eventOf(t))
 	}
 }
 

@@ -116,6 +116,12 @@ func misused(verb string, noBreaker, noContext, noFunction bool) {
 	}
 }
 
+func needContext(verb string, ctx context.Context) {
+	if ctx == nil {
+		misused(verb, false, true, false)
+	}
+}
+
 // Permit is one admitted call. It is given by value and must not be copied. The zero Permit is no call: its methods do
 // nothing. Of Done and Record the first call counts, from whatever goroutine.
 type Permit struct {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/commontrip/commontrip/breaker"
+	memorystore "github.com/commontrip/commontrip/store/memory"
 )
 
 // solo makes a breaker for one process.
@@ -386,21 +387,36 @@ func TestAClosedCallGetsTheCallersOwnContext(t *testing.T) {
 
 func TestNilArgumentsPanicWithASentence(t *testing.T) {
 	b := solo(t)
+	m, err := breaker.NewManager(memorystore.New())
+	if err != nil {
+		t.Fatal(err)
+	}
 	var none *breaker.Breaker
 	var noContext context.Context
 	for name, call := range map[string]func(){
-		"Do breaker":      func() { _, _ = breaker.Do(t.Context(), none, nothing) },
-		"Do context":      func() { _, _ = breaker.Do(noContext, b, nothing) },
-		"Do function":     func() { _, _ = breaker.Do[int](t.Context(), b, nil) },
-		"Run breaker":     func() { _ = none.Run(t.Context(), succeed) },
-		"Run context":     func() { _ = b.Run(noContext, succeed) },
-		"Run function":    func() { _ = b.Run(t.Context(), nil) },
-		"Acquire breaker": func() { _, _ = none.Acquire(t.Context()) },
-		"Acquire context": func() { _, _ = b.Acquire(noContext) },
+		"Do breaker":            func() { _, _ = breaker.Do(t.Context(), none, nothing) },
+		"Do context":            func() { _, _ = breaker.Do(noContext, b, nothing) },
+		"Do function":           func() { _, _ = breaker.Do[int](t.Context(), b, nil) },
+		"Run breaker":           func() { _ = none.Run(t.Context(), succeed) },
+		"Run context":           func() { _ = b.Run(noContext, succeed) },
+		"Run function":          func() { _ = b.Run(t.Context(), nil) },
+		"Acquire breaker":       func() { _, _ = none.Acquire(t.Context()) },
+		"Acquire context":       func() { _, _ = b.Acquire(noContext) },
+		"WithListener function": func() { breaker.WithListener(nil) },
+		"Close context":         func() { _ = m.Close(noContext) },
+		"Sync context":          func() { _ = m.Sync(noContext) },
+		"Register context":      func() { _, _ = m.Register(noContext, "x") },
+		"GetOrRegister context": func() { _, _ = m.GetOrRegister(noContext, "x") },
+		"Snapshots context":     func() { _, _ = m.Snapshots(noContext) },
+		"Command context":       func() { _, _ = m.Command(noContext, breaker.Command{}) },
+		"Reset context":         func() { _ = m.Reset(noContext, "x") },
 	} {
 		func() {
 			defer func() {
 				verb, what, _ := strings.Cut(name, " ")
+				if verb == "Reset" {
+					verb = "Command"
+				}
 				if s, ok := recover().(string); !ok || !strings.Contains(s, verb) || !strings.Contains(s, what) {
 					t.Errorf("%s: panicked with %q", name, s)
 				}

@@ -264,3 +264,28 @@ func TestMissedTransitionsComeFromTheHistoryInOrder(t *testing.T) {
 		}
 	})
 }
+
+func TestAPushAfterALostOneDoesNotHideIt(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFleet(t)
+		var heard events
+		a := f.replica(breaker.WithPolicy(streak))
+		b := f.replica(breaker.WithPolicy(streak), breaker.WithListener(heard.hear))
+		defer a.close()
+		defer b.close()
+		x := a.register(t, "tier")
+		b.register(t, "tier")
+		synctest.Wait()
+		for _, action := range []breaker.Action{breaker.Trip, breaker.Reset} {
+			b.net.deaf.Store(action == breaker.Trip)
+			if _, err := x.Command(t.Context(), breaker.Command{Action: action, By: "oncall"}); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		got := heard.all()
+		if len(got) != 2 || got[0].Transition.Action != breaker.Trip || got[1].Transition.Action != breaker.Reset {
+			t.Fatalf("heard %v", got)
+		}
+	})
+}

@@ -107,11 +107,10 @@ func WithErrorLabel(fn func(error) string) Option { return option(func(c *config
 // may block, panic or call back without harm to calls or to other listeners. Up to 1024 events wait for a slow one; what
 // is dropped beyond is said in the Err of the next. Given to NewManager it also hears of the Manager itself.
 func WithListener(fn func(Event)) Option {
-	return option(func(c *config) {
-		if fn != nil {
-			c.listen = append(slices.Clip(c.listen), fn)
-		}
-	})
+	if fn == nil {
+		panic("breaker: WithListener needs a function; it was given nil")
+	}
+	return option(func(c *config) { c.listen = append(slices.Clip(c.listen), fn) })
 }
 
 // WithReplica sets the display name of this replica; the default is host-pid. The fleet knows it as that name, "#" and a

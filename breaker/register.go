@@ -14,17 +14,13 @@ import (
 // breaker starts on its own verdict, which is no error. It is [ErrRegistered] to register a name twice, and [ErrClosed]
 // after Close.
 func (m *Manager) Register(ctx context.Context, name string, opts ...Option) (*Breaker, error) {
-	if ctx == nil {
-		panic("breaker: Register needs a context; it was given nil")
-	}
+	needContext("Register", ctx)
 	return m.register(ctx, name, opts, false)
 }
 
 // GetOrRegister gives the registered breaker of this name, or registers it; opts count for the first call only.
 func (m *Manager) GetOrRegister(ctx context.Context, name string, opts ...Option) (*Breaker, error) {
-	if ctx == nil {
-		panic("breaker: GetOrRegister needs a context; it was given nil")
-	}
+	needContext("GetOrRegister", ctx)
 	m.mu.Lock()
 	b := m.breakers[name]
 	m.mu.Unlock()

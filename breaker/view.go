@@ -99,6 +99,9 @@ func (b *Breaker) apply(s *store.Snapshot, by uint64, at instant) {
 		return
 	}
 	moved := b.heard && s.Generation != b.generation && newState
+	if last := b.last; newState && !moved && last != nil && s.Generation > 0 && !s.Since.Equal(last.Since) && b.began {
+		b.gap = true // the store holds the generation since another time: it may have lost it, and been told
+	}
 	old := b.snapshot()
 	merged := *s
 	if !newState {
