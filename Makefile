@@ -3,7 +3,7 @@
 SHELL         := bash
 .SHELLFLAGS   := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fmt bench fuzz cover diff tools vuln
+.PHONY: help demo test lint fmt bench peers fuzz cover diff tools vuln
 
 DEMO       ?=
 FUZZTIME   ?= 20000x
@@ -32,6 +32,9 @@ fmt: ## rewrite all Go files as gofumpt wants them
 bench: ## benchmarks with allocations (BENCH=regexp, BENCHTIME=1s)
 	go test -run '^$$' -bench '$(BENCH)' -benchtime '$(BENCHTIME)' -benchmem ./... | \
 		grep -vE '\[no test(s to run| files)\]$$'
+
+peers: ## benchmarks beside other libraries, in a module of its own (tests/peers; BENCH, BENCHTIME as above)
+	go -C tests/peers test -run '^$$' -bench '$(BENCH)' -benchtime '$(BENCHTIME)' -benchmem ./...
 
 fuzz: ## every fuzz target in turn (FUZZTIME=20000x runs each, or a time such as 1m)
 	@scripts/fuzz.sh '$(FUZZTIME)'

@@ -1,17 +1,20 @@
 #!/usr/bin/env bash
-# Runs all tests of the main module with the race detector, and installs before what they need: redis-server, and a C
-# compiler for the detector. Arguments go to go test.
+# Runs all tests of the main module with the race detector, and installs before what they need, where it may:
+# redis-server, promtool, chromium, and a C compiler for the detector. Arguments go to go test.
 #
-# Without redis-server the tests against a real Redis are skipped, each with a line that says so; where it is there, or
-# where REQUIRE_REDIS=1 is set as CI does, a test that does not find it fails.
+# Where one of the three servers and tools is missing, the tests that need it are skipped, each with a line that says so;
+# where it is there, or where REQUIRE_... is set as CI does, a test that does not find it fails.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-if scripts/install-redis.sh; then
-	export REQUIRE_REDIS=1
-elif [[ "${REQUIRE_REDIS:-}" != 1 ]]; then
-	echo "tests against a real Redis will be skipped" >&2
-fi
+for tool in redis promtool chromium; do
+	require="REQUIRE_${tool^^}"
+	if scripts/install-$tool.sh; then
+		export "$require=1"
+	elif [[ "${!require:-}" != 1 ]]; then
+		echo "tests that need $tool will be skipped" >&2
+	fi
+done
 
 race=(-race)
 if ! command -v "$(go env CC)" >/dev/null && ! scripts/need.sh gcc gcc libc6-dev; then
