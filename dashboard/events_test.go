@@ -30,11 +30,11 @@ type told struct {
 		Up      *bool
 		Problem string
 	}
-	Rows        []store.Snapshot
-	Gone        []string
-	Replicas    *struct{ Degraded, Disagree []string }
-	Transitions []store.Transition
-	at          time.Time
+	Rows       []store.Snapshot
+	Gone       []string
+	Replicas   *struct{ Degraded, Disagree []string }
+	Transition *store.Transition
+	at         time.Time
 }
 
 // page is a client of a stream, in process, so that a bubble's clock rules it.
@@ -149,7 +149,7 @@ func TestAStreamBeginsWithTheWholeBoardAndTellsATransitionAtOnce(t *testing.T) {
 		synctest.Wait()
 		for _, p := range []*page{first, second} {
 			got := p.events("transition")
-			if len(got) != 1 || got[0].at != at || got[0].Transitions[0].To != store.Open || len(got[0].Rows) != 1 || got[0].Rows[0].State != store.Open {
+			if len(got) != 1 || got[0].at != at || got[0].Transition.To != store.Open || len(got[0].Rows) != 1 || got[0].Rows[0].State != store.Open {
 				t.Fatalf("transition: %+v", got)
 			}
 		}
@@ -392,8 +392,8 @@ func TestNamesAreDataInAStream(t *testing.T) {
 			t.Fatalf("%d transitions of %d", len(got), len(names))
 		}
 		for i, name := range names {
-			if got[i].Transitions[0].Name != name {
-				t.Errorf("%q came as %q", name, got[i].Transitions[0].Name)
+			if got[i].Transition.Name != name {
+				t.Errorf("%q came as %q", name, got[i].Transition.Name)
 			}
 		}
 		p.leave()

@@ -41,48 +41,6 @@ type live struct {
 	closed  bool
 }
 
-// contact is how the store answers.
-type contact struct {
-	Up      *bool  `json:"up"`                // null: not asked yet since somebody looks
-	Problem string `json:"problem,omitempty"` // where not up
-	SinceMS int64  `json:"since_ms"`          // when it last answered, by the server's uptime
-}
-
-// message is what a stream carries. Each kind fills what concerns it.
-type message struct {
-	Now         int64                   `json:"now"` // the server's uptime in ms; what as_of_ms and since_ms are told by
-	About       *about                  `json:"about,omitempty"`
-	Store       *contact                `json:"store,omitempty"`
-	Seconds     int                     `json:"seconds,omitempty"`     // that the rates of this tick stand for
-	Rows        []json.RawMessage       `json:"rows,omitempty"`        // hello: all; tick: those that changed; transition: its own
-	Gone        []string                `json:"gone,omitempty"`        // names that are no more
-	Sparks      map[string][][3]float32 `json:"sparks,omitempty"`      // a point a second: calls, failures, refused
-	Replicas    *replicas               `json:"replicas,omitempty"`    // who is not with the fleet
-	Replica     *replicaView            `json:"replica,omitempty"`     // this replica, where a Manager is given
-	Health      []health.Status         `json:"health,omitempty"`      // where a Monitor is given
-	Transitions []store.Transition      `json:"transitions,omitempty"` // of one breaker, oldest first
-}
-
-// about is what does not change while a stream lasts.
-type about struct {
-	Kind     string `json:"kind"`     // of store
-	Operator string `json:"operator"` // who may command by this page; empty: it is read-only
-	Commands bool   `json:"commands"` // whether anybody may
-}
-
-// replicas are those of the fleet that a person should know of, by the rosters looked at so far.
-type replicas struct {
-	Degraded []string `json:"degraded"` // refuse on their own verdict while the fleet's breaker is closed
-	Disagree []string `json:"disagree"` // report another policy than the fleet's
-}
-
-// replicaView is how this replica fares.
-type replicaView struct {
-	Name            string `json:"name"`
-	StoreUp         bool   `json:"store_up"`
-	SinceExchangeMS int64  `json:"since_exchange_ms"`
-}
-
 func newLive(s store.Store) *live {
 	return &live{
 		store: s, maxStreams: 1000, born: time.Now(), wake: make(chan struct{}, 1),
@@ -157,7 +115,7 @@ func (l *live) heard(e store.Event) {
 	now, own := time.Now(), l.here(e.Snapshot.Name)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	m := message{Now: l.uptime(now), Transitions: []store.Transition{e.Transition}}
+	m := message{Now: l.uptime(now), Transition: &e.Transition}
 	known, ok := l.board[e.Snapshot.Name]
 	if !ok {
 		known = &entry{}

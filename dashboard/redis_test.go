@@ -42,7 +42,7 @@ func TestARedisFleetIsShownLiveAndThroughAnOutage(t *testing.T) {
 	}
 	wait("read", func(e told) bool { return len(e.Rows) == 1 && e.Rows[0].Totals.Calls == 3 })
 	trip(t, elsewhere, "mcp")
-	wait("transition", func(e told) bool { return len(e.Transitions) == 1 && e.Transitions[0].To == store.Open })
+	wait("transition", func(e told) bool { return e.Transition != nil && e.Transition.To == store.Open })
 	server.Kill()
 	wait("outage", func(e told) bool { return e.Kind == "tick" && !*e.Store.Up && len(e.Gone) == 0 })
 	server.Restart()

@@ -1,7 +1,6 @@
 package dashboard
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"maps"
@@ -113,15 +112,6 @@ func (l *live) close(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-// event is a message in the form of server-sent events. JSON has no raw line breaks, so it is one line of data.
-func event(kind string, m message) []byte {
-	text, err := json.Marshal(m)
-	if err != nil {
-		text = []byte("{}")
-	}
-	return bytes.Join([][]byte{[]byte("event: " + kind + "\ndata: "), text, []byte("\n\n")}, nil)
 }
 
 func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request) {

@@ -73,11 +73,10 @@ function tick(message) {
 
 function transition(message) {
   take(message);
-  for (const t of message.transitions ?? []) {
-    board.last.set(t.name, t);
-    board.latest = t;
-    tell({ transition: t });
-  }
+  const t = message.transition;
+  board.last.set(t.name, t);
+  board.latest = t;
+  tell({ transition: t });
 }
 
 function connect() {

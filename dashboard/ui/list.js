@@ -1,7 +1,7 @@
 // The list: totals, filter, and the breakers in the order of who needs a person.
 import { el, said, mark, sparkline } from './dom.js';
 import { board } from './board.js';
-import { filters, state, urgency } from './judge.js';
+import { filters, rules, state, urgency } from './judge.js';
 import { backoff, badge, failure, next, probes, since, slow, standing, tags, why } from './parts.js';
 import { became, because, clock, count, many, perSecond, person } from './format.js';
 
@@ -131,6 +131,7 @@ function showLine(node, parts, row) {
   }
   parts.failure.show(row);
   said(parts.slow, slow(row) || '\u2013');
+  parts.slow.classList.toggle('warn', (rules(row).slow?.near ?? 0) >= 0.5);
   said(parts.calls, perSecond(row.live?.calls_per_s ?? 0));
   said(parts.refused, perSecond(row.live?.refused_per_s ?? 0));
   parts.refused.classList.toggle('alarm', (row.live?.refused_per_s ?? 0) > 0);

@@ -170,7 +170,8 @@ func (t *tab) shot(name string) {
 	}
 }
 
-// small keeps the 256 most frequent colours, which a quiet page hardly exceeds.
+// small keeps 256 colours, which a quiet page hardly exceeds: of each group of like colours the most frequent, then the
+// most frequent of all.
 func small(t *tab, picture []byte) []byte {
 	t.Helper()
 	from, err := png.Decode(bytes.NewReader(picture))
@@ -184,10 +185,18 @@ func small(t *tab, picture []byte) []byte {
 		}
 	}
 	frequent := slices.SortedFunc(maps.Keys(counts), func(a, b color.RGBA) int { return counts[b] - counts[a] })
-	var palette color.Palette
-	for _, c := range frequent[:min(len(frequent), 256)] {
-		palette = append(palette, c)
+	var palette, others color.Palette
+	groups := map[[3]uint8]bool{}
+	for _, c := range frequent {
+		if group := [3]uint8{c.R >> 5, c.G >> 5, c.B >> 5}; !groups[group] {
+			groups[group] = true
+			palette = append(palette, c)
+		} else {
+			others = append(others, c)
+		}
 	}
+	palette = append(palette, others...)
+	palette = palette[:min(len(palette), 256)]
 	to := image.NewPaletted(from.Bounds(), palette)
 	draw.Draw(to, to.Bounds(), from, image.Point{}, draw.Src)
 	var out bytes.Buffer
