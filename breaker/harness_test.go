@@ -59,7 +59,6 @@ type network struct {
 	syncs  atomic.Int64
 	reads  atomic.Int64
 	claims atomic.Int64
-	writes atomic.Int64 // verbs that write
 
 	mu      sync.Mutex
 	reports []store.Report

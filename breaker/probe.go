@@ -32,7 +32,7 @@ var errLeaseEnded = errors.New("probe took longer than its lease")
 
 // Err tells a lease's end as what it is to the call: a deadline.
 func (pr *probe) Err() error {
-	if context.Cause(pr.Context) == errLeaseEnded {
+	if errors.Is(context.Cause(pr.Context), errLeaseEnded) {
 		return context.DeadlineExceeded
 	}
 	return pr.Context.Err()

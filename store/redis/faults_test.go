@@ -373,9 +373,7 @@ func waitFor(t testing.TB, what string, done func() bool) {
 		if done() {
 			return
 		}
-		select {
-		case <-time.After(2 * time.Millisecond):
-		}
+		<-time.After(2 * time.Millisecond)
 	}
 	t.Fatalf("%s: it did not come to that", what)
 }

@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/commontrip/commontrip/store"
@@ -94,7 +95,7 @@ func (s *Store) Settle(ctx context.Context, t store.Settlement) (store.Result, e
 		return store.Result{}, err
 	}
 	result, _, err := s.result("settle", t.Lease.Name, store.Policy{}, request, nil)
-	if err == errAbsent {
+	if errors.Is(err, errAbsent) {
 		return store.Result{Snapshot: store.Snapshot{Name: t.Lease.Name}}, nil
 	}
 	return result, err

@@ -1,8 +1,6 @@
 package storetest
 
 import (
-	"time"
-
 	"github.com/commontrip/commontrip/store"
 )
 
@@ -170,7 +168,7 @@ var repeatRules = []rule{
 				{Name: "a", Seen: sec},
 				{Name: "b", Seen: 6 * sec, Calls: 5, Failures: 2},
 			})
-			same(w, "Seen", w.member("b").Seen, time.Duration(6*sec))
+			same(w, "Seen", w.member("b").Seen, 6*sec)
 		},
 	},
 }

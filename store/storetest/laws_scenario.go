@@ -2,7 +2,6 @@ package storetest
 
 import (
 	"embed"
-	"fmt"
 	"io/fs"
 	"path"
 	"strings"
@@ -97,5 +96,5 @@ func indented(answer string) string {
 	if answer == "" {
 		return "no answer"
 	}
-	return fmt.Sprintf("%s", strings.ReplaceAll(answer, "\n", "\n     "))
+	return strings.ReplaceAll(answer, "\n", "\n     ")
 }

@@ -130,8 +130,10 @@ func TestDefaultsAreThoseThatAreDocumented(t *testing.T) {
 	if got := (breaker.Timing{}).WithDefaults(); got != want {
 		t.Errorf("Timing defaults are %+v, want %+v", got, want)
 	}
-	for i, err := range []error{store.ErrInvalid, store.ErrName, store.ErrUnknown, store.ErrClosed,
-		breaker.ErrOpen, breaker.ErrRegistered, breaker.ErrClosed, breaker.ErrPanic} {
+	for i, err := range []error{
+		store.ErrInvalid, store.ErrName, store.ErrUnknown, store.ErrClosed,
+		breaker.ErrOpen, breaker.ErrRegistered, breaker.ErrClosed, breaker.ErrPanic,
+	} {
 		if err == nil {
 			t.Errorf("sentinel %d is nil", i)
 		}
