@@ -91,7 +91,7 @@ func (b *Breaker) request() uint64 {
 }
 
 // apply takes over what a store sent in answer to a request (by), or pushed (by 0), received at that time: each of the
-// two parts by its own number. It reports whether the generation moved. b.mu is held.
+// two parts by its own number. b.mu is held.
 func (b *Breaker) apply(s *store.Snapshot, by uint64, at instant) {
 	newState := !b.heard || s.Generation > b.generation || s.Generation == b.generation && by > b.stateBy
 	newMode := !b.heard || s.Rev > b.rev || s.Rev == b.rev && by > b.modeBy
