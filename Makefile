@@ -55,6 +55,8 @@ diff: ## random histories through the machine in Go and in Lua, which must agree
 vuln: ## govulncheck, where its database can be reached
 	@checker="$$(scripts/tool.sh govulncheck)"; set -x; "$$checker" ./...
 
-tools: ## install what the other targets need, now
+tools: ## install what the other targets need, now: redis-server, promtool, chromium, the linter
 	@scripts/install-redis.sh
+	@scripts/install-promtool.sh
+	@scripts/install-chromium.sh
 	@scripts/tool.sh golangci-lint

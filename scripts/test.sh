@@ -1,15 +1,18 @@
 #!/usr/bin/env bash
-# Runs all tests of the main module with the race detector, and installs before what they need, where it may:
-# redis-server, promtool, chromium, and a C compiler for the detector. Arguments go to go test.
+# Runs all tests of the main module with the race detector, and installs before what they cannot do without, where it
+# may: redis-server, and a C compiler for the detector. Arguments go to go test.
 #
-# Where one of the three servers and tools is missing, the tests that need it are skipped, each with a line that says so;
-# where it is there, or where REQUIRE_... is set as CI does, a test that does not find it fails.
+# promtool and chromium, for the tests of rules and of the dashboard in a browser, are big: they are used where they are,
+# and installed by `make tools`, or where REQUIRE_PROMTOOL=1 and REQUIRE_CHROMIUM=1 are set, as in CI. Tests whose tool is
+# missing are skipped, each with a line that says so; where REQUIRE_... is set they fail.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 for tool in redis promtool chromium; do
 	require="REQUIRE_${tool^^}"
-	if scripts/install-$tool.sh; then
+	if [[ "$tool" != redis && "${!require:-}" != 1 ]] && ! command -v "$tool" >/dev/null; then
+		echo "tests that need $tool will be skipped; to have it: make tools" >&2
+	elif scripts/install-$tool.sh; then
 		export "$require=1"
 	elif [[ "${!require:-}" != 1 ]]; then
 		echo "tests that need $tool will be skipped" >&2
