@@ -58,6 +58,11 @@ type app struct {
 
 // run carries out one command line and returns the exit code.
 func (a *app) run(ctx context.Context, args []string) int {
+	for _, arg := range args { // a URL in the wrong place is a secret, too
+		if scheme, _, ok := strings.Cut(arg, "://"); ok {
+			a.keep(arg[strings.LastIndex(scheme, "=")+1:])
+		}
+	}
 	root := a.root()
 	root.SetArgs(twoDashes(args))
 	root.SetIn(a.in)

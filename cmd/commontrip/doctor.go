@@ -37,7 +37,8 @@ type doctor struct {
 	set      settings
 	store    *redisstore.Store
 	client   redis.UniversalClient
-	schema   int // that the scripts of this program write; 0 = not known
+	allowed  bool // to send all that the store sends
+	schema   int  // that the scripts of this program write; 0 = not known
 	findings []finding
 }
 
@@ -49,7 +50,7 @@ func (a *app) doctor() *cobra.Command {
 	return &cobra.Command{
 		Use: "doctor", Short: "Look for what is wrong with the store, and say what to do", Args: noName, ValidArgsFunction: cobra.NoFileCompletions,
 		Long: "Looks at the way to the store, the servers, the rights of this user, the scripts, the channel and each breaker, and\n" +
-			"says of each line what to do. Scripts run on a breaker in a name space of its own, PREFIX:doctor-..., which is gone\n" +
+			"says of each thing that is not as it should be what to do (after ->). Scripts run on a breaker in a name space of its own, PREFIX:doctor-..., which is gone\n" +
 			"afterwards; one message that nobody understands goes over the fleet's channel, at which replicas read once more.\n" +
 			"Nothing else is touched. Each step has --timeout.\n\n" +
 			"A note is something to know. A problem makes the exit code 4.\n\n" +
@@ -100,14 +101,12 @@ func (d *doctor) report() error {
 		}
 	} else {
 		var t table
-		t.head("", "CHECK", "FOUND", "DO")
 		inks := map[level]ink{fine: green, note: yellow, problem: red}
 		for _, f := range d.findings {
-			do := f.Do
-			if do == "" {
-				do = "nothing"
+			t.add(cell{string(f.Level), inks[f.Level]}, f.Check, f.Found)
+			if f.Do != "" {
+				t.add("", "", "-> "+f.Do)
 			}
-			t.add(cell{string(f.Level), inks[f.Level]}, f.Check, f.Found, do)
 		}
 		d.app.writeTable(d.app.out, t)
 	}
@@ -132,4 +131,6 @@ func (d *doctor) checkConfig() {
 }
 
 // denied says whether a server refused a right.
-func denied(err error) bool { return err != nil && strings.Contains(err.Error(), "NOPERM") }
+func denied(err error) bool {
+	return err != nil && (strings.Contains(err.Error(), "NOPERM") || strings.Contains(err.Error(), "can't run this command"))
+}

@@ -55,7 +55,7 @@ func (a *app) remark(s store.Snapshot) string {
 		parts = append(parts, fmt.Sprintf("%d of %d good probes, %d under way", s.ProbeSuccesses, s.Policy.ProbeSuccesses, s.Probing))
 	}
 	if s.Retuned {
-		parts = append(parts, "retuned "+signed(s.PolicyNote))
+		parts = append(parts, "retuned "+signed(s.PolicyNote)+", "+a.ending(s.PolicyNote, clock(s)))
 	}
 	if s.PolicyConflict {
 		parts = append(parts, "policies differ")

@@ -7,27 +7,42 @@ import (
 	"strings"
 )
 
-const hidden = "xxxxx"
+const (
+	hidden   = "xxxxx"
+	sureFrom = 6 // bytes: a shorter secret may be a part of any word, and is looked for in its place only
+)
 
 // keep notes what the URL has that no output may show.
 func (a *app) keep(rawURL string) {
-	if rawURL == "" {
-		return
+	for _, secret := range secretsOf(rawURL) {
+		if len(secret) >= sureFrom && !slices.Contains(a.secrets, secret) {
+			a.secrets = append(a.secrets, secret)
+		}
 	}
-	a.secrets = append(a.secrets, secretsOf(rawURL)...)
-	slices.SortFunc(a.secrets, func(x, y string) int { return len(y) - len(x) }) // one may be a part of another
+	slices.SortStableFunc(a.secrets, func(x, y string) int { return len(y) - len(x) }) // one may be a part of another
 }
 
-// userPart is what stands before the @ of anything like a URL, wherever it turns up.
-var userPart = regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://)[^\s"'<>]*@`)
+// The places of secrets in anything like a URL, wherever it turns up.
+var (
+	userPart  = regexp.MustCompile(`[A-Za-z][A-Za-z0-9+.-]*://[^\s"'<>]*@`)
+	queryPart = regexp.MustCompile(`(?i)([?&]\w*pass\w*=)[^\s"'<>&]*`)
+)
 
 // hide takes every secret out of text.
 func (a *app) hide(text string) string {
-	text = userPart.ReplaceAllString(text, "${1}"+hidden+"@")
+	text = userPart.ReplaceAllStringFunc(text, func(found string) string {
+		scheme, user, _ := strings.Cut(found, "://")
+		if strings.HasPrefix(user, "[user:password@") { // how a URL is explained
+			return found
+		}
+		return scheme + "://" + hidden + "@"
+	})
+	text = queryPart.ReplaceAllString(text, "${1}"+hidden)
+	pairs := make([]string, 0, 2*len(a.secrets))
 	for _, secret := range a.secrets {
-		text = strings.ReplaceAll(text, secret, hidden)
+		pairs = append(pairs, secret, hidden)
 	}
-	return text
+	return strings.NewReplacer(pairs...).Replace(text)
 }
 
 // secretsOf lists the passwords of a URL as they may be spelled: as written and as meant.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/commontrip/commontrip/store"
 )
@@ -15,7 +16,7 @@ func quote(s string) string {
 	strange := func(r rune) bool {
 		return !strconv.IsPrint(r) || unicode.IsSpace(r) || strings.ContainsRune(`"'\`+"`", r)
 	}
-	if s == "" || strings.ContainsFunc(s, strange) {
+	if s == "" || !utf8.ValidString(s) || strings.ContainsFunc(s, strange) {
 		return strconv.Quote(s)
 	}
 	return s
@@ -82,9 +83,11 @@ func labels(errs []store.ErrorCount) string {
 func (a *app) ending(n store.Note, now time.Time) string {
 	switch {
 	case !n.Timed:
-		return "until lifted"
+		return "without an end"
 	case n.EndsIn <= 0:
 		return "over"
+	case n.EndsIn > 12*time.Hour:
+		return "for another " + span(n.EndsIn) + ", until " + a.moment(now.Add(n.EndsIn))
 	default:
 		return "for another " + span(n.EndsIn) + ", until " + now.Add(n.EndsIn).In(a.zone).Format("15:04:05 MST")
 	}

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/commontrip/commontrip/store"
+	"github.com/commontrip/commontrip/tests/redistest"
+)
+
+// examined runs the doctor and gives the findings of one check, "level: found | do".
+func (d *desk) examined(want int, args ...string) func(check string) string {
+	d.t.Helper()
+	code, out, err := d.run(append([]string{"doctor", "-json"}, args...)...)
+	var findings []finding
+	if e := json.Unmarshal([]byte(out), &findings); e != nil || code != want {
+		d.t.Fatalf("exit code %d, %v; want %d\n%s%s", code, e, want, out, err)
+	}
+	return func(check string) string {
+		var text strings.Builder
+		for _, f := range findings {
+			if f.Check == check {
+				text.WriteString(string(f.Level) + ": " + f.Found + " | " + f.Do + "\n")
+			}
+			if f.Level != fine && f.Do == "" {
+				d.t.Errorf("%+v does not say what to do", f)
+			}
+		}
+		return text.String()
+	}
+}
+
+func holds(t *testing.T, text string, parts ...string) {
+	t.Helper()
+	for _, part := range parts {
+		if !strings.Contains(text, part) {
+			t.Errorf("%q lacks %q", text, part)
+		}
+	}
+}
+
+func redisDo(t *testing.T, srv *redistest.Server, want string, args ...string) {
+	t.Helper()
+	if got, err := srv.Command(args...); err != nil || got != want {
+		t.Fatalf("%q: %q, %v; want %q", args, got, err, want)
+	}
+}
+
+func TestDoctorFindsAGoodServerWellAndLeavesNothingBehind(t *testing.T) {
+	srv := redistest.Start(t)
+	d := deskAt(t, srv.URL())
+	found := d.examined(done)
+	holds(t, found("eviction"), "ok: server: noeviction")
+	holds(t, found("scripts"), "ok: all run; schema 1")
+	holds(t, found("clock"), "ok:")
+	holds(t, found("server"), "ok: Redis ")
+	holds(t, found("breakers"), "note: none under this prefix")
+	if found("way") == "" || found("push") == "" || found("rights") == "" {
+		t.Error("way, push or rights were not looked at")
+	}
+	redisDo(t, srv, ":0", "DBSIZE")
+}
+
+func TestDoctorSeesEvictionRightsAndSchemas(t *testing.T) {
+	srv := redistest.Start(t, "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru")
+	d := deskAt(t, srv.URL())
+	d.closed("a{b}%")
+	redisDo(t, srv, ":0", "HSET", "commontrip:{a%7Bb%7D%25}", "v", "2")
+	found := d.examined(ill)
+	holds(t, found("eviction"), "problem: server: allkeys-lru", "set maxmemory-policy to noeviction")
+	holds(t, found("breaker a{b}%"), "problem: schema 2, newer than this program's 1 | upgrade")
+
+	redisDo(t, srv, "+OK", "ACL", "SETUSER", "weak", "on", ">"+canary, "~commontrip:*", "-@all", "+ping", "+time", "+hmget", "+hget", "+hgetall", "+smembers")
+	found = d.examined(ill, "--url", strings.Replace(srv.URL(), "//", "//weak:cAnaRy-9%23@", 1))
+	holds(t, found("rights"), "problem: the server denies", "+hset", "+publish", "+eval", "ACL SETUSER", "&commontrip:events")
+	holds(t, found("push"), "problem:", "+subscribe")
+	holds(t, found("scripts"), "note: not tried")
+	redisDo(t, srv, "*2", "KEYS", "*") // the breaker and the index: nothing was left behind
+	holds(t, found("server"), "note: this user may not see version and eviction policy")
+}
+
+func TestDoctorAsTheLeastUser(t *testing.T) {
+	file, err := os.ReadFile("../../deploy/redis-users.acl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := filepath.Join(t.TempDir(), "users.acl")
+	if err := os.WriteFile(own, file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	srv := redistest.Start(t, "--aclfile", own)
+	redisDo(t, srv, "+OK", "ACL", "SETUSER", "commontrip", "on", ">"+canary)
+	d := deskAt(t, strings.Replace(srv.URL(), "//", "//commontrip:cAnaRy-9%23@", 1))
+	d.closed("mcp")
+	found := d.examined(done)
+	holds(t, found("rights"), "ok: all there")
+	holds(t, found("scripts"), "ok: all run")
+	holds(t, found("breaker mcp"), "ok: closed for ", "lane 0, 1 replicas")
+}
+
+func TestDoctorTellsWhoIsSilentAndWhatWasForgotten(t *testing.T) {
+	d := newDesk(t)
+	d.closed("mcp")
+	d.must("force-open", "mcp", "--why", "x", "--for", "forever")
+	d.must("retune", "mcp", "probes=9", "--for", "forever")
+	d.server.SetTime(noon.Add(25 * time.Second))
+	other := store.FleetPolicy()
+	other.Probes = 5
+	d.report(store.Report{Name: "mcp", Replica: "web-2#b2", Seq: 1, Policy: other})
+	found := d.examined(ill)
+	holds(t, found("breaker mcp"), "note: forced-open without an end, by oncall", "commontrip lift mcp",
+		"note: a retuned policy without an end", "commontrip restore mcp", "silent for more than 20s: web-1#a1",
+		"problem: another policy than the fleet's: web-2#b2")
+	holds(t, found("clock"), "note: server: ")
+}
+
+func TestDoctorLooksAtEachNodeOfACluster(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: three servers")
+	}
+	d := deskAt(t, redistest.ClusterURL(redistest.StartCluster(t, 3)))
+	d.closed("mcp")
+	found := d.examined(done)
+	holds(t, found("scripts"), "ok: all run")
+	holds(t, found("push"), "ok")
+	holds(t, found("breaker mcp"), "lane ", " (slots ")
+	if n := strings.Count(found("clock"), "node 127.0.0.1:"); n < 3 {
+		t.Errorf("%d nodes; want at least 3", n)
+	}
+}

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
+
+	"github.com/commontrip/commontrip/store"
+	redisstore "github.com/commontrip/commontrip/store/redis"
+)
+
+var update = flag.Bool("update", false, "write docs/cli.md anew")
+
+func TestMain(m *testing.M) {
+	redis.SetLogger(silent{})
+	goleak.VerifyTestMain(m)
+}
+
+const patient = 30 * time.Second // for what happens on its own
+
+// noon is where the clock of a fake server begins.
+var noon = time.Date(2030, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// desk is an operator's desk: a server, a fleet's handle on it, and the program.
+type desk struct {
+	t      *testing.T
+	server *miniredis.Miniredis // nil: a real one
+	fleet  *redisstore.Store
+	env    map[string]string
+	in     string // what the operator types; "" = nobody is there
+	colour bool
+}
+
+func newDesk(t *testing.T) *desk {
+	t.Helper()
+	server := miniredis.RunT(t)
+	server.SetTime(noon)
+	d := deskAt(t, "redis://"+server.Addr())
+	d.server = server
+	return d
+}
+
+func deskAt(t *testing.T, url string) *desk {
+	t.Helper()
+	fleet, err := redisstore.Open(url, redisstore.WithTimeout(patient))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = fleet.Close() })
+	return &desk{t: t, fleet: fleet, env: map[string]string{"COMMONTRIP_URL": url, "COMMONTRIP_BY": "oncall"}}
+}
+
+func (d *desk) app(out, err io.Writer) *app {
+	return &app{
+		in: strings.NewReader(d.in), out: out, err: err, env: func(name string) string { return d.env[name] }, zone: time.UTC,
+		who: func() string { return "ada@desk" }, asks: d.in != "", colours: d.colour,
+	}
+}
+
+// run carries out one command line to its end.
+func (d *desk) run(args ...string) (code int, out, err string) {
+	var stdout, stderr bytes.Buffer
+	code = d.app(&stdout, &stderr).run(d.t.Context(), args)
+	return code, stdout.String(), stderr.String()
+}
+
+// must is run where nothing may fail.
+func (d *desk) must(args ...string) string {
+	d.t.Helper()
+	code, out, err := d.run(args...)
+	if code != done {
+		d.t.Fatalf("%q: exit code %d, %s%s", args, code, out, err)
+	}
+	return out
+}
+
+// report hands in what a replica saw.
+func (d *desk) report(r store.Report) store.Snapshot {
+	d.t.Helper()
+	r.MaxAge = time.Minute
+	result := d.fleet.Sync(d.t.Context(), []store.Report{r})[0]
+	if result.Err != nil {
+		d.t.Fatal(result.Err)
+	}
+	return result.Snapshot
+}
+
+// closed makes a closed breaker of that name.
+func (d *desk) closed(name string) {
+	d.t.Helper()
+	d.report(store.Report{
+		Name: name, Replica: "web-1#a1", Seq: 1, Announce: true, Policy: store.FleetPolicy(),
+		Runs: []store.Run{{Outcome: store.Success, Count: 90}},
+	})
+}
+
+// broken makes a breaker that two replicas tripped.
+func (d *desk) broken(name string) {
+	d.t.Helper()
+	d.closed(name)
+	x := d.read(name)
+	for i, replica := range []string{"web-2#b2", "web-1#a1"} {
+		x = d.report(store.Report{
+			Name: name, Replica: replica, Seq: uint64(2 + i), Policy: store.FleetPolicy(), Generation: x.Generation,
+			Runs: []store.Run{{Outcome: store.Failure, Count: 50, Label: "timeout"}},
+		})
+	}
+	if x.State != store.Open {
+		d.t.Fatalf("%+v; want it open", x)
+	}
+}
+
+func (d *desk) read(name string) store.Snapshot {
+	d.t.Helper()
+	snapshots, err := d.fleet.Read(d.t.Context(), name)
+	if err != nil || len(snapshots) != 1 {
+		d.t.Fatal(name, snapshots, err)
+	}
+	return snapshots[0]
+}
+
+// lines is a writer whose lines can be waited for.
+type lines struct {
+	t    *testing.T
+	got  chan string
+	rest string
+	seen []string // by next
+}
+
+func newLines(t *testing.T) *lines { return &lines{t: t, got: make(chan string, 1000)} }
+
+func (l *lines) Write(p []byte) (int, error) {
+	text := l.rest + string(p)
+	for {
+		line, rest, whole := strings.Cut(text, "\n")
+		if !whole {
+			l.rest = line
+			return len(p), nil
+		}
+		l.got <- line
+		text = rest
+	}
+}
+
+// next waits for a line with those texts in it and gives it.
+func (l *lines) next(parts ...string) string {
+	l.t.Helper()
+	deadline := time.After(patient)
+	for {
+		select {
+		case line := <-l.got:
+			l.seen = append(l.seen, line)
+			if !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(line, part) }) {
+				return line
+			}
+		case <-deadline:
+			l.t.Fatalf("no line with %q in %q", parts, l.seen)
+		}
+	}
+}
+
+// begin runs a command that goes on until end, which gives the exit code.
+func (d *desk) begin(args ...string) (out *lines, end func() int) {
+	ctx, cancel := context.WithCancel(d.t.Context())
+	out = newLines(d.t)
+	code := make(chan int, 1)
+	go func() { code <- d.app(out, io.Discard).run(ctx, args) }()
+	return out, func() int {
+		cancel()
+		return <-code
+	}
+}
