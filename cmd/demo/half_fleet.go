@@ -125,7 +125,7 @@ func (h *fleetHalf) dies(ctx context.Context) error {
 	h.trip = h.fleet.latest(tierName, store.Open)
 	if h.trip == nil {
 		h.report.promise(false, "one trip opens every replica", "nothing opened")
-		return h.pause(ctx, 0)
+		return nil
 	}
 	h.screen.note("open: %s", why(h.trip))
 	h.screen.note("the last of the %d knew %s after the commit", len(h.trip.heard), brief(h.trip.behind(h.redis.ahead)))

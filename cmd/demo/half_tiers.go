@@ -191,7 +191,7 @@ func (h *tiersHalf) lose(ctx context.Context, tier string, m mode, latency time.
 	n := h.fleet.latest(tier, store.Open)
 	if n == nil {
 		h.report.promise(false, "the fleet leaves "+tier+" when it fails", "it did not open")
-		return h.pause(ctx, 0)
+		return nil
 	}
 	h.falls = append(h.falls, fall{tier: tier, reason: n.Reason, spread: n.spread(), knew: len(n.heard)})
 	h.screen.note("open: %s", why(n))

@@ -8,6 +8,9 @@ import (
 )
 
 // measure says what the first half came to: in numbers that were counted in this run, by the tier or the replicas.
+//
+// Times are held against a bar to which the longest wait of the breakers that share nothing is added. They run in the
+// same processes, on the same calls, and wait for nobody: that is what a busy machine makes of a goroutine's turn.
 func (h *fleetHalf) measure(ctx context.Context) error {
 	last, err := h.count(ctx)
 	if err != nil {
@@ -42,9 +45,6 @@ func most(spans []span) int {
 	}
 	return highest
 }
-
-// Times are held against a bar to which the longest wait of the breakers that share nothing is added. They run in the
-// same processes, on the same calls, and wait for nobody: that is what a busy machine makes of a goroutine's turn.
 
 // burnt compares what the dead tier cost the fleet with what it cost breakers that share nothing.
 func (h *fleetHalf) burnt() {
