@@ -13,9 +13,9 @@ import (
 )
 
 var (
-	seeds    = flag.Int("fleet.seeds", 3, "storms to simulate")
-	replicas = flag.Int("fleet.replicas", 200, "replicas of a storm")
-	minutes  = flag.Int("fleet.minutes", 3, "virtual minutes of a storm")
+	seeds    = flag.Int("fleet.seeds", 2, "storms to simulate")
+	replicas = flag.Int("fleet.replicas", 120, "replicas of a storm")
+	minutes  = flag.Int("fleet.minutes", 2, "virtual minutes of a storm")
 )
 
 // A storm: a network that delays, loses, doubles and reorders, a tier that comes and goes, replicas that come and go,

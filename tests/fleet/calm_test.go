@@ -1,0 +1,78 @@
+package fleet
+
+import (
+	"flag"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/commontrip/commontrip/breaker"
+	"github.com/commontrip/commontrip/store"
+)
+
+var calmMinutes = flag.Int("fleet.calm", 2, "virtual minutes of a tier with one error in a hundred calls; 60 is the figure of the docs")
+
+var nearby = Network{MinDelay: 200 * time.Microsecond, MaxDelay: time.Millisecond}
+
+// One error in a hundred calls is a day like any other. A streak of five over a merged stream comes by chance; the fleet's
+// policy must not fall for it.
+func TestAHealthyTierNeverTripsAFleet(t *testing.T) {
+	for _, fleet := range []struct {
+		replicas int
+		every    time.Duration
+	}{{20, 20 * time.Millisecond}, {200, 200 * time.Millisecond}} {
+		t.Run(fmt.Sprintf("%d replicas", fleet.replicas), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 1, nearby, store.FleetPolicy())
+				w.tier.fail(0.01)
+				for range fleet.replicas {
+					w.join(fleet.every)
+				}
+				w.pass(time.Duration(*calmMinutes) * time.Minute)
+				for _, r := range w.replicas {
+					r.leave()
+				}
+				w.verify()
+				history, err := w.store.History(t.Context(), tierName, 0)
+				if err != nil || len(history) != 0 {
+					t.Errorf("after %d calls the history is %v, %v; want none", w.tier.calls.Load(), history, err)
+				}
+				t.Logf("%d calls, %d of them failed, no trip", w.tier.calls.Load(), w.tier.failures.Load())
+			})
+		})
+	}
+}
+
+// Twenty replicas of fifty calls a second each find out within a tenth of a second that the tier is dead.
+func TestADeadTierIsFoundWithinATenthOfASecond(t *testing.T) {
+	for seed := uint64(1); seed <= 6; seed++ {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, seed, nearby, store.FleetPolicy())
+			for range 20 {
+				w.join(20 * time.Millisecond)
+			}
+			w.pass(3 * time.Second)
+			w.tier.fail(1)
+			died := time.Now()
+			for open := 0; open < len(w.replicas); {
+				w.pass(time.Millisecond)
+				open = 0
+				for _, r := range w.replicas {
+					if r.breaker.State() == breaker.Open {
+						open++
+					}
+				}
+			}
+			found := time.Since(died)
+			t.Logf("seed %d: every replica refuses after %v, %d failing calls", seed, found, w.tier.failures.Load())
+			if found > 100*time.Millisecond {
+				t.Errorf("seed %d: found after %v, want at most 100ms", seed, found)
+			}
+			for _, r := range w.replicas {
+				r.leave()
+			}
+			w.verify()
+		})
+	}
+}
