@@ -160,9 +160,9 @@ func (a *app) command(ctx context.Context, s store.Store, c store.Command) error
 	switch {
 	case result.Made == nil:
 	case c.Action == store.ForceOpen, c.Action == store.ForceClosed:
-		fmt.Fprintf(a.out, "to end it: commontrip lift %s\n", quote(c.Name))
+		fmt.Fprintf(a.out, "to end it: commontrip lift %s\n", shell(c.Name))
 	case c.Action == store.Retune:
-		fmt.Fprintf(a.out, "to end it: commontrip restore %s\n", quote(c.Name))
+		fmt.Fprintf(a.out, "to end it: commontrip restore %s\n", shell(c.Name))
 	}
 	return nil
 }

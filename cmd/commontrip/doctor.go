@@ -127,7 +127,7 @@ func (d *doctor) checkConfig() {
 		return
 	}
 	d.say(problem, "config file", fmt.Sprintf("%s holds a password, and others may read it (mode %v)", quote(d.set.file), info.Mode().Perm()),
-		"chmod 600 "+quote(d.set.file))
+		"chmod 600 "+shell(d.set.file))
 }
 
 // denied says whether a server refused a right.

@@ -109,11 +109,11 @@ func (d *doctor) key(name string) string {
 func (d *doctor) checkStanding(check string, s store.Snapshot) {
 	if s.Mode != store.Auto && !s.ModeNote.Timed {
 		d.say(note, check, fmt.Sprintf("%v without an end, %s", s.Mode, signed(s.ModeNote)),
-			"ask who gave it, then: commontrip lift "+quote(s.Name))
+			"ask who gave it, then: commontrip lift "+shell(s.Name))
 	}
 	if s.Retuned && !s.PolicyNote.Timed {
 		d.say(note, check, "a retuned policy without an end, "+signed(s.PolicyNote),
-			"put it into the service's configuration, then: commontrip restore "+quote(s.Name))
+			"put it into the service's configuration, then: commontrip restore "+shell(s.Name))
 	}
 }
 
@@ -132,7 +132,7 @@ func (d *doctor) checkReplicas(check string, s store.Snapshot, roster []store.Re
 		}
 	}
 	if len(roster) == 0 {
-		d.say(note, check, "no replica reported within the last minute", "where none uses it any more: commontrip remove "+quote(s.Name))
+		d.say(note, check, "no replica reported within the last minute", "where none uses it any more: commontrip remove "+shell(s.Name))
 	}
 	if len(silent) > 0 {
 		d.say(note, check, fmt.Sprintf("silent for more than %v: %s", silence, few(silent)), "where they were not stopped or deployed anew: see whether they run and reach the store")

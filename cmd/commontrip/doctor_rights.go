@@ -32,7 +32,7 @@ func (d *doctor) checkRights(ctx context.Context) bool {
 		{"unlink", key, set},
 		{"eval", "return redis.call('time')[1]", 1, key},
 		{"evalsha", strings.Repeat("0", 40), 1, key}, // no such script; a right that lacks is told before
-		{"hset", key, "f", "1", "g"}, // no value for g: nothing is written
+		{"hset", key, "f", "1", "g"},                 // no value for g: nothing is written
 		{"hmget", key, "f"},
 		{"hget", key, "f"},
 		{"hgetall", key},

@@ -22,6 +22,24 @@ func quote(s string) string {
 	return s
 }
 
+// shell gives a name as a word for a shell, since what is shown as a command may be copied into one.
+func shell(s string) string {
+	harmless := func(r rune) bool {
+		return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("._:/@%+-", r)
+	}
+	if !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return "NAME"
+	}
+	word := s
+	if s == "" || strings.ContainsFunc(s, func(r rune) bool { return !harmless(r) }) {
+		word = "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+	}
+	if strings.HasPrefix(s, "-") {
+		word = "-- " + word
+	}
+	return word
+}
+
 func quoteAll(names []string) string {
 	out := make([]string, len(names))
 	for i, name := range names {

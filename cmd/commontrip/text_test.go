@@ -20,6 +20,22 @@ func TestNothingInANameCanBreakALine(t *testing.T) {
 	}
 }
 
+func TestACommandThatIsShownCanBeCopiedIntoAShell(t *testing.T) {
+	for name, want := range map[string]string{
+		"card-network": "card-network", "zahlung/ü": "zahlung/ü", "a b": "'a b'", "$(reboot)": "'$(reboot)'", "it's;": `'it'\''s;'`,
+		"-n": "-- -n", "a\nb": "NAME", "`id`": "'`id`'",
+	} {
+		if got := shell(name); got != want {
+			t.Errorf("%q becomes %s; want %s", name, got, want)
+		}
+	}
+	d := newDesk(t)
+	d.closed("$(reboot)")
+	if out := d.must("force-open", "$(reboot)", "--why", "x"); !strings.Contains(out, "\nto end it: commontrip lift '$(reboot)'\n") {
+		t.Errorf("%q", out)
+	}
+}
+
 func TestSpansHaveTwoUnits(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		0: "0s", 250 * time.Millisecond: "250ms", 1260 * time.Millisecond: "1.3s", 12600 * time.Millisecond: "12s", time.Minute: "1m",

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -29,7 +30,14 @@ func (a *app) watch() *cobra.Command {
 			if err := w.catchUp(ctx); err != nil { // a store that is away at the start is said so
 				return err
 			}
-			err := s.Watch(ctx, func(e store.Event) { w.tell(ctx, e) })
+			deaf := time.AfterFunc(a.flags.timeout, func() {
+				fmt.Fprintln(a.err, "commontrip: the store lets nobody listen yet, still trying; commontrip doctor may tell why")
+			})
+			defer deaf.Stop()
+			err := s.Watch(ctx, func(e store.Event) {
+				deaf.Stop()
+				w.tell(ctx, e)
+			})
 			if errors.Is(err, context.Canceled) {
 				return nil
 			}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -57,6 +58,23 @@ func TestWatchSeesATransitionOfARealServer(t *testing.T) {
 	d.closed("mcp")
 	d.closed("sdk")
 	followed(t, d)
+}
+
+func TestWatchSaysThatItHearsNothing(t *testing.T) {
+	srv := redistest.Start(t)
+	redisDo(t, srv, "+OK", "ACL", "SETUSER", "deaf", "on", ">"+canary, "~*", "resetchannels", "+@all")
+	d := deskAt(t, srv.URL())
+	d.closed("mcp")
+	ctx, cancel := context.WithCancel(t.Context())
+	out, told, code := newLines(t), newLines(t), make(chan int, 1)
+	args := []string{"watch", "--timeout", "1s", "--url", strings.Replace(srv.URL(), "//", "//deaf:cAnaRy-9%23@", 1)}
+	go func() { code <- d.app(out, told).run(ctx, args) }()
+	out.next("mcp  is closed")
+	told.next("lets nobody listen yet")
+	cancel()
+	if got := <-code; got != done {
+		t.Errorf("exit code %d; want %d", got, done)
+	}
 }
 
 func TestWatchTellsOfWhatItMissed(t *testing.T) {
