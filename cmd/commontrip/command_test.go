@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -126,7 +127,7 @@ func TestJSONIsTheOneFormOfTheStore(t *testing.T) {
 		}
 		a, _ := json.Marshal(x)
 		b, _ := json.Marshal(y)
-		if string(a) != string(b) {
+		if !bytes.Equal(a, b) {
 			t.Errorf("%q: %s; want %s", args, a, b)
 		}
 	}

@@ -101,6 +101,8 @@ func serve(ctx context.Context, listener net.Listener, page *dashboard.Handler) 
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	err := errors.Join(page.Close(closing), server.Shutdown(closing))
-	<-ended
+	if served := <-ended; !errors.Is(served, http.ErrServerClosed) {
+		err = errors.Join(err, served)
+	}
 	return err
 }

@@ -168,10 +168,10 @@ func (l *lines) next(parts ...string) string {
 	}
 }
 
-// begin runs a command that goes on until end, which gives the exit code.
-func (d *desk) begin(args ...string) (out *lines, end func() int) {
+// begin runs a command that goes on until the function it returns is called, which gives the exit code.
+func (d *desk) begin(args ...string) (*lines, func() int) {
 	ctx, cancel := context.WithCancel(d.t.Context())
-	out = newLines(d.t)
+	out := newLines(d.t)
 	code := make(chan int, 1)
 	go func() { code <- d.app(out, io.Discard).run(ctx, args) }()
 	return out, func() int {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"regexp"
 	"strings"
 	"testing"
@@ -76,7 +75,7 @@ func TestPipesGetNoColours(t *testing.T) {
 	d := newDesk(t)
 	d.broken("mcp")
 	for _, args := range [][]string{{"list"}, {"show", "mcp"}, {"history", "mcp"}, {"roster", "mcp"}, {"doctor"}} {
-		if _, out, err := d.run(args...); bytes.ContainsRune([]byte(out+err), '\x1b') {
+		if _, out, err := d.run(args...); strings.ContainsRune(out+err, '\x1b') {
 			t.Errorf("%q: %q", args, out+err)
 		}
 	}
