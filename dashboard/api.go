@@ -133,7 +133,7 @@ func (e badRequest) Error() string { return string(e) }
 
 // failStore answers with what an error means: the asker's mistake in its own words, the store's troubles without
 // details, which may name addresses.
-func failStore(w http.ResponseWriter, err error) int {
+func failStore(w http.ResponseWriter, err error) {
 	status, p := http.StatusServiceUnavailable, problem{Error: "the store does not answer: " + trouble(err)}
 	var policyErr *store.PolicyError
 	var bad badRequest
@@ -148,7 +148,6 @@ func failStore(w http.ResponseWriter, err error) int {
 		w.Header().Set("Retry-After", "1")
 	}
 	answer(w, status, p)
-	return status
 }
 
 // trouble is the kind of a store's failure.

@@ -31,14 +31,40 @@ type told struct {
 		Problem string
 	}
 	Rows       []store.Snapshot
+	Sparks     map[string][][3]float64
 	Gone       []string
 	Replicas   *struct{ Degraded, Disagree []string }
 	Transition *store.Transition
 	at         time.Time
+	rates      map[string]rates // of Rows
+}
+
+// rates are what rows say beside the snapshot.
+type rates struct {
+	Calls    float64 `json:"calls_per_s"`
+	Failures float64 `json:"failures_per_s"`
+	Refused  float64 `json:"refused_per_s"`
+}
+
+// ratesOf reads them out of an event's data.
+func ratesOf(data string) map[string]rates {
+	var m struct {
+		Rows []struct {
+			Name string
+			Live rates
+		}
+	}
+	_ = json.Unmarshal([]byte(data), &m)
+	of := map[string]rates{}
+	for _, r := range m.Rows {
+		of[r.Name] = r.Live
+	}
+	return of
 }
 
 // page is a client of a stream, in process, so that a bubble's clock rules it.
 type page struct {
+	of     http.Handler
 	header http.Header
 	status int
 	leave  context.CancelFunc
@@ -73,7 +99,7 @@ func (p *page) Write(text []byte) (int, error) {
 		if err := json.Unmarshal([]byte(data), &one); err != nil {
 			return 0, fmt.Errorf("%w: %q", err, event)
 		}
-		one.Kind = strings.TrimPrefix(kind, "event: ")
+		one.Kind, one.rates = strings.TrimPrefix(kind, "event: "), ratesOf(data)
 		p.seen = append(p.seen, one)
 	}
 }
@@ -92,7 +118,7 @@ func (p *page) events(kind string) (of []told) {
 
 func visit(h http.Handler, stuck chan struct{}) *page {
 	ctx, leave := context.WithCancel(context.Background())
-	p := &page{header: http.Header{}, leave: leave, done: make(chan struct{}), stuck: stuck}
+	p := &page{of: h, header: http.Header{}, leave: leave, done: make(chan struct{}), stuck: stuck}
 	r := httptest.NewRequest(http.MethodGet, "/api/events", nil).WithContext(ctx)
 	r.Header.Set("X-User", "alice")
 	go func() {
@@ -355,6 +381,81 @@ func TestOnlyWhatChangedIsToldAndWhatIsRemovedGoes(t *testing.T) {
 	})
 }
 
+func TestRatesAreTheFleetsSinceTheLastRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := seed(t, "mcp")
+		p := visit(handler(t, s), nil)
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		before := len(p.events("tick"))
+		r := store.Report{Name: "mcp", Policy: policy, Replica: "web-1#a1", Seq: 2, MaxAge: time.Minute, Rejected: 30, Runs: []store.Run{
+			{Outcome: store.Success, Count: 10}, {Outcome: store.Failure, Count: 2}, {Outcome: store.Ignored, Count: 8},
+		}}
+		if err := s.Sync(t.Context(), []store.Report{r})[0].Err; err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if got := p.events("tick")[before].rates["mcp"]; got != (rates{Calls: 20, Failures: 2, Refused: 30}) {
+			t.Errorf("rates %+v", got)
+		}
+
+		// Of a store that lost its counters, or a breaker made anew, no rate is known.
+		if err := s.Remove(t.Context(), "mcp"); err != nil {
+			t.Fatal(err)
+		}
+		report(t, s, "mcp", 1, store.Run{Outcome: store.Success, Count: 5})
+		before = len(p.events("tick"))
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if got := p.events("tick")[before].rates["mcp"]; got != (rates{}) {
+			t.Errorf("rates of counters that went back: %+v", got)
+		}
+		late := visit(p.of, nil)
+		synctest.Wait()
+		if points := late.events("hello")[0].Sparks["mcp"]; len(points) < 6 || points[len(points)-2] != [3]float64{20, 2, 30} {
+			t.Errorf("the line that a late page draws: %v", points)
+		}
+		late.leave()
+		p.leave()
+	})
+}
+
+// A read that began before a push must not undo on the page what the push brought.
+func TestAReadThatWasOvertakenByAPushIsNotBelieved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &late{Store: seed(t, "mcp")}
+		p := visit(handler(t, s), nil)
+		time.Sleep(3*time.Second + 500*time.Millisecond) // each read takes half a second
+		synctest.Wait()
+		before := len(p.events("tick"))
+		trip(t, s.Store, "mcp")
+		time.Sleep(20 * time.Second)
+		synctest.Wait()
+		ticks := p.events("tick")[before:]
+		if len(ticks) == 0 {
+			t.Fatal("no tick")
+		}
+		for _, tick := range ticks {
+			for _, row := range tick.Rows {
+				if row.State != store.Open {
+					t.Errorf("after the push a tick says %+v", row)
+				}
+			}
+		}
+		p.leave()
+	})
+}
+
+// late answers what was true when it was asked, half a second after.
+type late struct{ store.Store }
+
+func (s *late) Read(ctx context.Context, names ...string) ([]store.Snapshot, error) {
+	snapshots, err := s.Store.Read(ctx, names...)
+	time.Sleep(500 * time.Millisecond)
+	return snapshots, err
+}
+
 func TestReplicasThatAreNotWithTheFleetAreNamed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := seed(t, "mcp")
@@ -373,6 +474,15 @@ func TestReplicasThatAreNotWithTheFleetAreNamed(t *testing.T) {
 		got := fmt.Sprint(*ticks[len(ticks)-1].Replicas)
 		if got != "{[web-2#b2] [web-3#c3]}" {
 			t.Errorf("replicas %s", got)
+		}
+
+		// Where the fleet is open too, it is with the fleet.
+		trip(t, s, "mcp")
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		ticks = p.events("tick")
+		if got := fmt.Sprint(*ticks[len(ticks)-1].Replicas); got != "{[] [web-3#c3]}" {
+			t.Errorf("with the fleet open: replicas %s", got)
 		}
 		p.leave()
 	})

@@ -138,8 +138,8 @@ func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request) {
 // send writes what is queued until the page or the stream has gone.
 func (h *Handler) send(ctx context.Context, w http.ResponseWriter, s *stream) {
 	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Time{})    // the server's ReadTimeout is not for a stream
-	defer control.SetWriteDeadline(time.Time{}) // the connection may serve others after it
+	_ = control.SetReadDeadline(time.Time{})                     // the server's ReadTimeout is not for a stream
+	defer func() { _ = control.SetWriteDeadline(time.Time{}) }() // the connection may serve others after it
 	for {
 		select {
 		case <-ctx.Done():
