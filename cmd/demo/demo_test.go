@@ -68,7 +68,6 @@ func TestEachHalfKeepsItsPromisesAndLeavesNoProcess(t *testing.T) {
 		"tiers": {"who served how many requests, when", "From the first replica that left a tier to the last"},
 	} {
 		t.Run(half, func(t *testing.T) {
-			t.Parallel()
 			cmd := demo(t, "-only", half, "-speed", "1.5")
 			out, err := cmd.CombinedOutput()
 			if err != nil {

@@ -15,8 +15,9 @@ type pace float64
 // of gives the time that d takes at this pace.
 func (p pace) of(d time.Duration) time.Duration { return time.Duration(float64(d) / float64(p)) }
 
-// callTimeout bounds one call of a tier, whatever the pace: tiers are as slow as they are.
-const callTimeout = 300 * time.Millisecond
+// callTimeout bounds one call of a tier, whatever the pace: tiers are as slow as they are. It is long enough that a busy
+// machine, which lets a process wait for its turn, rarely looks like a tier that does not answer.
+const callTimeout = 500 * time.Millisecond
 
 // lease is a probe's time: a second, and always longer than a call may take.
 func (s *stage) lease() time.Duration { return max(s.pace.of(time.Second), 2*callTimeout) }
