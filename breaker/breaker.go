@@ -38,6 +38,7 @@ type Breaker struct {
 	okAt         instant // while failing: as of when its view is
 	heard        bool    // the store has said anything yet
 	announced    bool    // the store has answered since Register
+	leaving      bool    // what comes now is reported no more: the book is being closed
 	asleep       bool    // no call for inUse: the next one asks the store at once
 	failing      bool    // the last exchange of its own got an error
 	began        bool    // there is something that listeners are told the continuation of
@@ -50,7 +51,7 @@ type Breaker struct {
 
 // core is what the breakers of one Manager share; a breaker made by New has one for itself.
 type core struct {
-	ctx       context.Context // ends with the Manager
+	ctx       context.Context // of exchanges beside the lanes'; with a remote store it ends with the Manager
 	store     store.Store
 	remote    bool
 	replica   string
@@ -105,6 +106,14 @@ func (b *Breaker) State() State { return b.renew(b.stance.Load()).state }
 
 // inCaller reports that outcomes are judged in the call that had them, not by a reporter.
 func (b *Breaker) inCaller() bool { return !b.core.remote || b.alone.Load() }
+
+// storeDown is what rules while the fleet's verdict does not. Who is alone has no store that could be away.
+func (b *Breaker) storeDown() StoreDown {
+	if b.alone.Load() {
+		return OwnVerdict
+	}
+	return b.core.storeDown
+}
 
 // fresh reports that the fleet's verdict rules: the store has answered, and lately. b.mu is held.
 func (b *Breaker) fresh(at time.Duration, s *stance) bool {

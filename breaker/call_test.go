@@ -496,3 +496,18 @@ func TestARefusalTellsWhenToAskAgainAsTimeGoesBy(t *testing.T) {
 		synctest.Wait()
 	})
 }
+
+func TestSuccessesOfATimeWindowAreNotLostHoweverLongNothingFails(t *testing.T) {
+	// They were kept, a run for each tenth of the window, until there were too many of them.
+	bubble(t, func(t *testing.T) {
+		b := solo(t, breaker.WithPolicy(breaker.Policy{WindowTime: time.Second}))
+		times(5000, func() {
+			_ = b.Run(t.Context(), succeed)
+			time.Sleep(100 * time.Millisecond)
+		})
+		got := b.Status()
+		if got.Lost != 0 || got.Pending > 300 || got.Fleet.Totals.Calls+uint64(got.Pending) != 5000 {
+			t.Fatalf("lost %d, pending %d, reported %+v", got.Lost, got.Pending, got.Fleet.Totals)
+		}
+	})
+}

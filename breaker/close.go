@@ -56,6 +56,9 @@ func (b *Breaker) handIn(ctx context.Context) error {
 		case <-ctx.Done():
 			return fmt.Errorf("breaker %q: %w", b.name, errors.Join(ctx.Err(), err))
 		}
+		if b.alone.Load() {
+			return ErrClosed
+		}
 		b.mu.Lock()
 		failing := b.failing
 		b.mu.Unlock()
@@ -95,6 +98,11 @@ func (m *Manager) shut(ctx context.Context) error {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, 2*m.core.timing.StaleAfter)
 		defer cancel()
+	}
+	if m.core.remote {
+		for _, b := range m.all() {
+			b.leave()
+		}
 	}
 	why := m.Sync(ctx)
 	m.stop()
@@ -152,12 +160,21 @@ func notReported(left int, why error) error {
 	return fmt.Errorf("%d outcomes were not reported: %w", left, errors.Join(why))
 }
 
+// leave closes b's book, so that what it holds is everything there is to report, whatever calls go on.
+func (b *Breaker) leave() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.drain(b.era, now())
+	b.leaving = true
+}
+
 // detach leaves b on its own. It gives the last Seq used and how many outcomes were left.
 func (b *Breaker) detach() (seq uint64, left int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.drain(b.era, now())
 	left = b.pending()
+	b.leaving = true
 	b.alone.Store(true)
 	if k := b.book; k != nil {
 		k.lost += uint64(left)

@@ -52,5 +52,5 @@
 //
 // On a local store plain successes are only counted, and reported when something else happens. Where the policy's window
 // is one of time they need ages, so each call then reads the clock, and successes of one tenth of the window count as one
-// moment.
+// moment; where no failure comes, they are reported a few hundred moments at a time.
 package breaker

@@ -3,6 +3,8 @@ package breaker
 import (
 	"sync/atomic"
 	"time"
+
+	"github.com/commontrip/commontrip/store"
 )
 
 // era is what one generation is to a replica: the number under which its outcomes are reported, and the plain successes
@@ -69,7 +71,11 @@ func (b *Breaker) age(e *era, width time.Duration) {
 	b.mu.Lock()
 	b.drain(e, at)
 	e.bucket.Store(int64(at.up + width))
+	full := b.book != nil && len(b.book.runs) >= store.MaxRuns
 	b.mu.Unlock()
+	if full {
+		b.hand() // else they would wait for a failure until they are lost
+	}
 }
 
 // moment is when the successes that an era holds happened, at the latest.

@@ -115,8 +115,18 @@ func (l *lane) giveUp() {
 	l.lose()
 }
 
-// lose makes the lane stale, once, and says so. l.mu is held, and given back.
+// lose makes the lane stale, once, and says so, unless nobody asks anything there any more: then it begins anew with the
+// next member. l.mu is held, and given back.
 func (l *lane) lose() {
+	if len(l.members) == 0 {
+		l.up.Store(false)
+		if l.timer != nil {
+			l.timer.Stop()
+		}
+		l.firstAt, l.freshAt, l.timer = instant{}, instant{}, nil
+		l.mu.Unlock()
+		return
+	}
 	was := l.up.Swap(false)
 	said := l.lost
 	l.lost = true

@@ -84,10 +84,15 @@ func (l *lane) hurry(b *Breaker) {
 	l.m.poke()
 }
 
-// request asks for an exchange of b's now; the channel is closed at its end.
+// request asks for an exchange of b's now; the channel is closed at its end, or at once where b is no member any more.
 func (l *lane) request(b *Breaker) <-chan struct{} {
 	done := make(chan struct{})
 	l.mu.Lock()
+	if b.gone {
+		l.mu.Unlock()
+		close(done)
+		return done
+	}
 	b.wantSync = true
 	l.waiters[b] = append(l.waiters[b], done)
 	l.enqueue(b, uptime())
@@ -320,18 +325,19 @@ func (l *lane) retry(b *Breaker, alone bool) {
 // backoff is full jitter, up to an exchange's longest time.
 func (l *lane) backoff(fails int) time.Duration {
 	t := l.m.core.timing
-	most := min(t.FlushInterval<<min(fails, 20), t.exchange())
+	doublings := min(fails, 20)
+	most := min(t.FlushInterval, t.exchange()>>doublings) << doublings
 	return time.Millisecond + rand.N(max(most, time.Millisecond))
 }
 
-// join and leave keep the members.
+// join and leave keep the members. leave tells whether the lane was lost with the last of them.
 func (l *lane) join(b *Breaker) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.members = append(l.members, b)
 }
 
-func (l *lane) leave(b *Breaker) {
+func (l *lane) leave(b *Breaker) (lost bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	b.gone = true
@@ -341,4 +347,7 @@ func (l *lane) leave(b *Breaker) {
 	if i := slices.Index(l.active, b); i >= 0 {
 		l.active = slices.Delete(l.active, i, i+1)
 	}
+	lost = l.lost && len(l.members) == 0
+	l.lost = l.lost && !lost
+	return lost
 }

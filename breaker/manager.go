@@ -82,7 +82,10 @@ func NewManager(s store.Store, opts ...ManagerOption) (*Manager, error) {
 	}
 	m.defaults.listeners = listen(c.listen)
 	m.ctx, m.stop = context.WithCancel(context.Background())
-	m.core.ctx = m.ctx
+	m.core.ctx = context.Background() // a local store serves on after Close
+	if remote {
+		m.core.ctx = m.ctx
+	}
 	return m, nil
 }
 
@@ -177,6 +180,11 @@ func (m *Manager) laneLost(why error) {
 func (m *Manager) laneBack() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.forgive()
+}
+
+// forgive counts a lane as lost no more. m.mu is held.
+func (m *Manager) forgive() {
 	if m.lost--; m.lost == 0 {
 		m.emit(Event{Kind: StoreBack})
 	}

@@ -433,3 +433,66 @@ func TestAnIdleManagerStaysFreshWithOneQuestionAHeartbeat(t *testing.T) {
 		}
 	})
 }
+
+func TestAfterCloseALocalStoreGoesOnAndItsProbesAreSettled(t *testing.T) {
+	// The context of settlements ended with the Manager: each probe's place was held until its lease ended.
+	bubble(t, func(t *testing.T) {
+		m, err := breaker.NewManager(memorystore.New(), breaker.WithPolicy(streak))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, _ := m.Register(t.Context(), "tier")
+		if err := m.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		times(5, func() { _ = b.Run(t.Context(), fail) })
+		wantState(t, b, breaker.Open)
+		time.Sleep(10 * time.Second)
+		times(2, func() { _ = b.Run(t.Context(), succeed) })
+		wantState(t, b, breaker.Closed)
+		if got := b.Status(); got.Verdict != breaker.Fleet || got.Fleet.State != breaker.Closed || got.Fleet.Probing != 0 {
+			t.Fatalf("%+v", got)
+		}
+	})
+}
+
+// unknowing knows no breaker when it comes to commands.
+type unknowing struct{ far }
+
+func (unknowing) Command(context.Context, store.Command) (store.Result, error) {
+	return store.Result{}, store.ErrUnknown
+}
+
+func TestACommandWhoseBreakerIsUnregisteredMeanwhileComesBack(t *testing.T) {
+	// It waited for the end of an exchange that nobody would begin, for as long as its context had no end.
+	bubble(t, func(t *testing.T) {
+		net := &network{}
+		m, err := breaker.NewManager(unknowing{far{newHome(), net}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, _ := m.Register(t.Context(), "tier")
+		net.hung.Store(true)
+		done := make(chan error, 1)
+		go func() {
+			_, err := b.Command(context.Background(), breaker.Command{Action: breaker.Reset, By: "me"})
+			done <- err
+		}()
+		time.Sleep(100 * time.Millisecond)
+		if err := m.Unregister("tier"); err != nil {
+			t.Error(err)
+		}
+		net.hung.Store(false)
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		select {
+		case err := <-done:
+			if !errors.Is(err, store.ErrUnknown) {
+				t.Error(err)
+			}
+		default:
+			t.Error("it is still waiting")
+		}
+		_ = m.Close(context.Background())
+	})
+}

@@ -92,9 +92,9 @@ func WithPolicy(p Policy) Option { return option(func(c *config) { c.policy = p 
 func WithClassifier(c Classifier) Option { return option(func(o *config) { o.classify = c }) }
 
 // WithIgnore makes errors that are one of errs (errors.Is) Ignored, before the classifier sees them. It adds to what was
-// given before.
+// given before. A nil among errs means nothing.
 func WithIgnore(errs ...error) Option {
-	errs = slices.Clone(errs)
+	errs = slices.DeleteFunc(slices.Clone(errs), func(err error) bool { return err == nil }) // nil is no error: a success is one
 	return option(func(c *config) { c.ignore = append(slices.Clip(c.ignore), errs...) })
 }
 

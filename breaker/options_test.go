@@ -200,3 +200,15 @@ func TestStoreDownHasATextForm(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestANilAmongIgnoredErrorsMakesNoSuccessIgnored(t *testing.T) {
+	// errors.Is(nil, nil) holds: every probe that succeeded was Ignored, and the breaker never closed.
+	bubble(t, func(t *testing.T) {
+		b := solo(t, breaker.WithIgnore(nil, context.Canceled))
+		times(5, func() { _ = b.Run(t.Context(), fail) })
+		wantState(t, b, breaker.Open)
+		time.Sleep(time.Minute)
+		times(2, func() { _ = b.Run(t.Context(), succeed) })
+		wantState(t, b, breaker.Closed)
+	})
+}

@@ -413,3 +413,121 @@ func TestCloseComesBackInTimeAndSaysWhatItCouldNotReport(t *testing.T) {
 		}
 	})
 }
+
+func TestCloseReportsWhatCameBeforeItWhileCallsGoOn(t *testing.T) {
+	// What came during the last exchange was an error of Close, whose cause was nil.
+	bubble(t, func(t *testing.T) {
+		f := newFleet(t)
+		r := f.replica()
+		r.net.delay.Store(int64(30 * time.Millisecond))
+		b := r.register(t, "tier")
+		stop, called := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(called)
+			for {
+				select {
+				case <-stop:
+					return
+				case <-time.After(time.Millisecond):
+					_ = b.Run(context.Background(), succeed)
+				}
+			}
+		}()
+		time.Sleep(time.Second + time.Millisecond/2)
+		if err := r.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+		if got := f.read("tier").Totals; got.Calls != 1000 {
+			t.Errorf("%+v", got)
+		}
+		if got := b.Status(); got.Lost != 0 || got.Pending != 0 {
+			t.Errorf("lost %d, pending %d", got.Lost, got.Pending)
+		}
+		close(stop)
+		<-called
+	})
+}
+
+func TestAfterCloseTheOwnVerdictRulesWhateverStoreDownSays(t *testing.T) {
+	for _, mode := range []breaker.StoreDown{breaker.OwnVerdict, breaker.AdmitAll, breaker.RejectAll} {
+		bubble(t, func(t *testing.T) {
+			r := newFleet(t).replica(breaker.WithPolicy(streak), breaker.WithStoreDown(mode))
+			b := r.register(t, "tier")
+			r.close()
+			if err := b.Run(t.Context(), succeed); err != nil {
+				t.Fatalf("%v: %v", mode, err)
+			}
+			times(5, func() { _ = b.Run(t.Context(), fail) })
+			if got := refusal(b.Run(t.Context(), succeed)); got != breaker.RefusedOpen {
+				t.Fatalf("%v: refused for %q", mode, got)
+			}
+		})
+	}
+}
+
+func TestAStoreThatNobodyAsksIsNotLost(t *testing.T) {
+	// A lane whose last breaker was unregistered had no answer for StaleAfter, since it had no question.
+	bubble(t, func(t *testing.T) {
+		var heard events
+		r := newFleet(t).replica(breaker.WithListener(heard.hear))
+		defer r.close()
+		r.register(t, "tier")
+		time.Sleep(5 * time.Second)
+		if err := r.Unregister("tier"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if got := r.Status(); len(heard.all()) != 0 || got.StoreLosses != 0 || !got.StoreUp {
+			t.Fatalf("heard %v, lost %d times, up: %v", heard.all(), got.StoreLosses, got.StoreUp)
+		}
+		r.register(t, "tier")
+		r.net.down.Store(true)
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		if got := heard.kinds(); !slices.Equal(got, []breaker.EventKind{breaker.StoreLost}) {
+			t.Fatal(got)
+		}
+	})
+}
+
+func TestALostPartOfTheStoreThatNobodyAsksHidesNoOtherLoss(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var heard events
+		s := lanes{far{newHome(), &network{}}, &atomic.Bool{}}
+		m, err := breaker.NewManager(s, breaker.WithListener(heard.hear))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { s.net.down.Store(false); _ = m.Close(context.Background()) }()
+		_, _ = m.Register(t.Context(), "a")
+		_, _ = m.Register(t.Context(), "b")
+		s.hung.Store(true)
+		time.Sleep(5 * time.Second)
+		_ = m.Unregister("b") // the last one there
+		s.net.down.Store(true)
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		want := []breaker.EventKind{breaker.StoreLost, breaker.StoreBack, breaker.StoreLost}
+		if got := heard.kinds(); !slices.Equal(got, want) || m.Status().StoreLosses != 2 {
+			t.Fatal(got, m.Status().StoreLosses)
+		}
+	})
+}
+
+func TestALongFlushIntervalDoesNotHammerADeadStore(t *testing.T) {
+	// Its doublings overflowed, and the pause between two attempts fell to a millisecond.
+	bubble(t, func(t *testing.T) {
+		r := newFleet(t).replica(breaker.WithTiming(breaker.Timing{FlushInterval: 24 * time.Hour}))
+		defer r.close()
+		b := r.register(t, "tier")
+		r.net.down.Store(true)
+		ask := func() { _ = b.Run(t.Context(), succeed); time.Sleep(time.Second) }
+		times(60, ask)
+		before := r.net.syncs.Load() + r.net.reads.Load()
+		times(60, ask)
+		if got := r.net.syncs.Load() + r.net.reads.Load() - before; got > 600 {
+			t.Fatalf("asked %d times a minute", got)
+		}
+	})
+}

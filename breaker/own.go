@@ -105,7 +105,7 @@ func (b *Breaker) ownCounts(at time.Duration) bool {
 	case b.fresh(at, &stance{}):
 		return b.policy.Reporters > 1 && b.core.remote
 	default:
-		return b.core.storeDown == OwnVerdict
+		return b.storeDown() == OwnVerdict
 	}
 }
 
@@ -126,7 +126,7 @@ func (b *Breaker) resetOwn() {
 func (b *Breaker) inherit(at time.Duration) {
 	fleet := b.fleetView(at)
 	switch {
-	case fleet.state == Closed, fleet.waits, fleet.mode != store.Auto, b.policy.Observe, b.core.storeDown != OwnVerdict:
+	case fleet.state == Closed, fleet.waits, fleet.mode != store.Auto, b.policy.Observe, b.storeDown() != OwnVerdict:
 		return
 	case b.own != nil && (b.own.tripped || b.own.proven == b.generation), b.fresh(at, &stance{}):
 		return

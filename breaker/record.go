@@ -87,10 +87,10 @@ func (b *Breaker) enrol(e *era, r run, judge bool) {
 	r.generation, r.since = e.generation, r.at.up
 	k := b.books()
 	k.count(r.outcome, r.slow, r.count)
-	if !b.alone.Load() {
+	if !b.leaving {
 		k.add(r)
 	}
-	if judge && (b.core.remote || b.failing || b.alone.Load()) {
+	if judge && (b.core.remote || b.failing || b.leaving) {
 		b.feed(e, r)
 	}
 }

@@ -143,7 +143,7 @@ func (m *Manager) introduce(ctx context.Context, b *Breaker) {
 			b.mu.Lock()
 			heard := b.heard
 			b.mu.Unlock()
-			if heard {
+			if heard || b.alone.Load() {
 				return
 			}
 		case <-timer.C:
@@ -169,6 +169,7 @@ func (m *Manager) Unregister(name string) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), m.core.timing.exchange())
 	defer cancel()
+	b.leave()
 	err := b.handIn(ctx)
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -176,7 +177,9 @@ func (m *Manager) Unregister(name string) error {
 		return fmt.Errorf("%w: %q", store.ErrUnknown, name)
 	}
 	delete(m.breakers, name)
-	b.lane.leave(b)
+	if b.lane.leave(b) && !m.stopped() {
+		m.forgive()
+	}
 	seq, left := b.detach()
 	m.seqFloor = max(m.seqFloor, seq)
 	return notReported(left, err)

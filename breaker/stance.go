@@ -158,7 +158,7 @@ func (b *Breaker) decide(at time.Duration) (s stance) {
 	}
 	if !s.fresh && !observe {
 		s.state = Closed
-		switch b.core.storeDown {
+		switch b.storeDown() {
 		case RejectAll:
 			s.state = Open
 			b.refuse(&s, OpenError{Refusal: RefusedStoreDown, wait: b.core.timing.RefreshInterval})
