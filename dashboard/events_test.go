@@ -30,8 +30,13 @@ type told struct {
 		Up      *bool
 		Problem string
 	}
-	Rows       []store.Snapshot
-	Sparks     map[string][][3]float64
+	Rows    []store.Snapshot
+	Sparks  map[string][][3]float64
+	Health  []struct{ Name, Health, Problem string }
+	Replica *struct {
+		Name    string
+		StoreUp bool `json:"store_up"`
+	}
 	Gone       []string
 	Replicas   *struct{ Degraded, Disagree []string }
 	Transition *store.Transition
@@ -357,134 +362,6 @@ func TestWithTheStoreAwayTheLastKnownStaysAndIsSaidToBeOld(t *testing.T) {
 		}
 		p.leave()
 		late.leave()
-	})
-}
-
-func TestOnlyWhatChangedIsToldAndWhatIsRemovedGoes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := seed(t, "a", "b", "c")
-		p := visit(handler(t, s), nil)
-		time.Sleep(5 * time.Second)
-		synctest.Wait()
-		before := len(p.events("tick"))
-		report(t, s, "b", 2, store.Run{Outcome: store.Success, Count: 10})
-		if err := s.Remove(t.Context(), "c"); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(time.Second)
-		synctest.Wait()
-		ticks := p.events("tick")[before:]
-		if len(ticks) != 1 || len(ticks[0].Rows) != 1 || ticks[0].Rows[0].Name != "b" || len(ticks[0].Gone) != 1 || ticks[0].Gone[0] != "c" {
-			t.Errorf("ticks: %+v", ticks)
-		}
-		p.leave()
-	})
-}
-
-func TestRatesAreTheFleetsSinceTheLastRead(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := seed(t, "mcp")
-		p := visit(handler(t, s), nil)
-		time.Sleep(5 * time.Second)
-		synctest.Wait()
-		before := len(p.events("tick"))
-		r := store.Report{Name: "mcp", Policy: policy, Replica: "web-1#a1", Seq: 2, MaxAge: time.Minute, Rejected: 30, Runs: []store.Run{
-			{Outcome: store.Success, Count: 10}, {Outcome: store.Failure, Count: 2}, {Outcome: store.Ignored, Count: 8},
-		}}
-		if err := s.Sync(t.Context(), []store.Report{r})[0].Err; err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(time.Second)
-		synctest.Wait()
-		if got := p.events("tick")[before].rates["mcp"]; got != (rates{Calls: 20, Failures: 2, Refused: 30}) {
-			t.Errorf("rates %+v", got)
-		}
-
-		// Of a store that lost its counters, or a breaker made anew, no rate is known.
-		if err := s.Remove(t.Context(), "mcp"); err != nil {
-			t.Fatal(err)
-		}
-		report(t, s, "mcp", 1, store.Run{Outcome: store.Success, Count: 5})
-		before = len(p.events("tick"))
-		time.Sleep(time.Second)
-		synctest.Wait()
-		if got := p.events("tick")[before].rates["mcp"]; got != (rates{}) {
-			t.Errorf("rates of counters that went back: %+v", got)
-		}
-		late := visit(p.of, nil)
-		synctest.Wait()
-		if points := late.events("hello")[0].Sparks["mcp"]; len(points) < 6 || points[len(points)-2] != [3]float64{20, 2, 30} {
-			t.Errorf("the line that a late page draws: %v", points)
-		}
-		late.leave()
-		p.leave()
-	})
-}
-
-// A read that began before a push must not undo on the page what the push brought.
-func TestAReadThatWasOvertakenByAPushIsNotBelieved(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := &late{Store: seed(t, "mcp")}
-		p := visit(handler(t, s), nil)
-		time.Sleep(3*time.Second + 500*time.Millisecond) // each read takes half a second
-		synctest.Wait()
-		before := len(p.events("tick"))
-		trip(t, s.Store, "mcp")
-		time.Sleep(20 * time.Second)
-		synctest.Wait()
-		ticks := p.events("tick")[before:]
-		if len(ticks) == 0 {
-			t.Fatal("no tick")
-		}
-		for _, tick := range ticks {
-			for _, row := range tick.Rows {
-				if row.State != store.Open {
-					t.Errorf("after the push a tick says %+v", row)
-				}
-			}
-		}
-		p.leave()
-	})
-}
-
-// late answers what was true when it was asked, half a second after.
-type late struct{ store.Store }
-
-func (s *late) Read(ctx context.Context, names ...string) ([]store.Snapshot, error) {
-	snapshots, err := s.Store.Read(ctx, names...)
-	time.Sleep(500 * time.Millisecond)
-	return snapshots, err
-}
-
-func TestReplicasThatAreNotWithTheFleetAreNamed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := seed(t, "mcp")
-		other := policy
-		other.ConsecutiveFailures = 9
-		for i, r := range []store.Report{{Replica: "web-2#b2", Policy: policy, OwnOpen: true}, {Replica: "web-3#c3", Policy: other}} {
-			r.Name, r.Seq, r.MaxAge = "mcp", 1, time.Second
-			if err := s.Sync(t.Context(), []store.Report{r})[0].Err; err != nil {
-				t.Fatal(i, err)
-			}
-		}
-		p := visit(handler(t, s), nil)
-		time.Sleep(3 * time.Second)
-		synctest.Wait()
-		ticks := p.events("tick")
-		got := fmt.Sprint(*ticks[len(ticks)-1].Replicas)
-		if got != "{[web-2#b2] [web-3#c3]}" {
-			t.Errorf("replicas %s", got)
-		}
-
-		// Where the fleet is open too, it is with the fleet.
-		trip(t, s, "mcp")
-		time.Sleep(3 * time.Second)
-		synctest.Wait()
-		ticks = p.events("tick")
-		if got := fmt.Sprint(*ticks[len(ticks)-1].Replicas); got != "{[] [web-3#c3]}" {
-			t.Errorf("with the fleet open: replicas %s", got)
-		}
-		p.leave()
 	})
 }
 
