@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -88,35 +89,47 @@ func TestRatesAreTheFleetsSinceTheLastRead(t *testing.T) {
 // A read that began before a push must not undo on the page what the push brought.
 func TestAReadThatWasOvertakenByAPushIsNotBelieved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &late{Store: seed(t, "mcp")}
+		s := &held{Store: seed(t, "mcp"), read: make(chan struct{}), release: make(chan struct{})}
 		p := visit(handler(t, s), nil)
-		time.Sleep(3*time.Second + 500*time.Millisecond) // each read takes half a second
-		synctest.Wait()
+		time.Sleep(3 * time.Second)
+		s.hold.Store(true)
+		<-s.read
 		before := len(p.events("tick"))
+		time.Sleep(time.Millisecond)
 		trip(t, s.Store, "mcp")
-		time.Sleep(20 * time.Second)
+		synctest.Wait()
+		if told := p.events("transition"); len(told) != 1 || told[0].Rows[0].State != store.Open {
+			t.Fatalf("the push: %+v", told)
+		}
+		close(s.release)
+		time.Sleep(time.Millisecond)
 		synctest.Wait()
 		ticks := p.events("tick")[before:]
-		if len(ticks) == 0 {
-			t.Fatal("no tick")
+		if len(ticks) != 1 {
+			t.Fatalf("ticks of the overtaken read: %+v", ticks)
 		}
-		for _, tick := range ticks {
-			for _, row := range tick.Rows {
-				if row.State != store.Open {
-					t.Errorf("after the push a tick says %+v", row)
-				}
+		for _, row := range ticks[0].Rows {
+			if row.State != store.Open {
+				t.Errorf("the overtaken read is told: %+v", row)
 			}
 		}
 		p.leave()
 	})
 }
 
-// late answers what was true when it was asked, half a second after.
-type late struct{ store.Store }
+// held holds back what a read found, where asked to.
+type held struct {
+	store.Store
+	hold          atomic.Bool // the next read, once
+	read, release chan struct{}
+}
 
-func (s *late) Read(ctx context.Context, names ...string) ([]store.Snapshot, error) {
+func (s *held) Read(ctx context.Context, names ...string) ([]store.Snapshot, error) {
 	snapshots, err := s.Store.Read(ctx, names...)
-	time.Sleep(500 * time.Millisecond)
+	if s.hold.CompareAndSwap(true, false) {
+		s.read <- struct{}{}
+		<-s.release
+	}
 	return snapshots, err
 }
 
