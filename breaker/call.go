@@ -116,7 +116,7 @@ func misused(verb string, noBreaker, noContext, noFunction bool) {
 	}
 }
 
-func needContext(verb string, ctx context.Context) {
+func needContext(ctx context.Context, verb string) {
 	if ctx == nil {
 		misused(verb, false, true, false)
 	}

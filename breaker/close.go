@@ -11,7 +11,7 @@ import (
 // way, now. It is for tests and for the moment before a drain. It tries again until ctx ends, and for StaleAfter where
 // ctx has no deadline.
 func (m *Manager) Sync(ctx context.Context) error {
-	needContext("Sync", ctx)
+	needContext(ctx, "Sync")
 	if m.stopped() {
 		return ErrClosed
 	}
@@ -75,7 +75,7 @@ func (b *Breaker) handIn(ctx context.Context) error {
 // where ctx has no deadline. The breakers live on with their own verdict, those on a local store with that. It is
 // idempotent; concurrent calls wait for the first. The error says what could not be done.
 func (m *Manager) Close(ctx context.Context) error {
-	needContext("Close", ctx)
+	needContext(ctx, "Close")
 	m.mu.Lock()
 	first := !m.closing
 	m.closing = true

@@ -130,7 +130,7 @@ func (b *Breaker) takeOver(s *store.Snapshot, request uint64) {
 
 // Snapshots asks the store about all registered breakers, sorted by name; see [Breaker.Snapshot].
 func (m *Manager) Snapshots(ctx context.Context) ([]Snapshot, error) {
-	needContext("Snapshots", ctx)
+	needContext(ctx, "Snapshots")
 	breakers := m.all()
 	for _, b := range breakers {
 		if err := b.before(); err != nil {
@@ -142,7 +142,7 @@ func (m *Manager) Snapshots(ctx context.Context) ([]Snapshot, error) {
 
 // Command carries out an operator's word about any breaker of the store's; see [Breaker.Command].
 func (m *Manager) Command(ctx context.Context, c Command) (Snapshot, error) {
-	needContext("Command", ctx)
+	needContext(ctx, "Command")
 	if b, ok := m.Breaker(c.Name); ok {
 		return b.Command(ctx, c)
 	}
@@ -161,7 +161,7 @@ func (m *Manager) Reset(ctx context.Context, name string) error {
 
 // ResetAll resets all registered breakers. It goes on after an error and joins them all.
 func (m *Manager) ResetAll(ctx context.Context) error {
-	needContext("ResetAll", ctx)
+	needContext(ctx, "ResetAll")
 	var errs []error
 	for _, name := range m.Names() {
 		errs = append(errs, m.Reset(ctx, name))

@@ -14,13 +14,13 @@ import (
 // breaker starts on its own verdict, which is no error. It is [ErrRegistered] to register a name twice, and [ErrClosed]
 // after Close.
 func (m *Manager) Register(ctx context.Context, name string, opts ...Option) (*Breaker, error) {
-	needContext("Register", ctx)
+	needContext(ctx, "Register")
 	return m.register(ctx, name, opts, false)
 }
 
 // GetOrRegister gives the registered breaker of this name, or registers it; opts count for the first call only.
 func (m *Manager) GetOrRegister(ctx context.Context, name string, opts ...Option) (*Breaker, error) {
-	needContext("GetOrRegister", ctx)
+	needContext(ctx, "GetOrRegister")
 	m.mu.Lock()
 	b := m.breakers[name]
 	m.mu.Unlock()
