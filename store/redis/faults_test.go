@@ -429,3 +429,41 @@ func readCommand(r *bufio.Reader) ([]string, error) {
 	}
 	return args, nil
 }
+
+// indexless hangs whatever is about the index, as where its node of a Cluster hangs.
+type indexless struct{ asked *atomic.Int64 }
+
+func (indexless) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (indexless) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+
+func (h indexless) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		if cmds[0].Name() != "sadd" {
+			return next(ctx, cmds)
+		}
+		h.asked.Add(1)
+		<-ctx.Done()
+		for _, cmd := range cmds {
+			cmd.SetErr(ctx.Err())
+		}
+		return ctx.Err()
+	}
+}
+
+// TestAnIndexThatHangsHoldsUpOneRequestAndNotEachOfThem: all breakers of a Cluster were reported a second late while the
+// one node with the index hung.
+func TestAnIndexThatHangsHoldsUpOneRequestAndNotEachOfThem(t *testing.T) {
+	srv := redistest.Start(t)
+	s := openOn(t, srv.URL(), WithTimeout(50*time.Millisecond))
+	var asked atomic.Int64
+	s.client.AddHook(indexless{&asked})
+	for i := range 10 {
+		name := fmt.Sprintf("tier-%d", i)
+		if r := s.Sync(context.Background(), []store.Report{failures(name, "web", 1, 1)}); r[0].Err != nil {
+			t.Fatal(r[0].Err)
+		}
+	}
+	if n := asked.Load(); n != 1 {
+		t.Fatalf("the index was asked %d times", n)
+	}
+}

@@ -15,19 +15,30 @@ import (
 const (
 	indexAgain = 10 * time.Minute
 	indexSweep = 4
+	indexPause = 10 * time.Second // after an addition that failed: the node that holds the index must not hold the others up
 )
 
 // index remembers what this handle has added, and when.
 type index struct {
-	mu    sync.Mutex
-	added map[string]time.Time
+	mu     sync.Mutex
+	added  map[string]time.Time
+	paused time.Time // until when nothing is added
 }
 
 func (x *index) wants(name string, fresh bool) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	if time.Now().Before(x.paused) {
+		return false
+	}
 	last, ok := x.added[name]
 	return fresh || !ok || time.Since(last) > indexAgain
+}
+
+func (x *index) pause() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.paused = time.Now().Add(indexPause)
 }
 
 func (x *index) note(names []string) {
@@ -49,7 +60,7 @@ func (x *index) note(names []string) {
 	}
 }
 
-// indexNames adds names. An error is no error of the request: the next one adds them again.
+// indexNames adds names. An error is no error of the request: one that comes after a pause adds them again.
 func (s *Store) indexNames(ctx context.Context, names []string) {
 	if len(names) == 0 {
 		return
@@ -62,6 +73,7 @@ func (s *Store) indexNames(ctx context.Context, names []string) {
 	add := &call{args: args, key: s.keys.names()}
 	look := &call{args: []any{"srandmember", s.keys.names(), indexSweep}, key: s.keys.names()}
 	if s.exchange(ctx, s.indexLane(), []*call{add, look}) != nil || add.err != nil {
+		s.index.pause()
 		return
 	}
 	s.index.note(names)
