@@ -1,0 +1,12 @@
+// Package integration runs the Redis store and small fleets against servers in containers, in the shapes in which Redis
+// is run: alone, as a Cluster of three nodes, as a master with two replicas under three Sentinels, with TLS, and for a
+// user with the least rights. In each of them the whole conformance suite must hold, and a fleet must share one verdict.
+//
+// `make integration` runs it. It needs Docker and no registry: the servers are this machine's redis-server, in an image
+// that scripts/redis-image.sh makes. Where a registry answers, the newest Redis and Valkey take the suite too.
+//
+// Every container, network and image of a run has a label with the time at which the run started. The run removes them
+// by that label, whatever became of its tests, and fails where a test left one behind; what a killed run left is removed
+// by the first run that starts longer than the time limit after it. Clients reach a container by a port of the loopback,
+// whatever address the servers tell each other.
+package integration

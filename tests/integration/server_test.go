@@ -1,0 +1,141 @@
+package integration
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/moby/moby/api/types/container"
+	ports "github.com/moby/moby/api/types/network"
+	"github.com/redis/go-redis/v9"
+	"github.com/testcontainers/testcontainers-go"
+	"github.com/testcontainers/testcontainers-go/network"
+	"github.com/testcontainers/testcontainers-go/wait"
+)
+
+const port = "6379/tcp"
+
+// server is one Redis or Sentinel in a container.
+type server struct {
+	container testcontainers.Container
+	inside    string // the address by which its peers know it
+	outside   string // the same at the loopback of this machine
+}
+
+// town is a network of servers, and the map from the addresses that they tell to those that a client can reach.
+type town struct {
+	t       *testing.T
+	image   string
+	network *testcontainers.DockerNetwork
+
+	mu      sync.Mutex
+	outside map[string]string // by inside
+}
+
+func newTown(t *testing.T, image string) *town {
+	t.Helper()
+	n, err := network.New(t.Context(), network.WithLabels(labels()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { finally(t, n.Remove) })
+	return &town{t: t, image: image, network: n, outside: map[string]string{}}
+}
+
+// finally runs a cleanup, whose context is not the ended one of the test.
+func finally(t *testing.T, remove func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := remove(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
+// start starts redis-server with these arguments and files, and waits until its port answers. It keeps nothing on disk.
+func (w *town) start(args []string, files ...testcontainers.ContainerFile) *server {
+	w.t.Helper()
+	c, err := testcontainers.Run(w.t.Context(), w.image,
+		testcontainers.WithCmd(args...),
+		testcontainers.WithFiles(files...),
+		testcontainers.WithLabels(labels()),
+		testcontainers.WithExposedPorts(port),
+		testcontainers.WithHostConfigModifier(func(c *container.HostConfig) {
+			c.PortBindings = ports.PortMap{ports.MustParsePort(port): {{HostIP: netip.AddrFrom4([4]byte{127, 0, 0, 1})}}}
+		}),
+		network.WithNetwork(nil, w.network),
+		testcontainers.WithWaitStrategy(wait.ForListeningPort(port).SkipInternalCheck().WithStartupTimeout(patience)),
+	)
+	if c != nil {
+		w.t.Cleanup(func() {
+			finally(w.t, func(ctx context.Context) error {
+				return c.Terminate(ctx, testcontainers.StopTimeout(0))
+			})
+		})
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	ip, err := c.ContainerIP(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	outside, err := c.PortEndpoint(w.t.Context(), port, "")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	s := &server{container: c, inside: net.JoinHostPort(ip, "6379"), outside: outside}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.outside[s.inside] = outside
+	return s
+}
+
+// plain are the arguments of a redis-server that keeps nothing.
+func plain(more ...string) []string {
+	return append([]string{"--save", "", "--appendonly", "no", "--protected-mode", "no"}, more...)
+}
+
+// dial connects to a server by either of its addresses.
+func (w *town) dial(ctx context.Context, netw, address string) (net.Conn, error) {
+	w.mu.Lock()
+	if outside, known := w.outside[address]; known {
+		address = outside
+	}
+	w.mu.Unlock()
+	return (&net.Dialer{Timeout: time.Second}).DialContext(ctx, netw, address)
+}
+
+// admin is a client of one server.
+func (w *town) admin(s *server) *redis.Client {
+	c := redis.NewClient(&redis.Options{Addr: s.outside})
+	w.t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// kill ends the server at once, as a crash would.
+func (s *server) kill(t *testing.T) {
+	t.Helper()
+	at := time.Duration(0)
+	if err := s.container.Stop(t.Context(), &at); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// eventually waits until met says nothing more of what is missing.
+func eventually(t *testing.T, what string, met func() (missing string)) {
+	t.Helper()
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for end := time.Now().Add(patience); ; <-again.C {
+		missing := met()
+		if missing == "" {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%s, not within %v: %s", what, patience, missing)
+		}
+	}
+}
