@@ -3,7 +3,7 @@
 SHELL         := bash
 .SHELLFLAGS   := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fmt bench peers fuzz cover diff tools vuln
+.PHONY: help demo compose compose-test compose-down integration test lint fmt bench peers fuzz cover diff tools vuln
 
 DEMO       ?=
 FUZZTIME   ?= 20000x
@@ -13,12 +13,24 @@ DIFF_STEPS ?= 200000
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
-		while IFS=$$'\t' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
+		while IFS=$$'\t' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
 
 demo: ## a fleet on this machine that loses its tiers, and what that cost (about a minute; DEMO="-h" for its flags)
 	@mkdir -p bin
 	go build -o bin/demo ./cmd/demo
 	@./bin/demo $(DEMO)
+
+compose: ## the demo fleet in containers: Redis, three tiers, five replicas, load (docker-compose 1.29 or docker compose 2)
+	@scripts/compose.sh up
+
+compose-test: ## the story of that fleet, from its start to its end, with an exit status
+	@scripts/compose-test.sh
+
+compose-down: ## take that fleet away: containers, networks, images
+	@scripts/compose.sh down
+
+integration: ## Redis in containers, alone, as Cluster, under Sentinels, with TLS, with least rights (REQUIRE_DOCKER=1: or fail)
+	COMMONTRIP_INTEGRATION=1 go test -race -count=1 -timeout 20m ./tests/integration
 
 test: ## all tests with the race detector; installs redis-server where it may
 	@scripts/test.sh

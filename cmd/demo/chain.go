@@ -113,10 +113,13 @@ func (l *chainLoad) link(p retry.Policy) (*fallback.Chain[string, string], error
 	return fallback.New(tiers)
 }
 
-func (l *chainLoad) serve(ctx context.Context) {
-	_, trace, err := l.chain.Trace(ctx, "42")
+func (l *chainLoad) serve(ctx context.Context) { _, _ = l.ask(ctx, "42") }
+
+// ask sends one request down the chain, and says which tier served it.
+func (l *chainLoad) ask(ctx context.Context, account string) (by string, err error) {
+	by, trace, err := l.chain.Trace(ctx, account)
 	if ctx.Err() != nil {
-		return // the demo is ending
+		return by, err // the asker is gone, or the demo is ending
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -127,6 +130,7 @@ func (l *chainLoad) serve(ctx context.Context) {
 	if none, is := errors.AsType[*fallback.AllTiersFailedError](err); is && none.RetryAfter() > 0 {
 		l.last, l.again = none.Error(), none.RetryAfter()
 	}
+	return by, err
 }
 
 func (l *chainLoad) network(bool) {}

@@ -37,6 +37,9 @@ func main() {
 	if len(os.Args) > 1 && os.Args[1] == childMark {
 		os.Exit(child())
 	}
+	if len(os.Args) > 1 && servers[os.Args[1]] != nil {
+		os.Exit(server(os.Args[1:]))
+	}
 	os.Exit(parent(os.Args[1:]))
 }
 

@@ -1,0 +1,127 @@
+#!/usr/bin/env bash
+# Plays the story of the demo cluster end to end, says what holds, and ends with 1 where something does not. It starts
+# the cluster anew and takes it away at the end, whatever happened. Every wait is bounded.
+set -euo pipefail
+. "$(dirname "$0")/compose.sh"
+
+act() { printf '\n== %s\n' "$*"; }
+holds() { printf '   ok: %s\n' "$*"; }
+
+look() { curl -fsS --max-time 5 "$URL/$1"; }
+
+# tell TIER MODE: breaks a tier, or mends it.
+tell() { docker exec "$LOAD" /demo ask "http://$1:8081/mode" "$2" >/dev/null; }
+
+# held_by N TIER WORDS: N replicas hold the tier's breaker so; WORDS is a pattern for state, whose verdict, generation
+# and store of a line of /replicas, such as "(open|half-open) own .* away".
+held_by() { (($(look replicas | grep -cE "^[^ ]+ $2 $3$") == $1)); }
+
+# in_store TIER WORDS: the store says so: state, generation, probes under way, who made it so.
+in_store() { look store | grep -qE "^$1 $2"; }
+
+generation() { look store | awk -v tier="$1" '$1 == tier { print $3 }'; }
+
+served() { look served | awk -v by="$1" '$1 == by { n = $2 } END { print n + 0 }'; }
+
+# serves TIER: it serves more requests than before.
+serves() { (($(served "$1") > MARK + 20)); }
+
+NOT_CLOSED='(open|half-open)'
+
+breaks() {
+	act "tier1 answers 503"
+	tell tier1 503
+	within 30 "all five replicas leave tier1" held_by 5 tier1_mcp "$NOT_CLOSED fleet .* up"
+	holds "all five replicas hold the fleet's open verdict"
+	MARK="$(served tier2_sdk)"
+	within 30 "tier2 serves" serves tier2_sdk
+	holds "tier2 serves instead"
+}
+
+loses_redis() {
+	act "Redis is stopped, then tier2 answers 503 too"
+	local before
+	before="$(generation tier1_mcp)"
+	docker kill "$REDIS" >/dev/null
+	within 30 "all five replicas miss the store" held_by 5 tier3_rest "closed [a-z]+ .* away"
+	tell tier2 503
+	within 60 "each replica leaves tier2 by its own verdict" held_by 5 tier2_sdk "$NOT_CLOSED own .* away"
+	holds "each of the five leaves tier2 by its own verdict"
+	MARK="$(served tier3_rest)"
+	within 30 "tier3 serves" serves tier3_rest
+	holds "tier3 serves instead"
+
+	act "Redis is back, without its memory; tier2 is well"
+	docker start "$REDIS" >/dev/null
+	tell tier2 well
+	within 60 "all five replicas are back on the fleet's verdict" held_by 5 tier2_sdk "closed fleet .* up"
+	within 30 "the store knows tier1 again" in_store tier1_mcp "$NOT_CLOSED"
+	(($(generation tier1_mcp) >= before)) || fail "the store has forgotten generation $before of tier1"
+	holds "the replicas have told it that tier1 is open; its generation never went back"
+}
+
+# probing finds the replica that has the one probe under way.
+probing() {
+	local words
+	words="$(look store | grep -E '^tier1_mcp half-open [0-9]+ 1 ')" || return 1
+	PROBER="${words##* }" # host-pid#incarnation
+	PROBER="${PROBER%%-*}"
+	docker kill "$PROBER"
+}
+
+kills_a_prober() {
+	act "tier1 hangs, and the replica that probes it is killed"
+	tell tier1 hang
+	within 60 "a replica probes tier1" probing
+	holds "killed $PROBER with the fleet's one probe under way"
+	tell tier1 well
+	within 60 "the other four find tier1 well" held_by 4 tier1_mcp "closed fleet .* up"
+	holds "its place came back: the other four probed, and closed the breaker"
+	MARK="$(served tier1_mcp)"
+	within 30 "tier1 serves" serves tier1_mcp
+	holds "tier1 serves again"
+}
+
+scales() {
+	act "tier1 answers 503, and the fleet grows to ten"
+	tell tier1 503
+	within 30 "all four replicas leave tier1" held_by 4 tier1_mcp "$NOT_CLOSED fleet .* up"
+	local old
+	old="$(look starts | cut -d' ' -f1 | sort -u)"
+	compose up -d --no-deps --no-recreate --scale replica=10 replica
+	within 120 "ten replicas are up" held_by 10 tier1_mcp "$NOT_CLOSED fleet .* up"
+	local new
+	new="$(look starts | grep ' tier1_mcp ' | grep -vF "$old")"
+	(($(wc -l <<<"$new") == 6)) || fail "want six newcomers: $new"
+	if grep -vE "^[^ ]+ tier1_mcp $NOT_CLOSED fleet [1-9][0-9]* up$" <<<"$new"; then
+		fail "a newcomer did not hold the verdict before its first call"
+	fi
+	holds "all six newcomers held the open verdict before their first call"
+	tell tier1 well
+	within 60 "all ten find tier1 well" held_by 10 tier1_mcp "closed fleet .* up"
+	holds "all ten are back at tier1"
+}
+
+finish() {
+	local status=$?
+	if ((status != 0)); then
+		echo "-- what was to be seen at the end:"
+		look replicas || true
+		look store || true
+		docker ps -a --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" || true
+	fi
+	down >/dev/null 2>&1 || status=1
+	exit "$status"
+}
+
+trap finish EXIT
+trap 'exit 130' INT TERM
+up
+LOAD="$(compose ps -q load)"
+REDIS="$(compose ps -q redis)"
+within 60 "tier1 serves, and all replicas hold it closed" held_by 5 tier1_mcp "closed fleet .* up"
+breaks
+loses_redis
+kills_a_prober
+scales
+printf '\nthe story holds, in %d s\n' "$SECONDS"

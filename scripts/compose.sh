@@ -1,0 +1,91 @@
+#!/usr/bin/env bash
+# The demo cluster of docker-compose.yml, with docker-compose 1.29 or `docker compose` 2.
+#
+#   scripts/compose.sh up     build the images, start the cluster, wait until all of it is healthy, say what to look at
+#   scripts/compose.sh down   remove its containers, networks and images, and what they were built from
+#
+# COMMONTRIP_PORT is the port of the loopback where the cluster can be looked at; the default is 18080.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+export COMPOSE_PROJECT_NAME=commontrip-demo COMMONTRIP_PORT="${COMMONTRIP_PORT:-18080}"
+URL="http://127.0.0.1:$COMMONTRIP_PORT"
+PARTS=10 # containers at the start: Redis, three tiers, five replicas, and the users
+
+fail() {
+	echo "compose: $*" >&2
+	exit 1
+}
+
+compose() {
+	if docker compose version >/dev/null 2>&1; then
+		docker compose "$@"
+	elif command -v docker-compose >/dev/null; then
+		docker-compose "$@"
+	else
+		fail "neither docker compose nor docker-compose is here; see https://docs.docker.com/compose/install"
+	fi
+}
+
+# within SECONDS WHAT COMMAND...: waits until the command succeeds, or says what it waited for, and fails.
+within() {
+	local end=$((SECONDS + $1)) what="$2"
+	shift 2
+	until "$@" >/dev/null 2>&1; do
+		((SECONDS < end)) || fail "not in time: $what"
+		sleep 0.2
+	done
+}
+
+parts_that_are() { docker ps -q --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" --filter "health=$1" | wc -l; }
+
+all_healthy() { (($(parts_that_are healthy) == PARTS)); }
+
+# folders makes what the images are built from: binaries for Docker's own platform, and a Redis.
+folders() {
+	mkdir -p bin/compose/app
+	local arch
+	arch="$(docker version --format '{{.Server.Arch}}')"
+	CGO_ENABLED=0 GOOS=linux GOARCH="$arch" go build -trimpath -ldflags='-s -w' -o bin/compose/app/ ./cmd/demo ./cmd/commontrip
+	cp deploy/compose/app.Dockerfile bin/compose/app/Dockerfile
+	scripts/redis-image.sh bin/compose/redis
+}
+
+up() {
+	docker info >/dev/null 2>&1 || fail "Docker does not answer; see https://docs.docker.com/engine/install"
+	command -v curl >/dev/null || fail "curl is not in PATH"
+	folders
+	compose build
+	compose up -d
+	within 120 "all $PARTS containers are healthy (see: docker ps)" all_healthy
+	cat <<-END
+
+		The cluster is up: five replicas, three tiers, 50 requests a second.
+
+		  $URL            the operator's page
+		  $URL/replicas   what each replica holds of each breaker
+		  $URL/served     who served how many requests
+
+		  docker exec ${COMPOSE_PROJECT_NAME}${SEPARATOR}load${SEPARATOR}1 /commontrip list
+		  docker exec ${COMPOSE_PROJECT_NAME}${SEPARATOR}load${SEPARATOR}1 /demo ask http://tier1:8081/mode 503    break a tier: 503, hang, refuse; mend it: well
+		  make compose-test   plays the whole story; make compose-down takes all of it away
+	END
+}
+
+down() {
+	compose down --volumes --remove-orphans --rmi all --timeout 5
+	rm -rf bin/compose
+}
+
+# Version 1 names containers with underscores, version 2 with dashes.
+SEPARATOR=_
+if docker compose version >/dev/null 2>&1; then
+	SEPARATOR=-
+fi
+
+if [[ "${BASH_SOURCE[0]}" == "$0" ]]; then
+	case "${1:-}" in
+	up | down) "$1" ;;
+	*) fail "want up or down" ;;
+	esac
+fi
