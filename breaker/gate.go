@@ -37,6 +37,9 @@ type lease struct {
 	ends time.Duration
 }
 
+// leastRest is how long nobody asks after an answer that gave nothing, whatever the store says: no call claims twice.
+const leastRest = 10 * time.Millisecond
+
 // usable is how much of a lease its replica uses, so that its settlement comes in time.
 func usable(d time.Duration) time.Duration { return d / 10 * 9 }
 
@@ -229,14 +232,18 @@ func (b *Breaker) claimed(g *gate, sent instant, request uint64, grant *store.Gr
 	if len(grant.Leases) > 0 {
 		g.rest.Store(nil)
 		l := &lease{grant.Leases[0], sent.up + usable(min(max(grant.Leases[0].For, 0), 24*time.Hour))}
-		if l.Generation == b.generation {
+		tooLate := l.ends <= uptime()
+		if l.Generation == b.generation && !tooLate {
 			return l, nil
 		}
-		b.settleSoon(l, Ignored, false, "") // the fleet has moved on
+		b.settleSoon(l, Ignored, false, "") // the fleet has moved on, or nothing is left of it
+		if tooLate {
+			b.setRest(g, leastRest)
+		}
 		return nil, nil
 	}
-	if grant.RetryIn > 0 && b.stance.Load().gate != nil {
-		b.setRest(g, min(grant.RetryIn, 24*time.Hour))
+	if b.stance.Load().gate != nil {
+		b.setRest(g, min(max(grant.RetryIn, leastRest), 24*time.Hour))
 	}
 	return nil, nil
 }
@@ -256,13 +263,17 @@ func (b *Breaker) keepSpare(g *gate, l *lease) {
 	})
 }
 
-// takeSpare gives the spare lease, if it has not ended at that time.
+// takeSpare gives the spare lease, if it has not ended at that time. One of an earlier generation is given back.
 func (b *Breaker) takeSpare(g *gate, at time.Duration) *lease {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	l := g.spare
 	g.spare = nil
 	if l == nil || l.ends <= at {
+		return nil
+	}
+	if l.Generation != b.generation {
+		b.settleSoon(l, Ignored, false, "")
 		return nil
 	}
 	return l

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/commontrip/commontrip/breaker"
+	"github.com/commontrip/commontrip/store"
 	memorystore "github.com/commontrip/commontrip/store/memory"
 )
 
@@ -335,6 +336,95 @@ func TestABreakerOutlivesItsLocalStore(t *testing.T) {
 		if err := b.Run(t.Context(), succeed); err != nil {
 			t.Fatal(err)
 		}
+		wantState(t, b, breaker.Closed)
+	})
+}
+
+// lying grants nothing although it is half-open, and asks for no patience.
+type lying struct{ far }
+
+func (l lying) Claim(ctx context.Context, c store.Claim) (store.Grant, error) {
+	g, err := l.far.Claim(ctx, c)
+	g.Leases, g.RetryIn = nil, 0
+	return g, err
+}
+
+func TestACallClaimsOnceWhateverAStoreAnswers(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		net := &network{}
+		m, err := breaker.NewManager(lying{far{newHome(), net}}, breaker.WithPolicy(streak))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = m.Close(context.Background()) }()
+		b, _ := m.Register(t.Context(), "tier")
+		times(5, func() { _ = b.Run(t.Context(), fail) })
+		_ = m.Sync(t.Context())
+		wantState(t, b, breaker.Open)
+		time.Sleep(11 * time.Second)
+		net.delay.Store(int64(80 * time.Millisecond))
+		began := time.Now()
+		err = b.Run(t.Context(), succeed)
+		if took := time.Since(began); refusal(err) != breaker.RefusedProbing || took > 100*time.Millisecond || net.claims.Load() != 1 {
+			t.Fatalf("%v after %v and %d claims", err, took, net.claims.Load())
+		}
+	})
+}
+
+func TestALeaseThatIsOverWhenItArrivesIsNoFailure(t *testing.T) {
+	// The call was let through under a context that had ended, and its failure opened the breaker again.
+	bubble(t, func(t *testing.T) {
+		p := streak
+		p.ProbeLease = 50 * time.Millisecond
+		r := newFleet(t).replica(breaker.WithPolicy(p))
+		defer r.close()
+		b := r.register(t, "tier")
+		times(5, func() { _ = b.Run(t.Context(), fail) })
+		_ = r.Sync(t.Context())
+		wantState(t, b, breaker.Open)
+		time.Sleep(11 * time.Second)
+		r.net.delay.Store(int64(60 * time.Millisecond))
+		if err := b.Run(t.Context(), succeed); refusal(err) != breaker.RefusedProbing {
+			t.Fatal(err)
+		}
+		_ = r.Sync(t.Context())
+		if got := b.Status().Totals.Failures; got != 5 {
+			t.Fatalf("%d failures", got)
+		}
+		r.net.delay.Store(int64(10 * time.Millisecond))
+		times(2, func() {
+			time.Sleep(100 * time.Millisecond)
+			_ = b.Run(t.Context(), succeed)
+		})
+		_ = r.Sync(t.Context())
+		wantState(t, b, breaker.Closed)
+	})
+}
+
+func TestALeaseThatNobodyWaitedForIsNoneOfALaterGeneration(t *testing.T) {
+	// The next half-open gave it to a call, whose success then counted for nothing.
+	bubble(t, func(t *testing.T) {
+		r := newFleet(t).replica(breaker.WithPolicy(streak))
+		defer r.close()
+		b := r.register(t, "tier")
+		times(5, func() { _ = b.Run(t.Context(), fail) })
+		_ = r.Sync(t.Context())
+		time.Sleep(11 * time.Second)
+		r.net.delay.Store(int64(400 * time.Millisecond))
+		if err := b.Run(t.Context(), succeed); refusal(err) != breaker.RefusedProbing {
+			t.Fatal(err)
+		}
+		time.Sleep(350 * time.Millisecond) // its lease has come
+		r.net.delay.Store(0)
+		trip := breaker.Command{Action: breaker.Trip, For: 10 * time.Millisecond, By: "me"}
+		if _, err := b.Command(t.Context(), trip); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(100 * time.Millisecond)
+		times(2, func() {
+			_ = b.Run(t.Context(), succeed)
+			synctest.Wait()
+		})
 		wantState(t, b, breaker.Closed)
 	})
 }
