@@ -86,10 +86,12 @@ func (l *lane) exchange(w work) {
 	if len(w.reads) > 0 {
 		l.read(w.reads)
 	}
-	for _, b := range w.histories {
+	if len(w.histories) > 0 {
 		ctx, cancel := l.m.bounded()
-		b.catchUp(ctx)
-		cancel()
+		defer cancel()
+		for _, b := range w.histories {
+			b.catchUp(ctx)
+		}
 	}
 }
 

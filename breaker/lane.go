@@ -50,6 +50,7 @@ const (
 	signOfLife = 10 * time.Second // a report, even of nothing
 	idleShare  = 10               // idle breakers are compared so many times less often
 	batch      = 500              // breakers an exchange
+	retold     = 4                // histories an exchange: each is a request of its own
 )
 
 // outcome is called when a breaker has something to report.
@@ -193,8 +194,9 @@ func (l *lane) plan(at time.Duration) (w work, next time.Duration) {
 				w.drains = append(w.drains, b)
 			}
 		case !w.full():
-			l.take(b, at, &w)
-			continue
+			if all := l.take(b, at, &w); all {
+				continue
+			}
 		}
 		kept = append(kept, b)
 	}
@@ -205,9 +207,8 @@ func (l *lane) plan(at time.Duration) (w work, next time.Duration) {
 	return w, next
 }
 
-// take moves what b wants into w. l.mu is held.
-func (l *lane) take(b *Breaker, at time.Duration, w *work) {
-	b.queued = false
+// take moves what b wants into w: all of it, unless there is no place for a history. l.mu is held.
+func (l *lane) take(b *Breaker, at time.Duration, w *work) (all bool) {
 	switch {
 	case b.wantSync:
 		w.syncs = append(w.syncs, b)
@@ -216,11 +217,14 @@ func (l *lane) take(b *Breaker, at time.Duration, w *work) {
 		w.reads = append(w.reads, b)
 		b.readAt = at
 	}
-	if b.wantHistory {
+	if b.wantHistory && len(w.histories) < retold {
 		w.histories = append(w.histories, b)
+		b.wantHistory = false
 	}
-	b.wantSync, b.wantRead, b.wantHistory = false, false, false
+	b.wantSync, b.wantRead = false, false
 	l.takeWaiters(b, w)
+	b.queued = b.wantHistory
+	return !b.queued
 }
 
 func (l *lane) takeWaiters(b *Breaker, w *work) {

@@ -496,3 +496,41 @@ func TestACommandWhoseBreakerIsUnregisteredMeanwhileComesBack(t *testing.T) {
 		_ = m.Close(context.Background())
 	})
 }
+
+func TestWhatManyBreakersMissedHoldsUpNoReport(t *testing.T) {
+	// Their histories were read one after the other in one exchange, and outcomes grew too old behind it.
+	bubble(t, func(t *testing.T) {
+		f := newFleet(t)
+		var heard events
+		operator, r := f.replica(), f.replica(breaker.WithListener(heard.hear))
+		defer operator.close()
+		defer r.close()
+		const many = 100
+		for i := range many {
+			name := fmt.Sprintf("tier-%d", i)
+			operator.register(t, name)
+			_ = r.register(t, name).Run(t.Context(), succeed)
+		}
+		b := r.register(t, "busy")
+		r.net.deaf.Store(true)
+		for _, name := range operator.Names() {
+			for _, action := range []breaker.Action{breaker.Trip, breaker.Reset} {
+				if _, err := operator.Command(t.Context(), breaker.Command{Name: name, Action: action, By: "me"}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		r.net.delay.Store(int64(60 * time.Millisecond))
+		for range 6000 {
+			_ = b.Run(t.Context(), succeed)
+			time.Sleep(2 * time.Millisecond)
+		}
+		if got := b.Status(); got.Lost != 0 || got.Fleet.Totals.Late != 0 || got.Pending > 1000 {
+			t.Fatalf("lost %d, pending %d, late %d", got.Lost, got.Pending, got.Fleet.Totals.Late)
+		}
+		synctest.Wait()
+		if got := len(heard.all()); got != 2*many {
+			t.Fatalf("heard %d events", got)
+		}
+	})
+}
