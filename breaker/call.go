@@ -244,7 +244,9 @@ func (p *Permit) finish(err error, state uint64) {
 	if pr, ok := ctx.(*probe); ok {
 		ctx = pr.caller
 	}
-	p.conclude(p.era.b.config.outcome(ctx, err), err, state)
+	o := Failure // of a classifier that calls runtime.Goexit
+	defer func() { p.conclude(o, err, state) }()
+	o = p.era.b.config.outcome(ctx, err)
 }
 
 // conclude counts an outcome.

@@ -511,3 +511,23 @@ func TestSuccessesOfATimeWindowAreNotLostHoweverLongNothingFails(t *testing.T) {
 		}
 	})
 }
+
+func TestAClassifierThatExitsCountsAsAFailureAndHoldsNoProbe(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var exits atomic.Bool
+		b := solo(t, breaker.WithClassifier(func(ctx context.Context, err error) breaker.Outcome {
+			if exits.Load() {
+				runtime.Goexit()
+			}
+			return breaker.DefaultClassifier(ctx, err)
+		}))
+		times(5, func() { _ = b.Run(t.Context(), fail) })
+		time.Sleep(time.Minute)
+		exits.Store(true)
+		go func() { _ = b.Run(context.Background(), succeed) }()
+		synctest.Wait()
+		if got := b.Status().Fleet; got.State != breaker.Open || got.Probing != 0 || got.Reason != breaker.ByProbeFailure {
+			t.Fatalf("%v, %d probes on their way", got.State, got.Probing)
+		}
+	})
+}

@@ -6,8 +6,8 @@ import (
 )
 
 // Classifier makes an outcome of a call's error. ctx is the caller's, so that it can tell whose deadline or cancellation
-// ended the call. It sees nil for a call that returned none and [ErrPanic] for one that panicked. A panic in it, and any
-// value that is no outcome, counts as a Failure. It is called by many goroutines at once.
+// ended the call. It sees nil for a call that returned none and [ErrPanic] for one that panicked. A panic or a
+// runtime.Goexit in it, and any value that is no outcome, counts as a Failure. It is called by many goroutines at once.
 type Classifier func(ctx context.Context, err error) Outcome
 
 // DefaultClassifier: nil is a Success; an error of a call whose context its caller cancelled is Ignored, since it says
