@@ -7,11 +7,13 @@ import (
 	"sync/atomic"
 )
 
-// counter counts what many goroutines see at once. It is one word until two of them collide; from then on it is a shard
-// for each processor, so that an idle breaker stays small and a busy one does not make processors wait for each other.
+// counter counts what many goroutines see at once. It is one word until they collide again and again; from then on it is
+// a shard for each processor, so that an idle breaker stays small and a busy one does not make processors wait for each
+// other.
 type counter struct {
-	n      atomic.Uint64 // the count, or its beginning and the mark of shards
-	shards atomic.Pointer[[]shard]
+	n          atomic.Uint64 // the count, or its beginning and the mark of shards
+	shards     atomic.Pointer[[]shard]
+	collisions atomic.Uint32 // since it was emptied
 }
 
 type shard struct {
@@ -19,7 +21,10 @@ type shard struct {
 	_ [56]byte // to the end of the cache line
 }
 
-const sharded = 1 << 63
+const (
+	sharded = 1 << 63
+	borne   = 8 // collisions; one now and then is with whoever empties the counter
+)
 
 func (c *counter) add() {
 	if !c.try() {
@@ -33,10 +38,15 @@ func (c *counter) try() bool {
 	return n < sharded && c.n.CompareAndSwap(n, n+1)
 }
 
+// addSharded adds one where try did not.
 func (c *counter) addSharded() {
 	shards := c.shards.Load()
-	if shards == nil {
-		c.shard()
+	for shards == nil {
+		if c.collisions.Add(1) > borne {
+			c.shard()
+		} else if c.try() {
+			return
+		}
 		shards = c.shards.Load()
 	}
 	i := int(rand.Uint32()) & (len(*shards) - 1)
@@ -55,6 +65,9 @@ func (c *counter) isSharded() bool { return c.shards.Load() != nil }
 
 // take empties the counter.
 func (c *counter) take() uint64 {
+	if c.collisions.Load() != 0 {
+		c.collisions.Store(0)
+	}
 	n := c.n.Load() &^ sharded
 	if n != 0 {
 		n = c.n.And(sharded) &^ sharded

@@ -68,6 +68,7 @@ func serveLoad(ctx context.Context, args []string) error {
 		all, err := fleet.Read(r.Context())
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
 		}
 		for _, s := range all {
 			_, _ = fmt.Fprintln(w, s.Name, s.State, s.Generation, s.Probing, s.Cause)
