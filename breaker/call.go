@@ -255,10 +255,18 @@ func (p *Permit) conclude(o Outcome, err error, state uint64) {
 	s := b.stance.Load()
 	after := s.policy.SlowCallAfter
 	slow := o != Ignored && state > openCustom && after > 0 && uptime()-time.Duration(state) > after
-	var label string
-	if o == Failure {
-		label = b.config.labelOf(err)
+	if o != Failure {
+		p.enter(s, o, slow, "")
+		return
 	}
+	var label string // of a function that calls runtime.Goexit
+	defer func() { p.enter(s, o, slow, label) }()
+	label = b.config.labelOf(err)
+}
+
+// enter brings an outcome to where it counts.
+func (p *Permit) enter(s *stance, o Outcome, slow bool, label string) {
+	b := p.era.b
 	if pr, ok := p.ctx.(*probe); ok {
 		pr.settle(o, slow, label)
 		return

@@ -531,3 +531,16 @@ func TestAClassifierThatExitsCountsAsAFailureAndHoldsNoProbe(t *testing.T) {
 		}
 	})
 }
+
+func TestALabelThatExitsCostsTheCallItsLabelAndNotItsOutcome(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := solo(t, breaker.WithErrorLabel(func(error) string { runtime.Goexit(); return "" }))
+		for range 5 {
+			go func() { _ = b.Run(context.Background(), fail) }()
+		}
+		synctest.Wait()
+		if got := b.Status().Fleet; got.State != breaker.Open || got.Totals.Failures != 5 {
+			t.Fatalf("%v after %d failures, want open after 5", got.State, got.Totals.Failures)
+		}
+	})
+}

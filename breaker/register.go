@@ -66,7 +66,6 @@ func (m *Manager) register(ctx context.Context, name string, opts []Option, get 
 	case !mine:
 		return nil, fmt.Errorf("%w: %q", ErrRegistered, name)
 	}
-	m.start()
 	m.introduce(ctx, b)
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -125,6 +124,7 @@ func (m *Manager) insert(name string, c *config) (b *Breaker, mine bool, err err
 	l.join(b)
 	m.breakers[name] = b
 	m.joining[b] = make(chan struct{})
+	m.start() // under the lock, so that a Close sees either none of it or all
 	return b, true, nil
 }
 
