@@ -154,9 +154,9 @@ func (l *lane) follow(b *Breaker, r *store.Result) {
 	defer l.mu.Unlock()
 	b.retries = 0
 	b.again = max(r.Again, 0)
-	if more {
+	if more { // not at once: what a store bears is for it to say, however much there is
 		b.wantSync = true
-		l.enqueue(b, uptime())
+		l.enqueue(b, l.m.slot(uptime(), l.wait(b)))
 	}
 	if missed {
 		b.wantHistory = true

@@ -76,3 +76,31 @@ func TestADeadTierIsFoundWithinATenthOfASecond(t *testing.T) {
 		})
 	}
 }
+
+// Outcomes that came while a report was on its way were reported at once, so that a busy replica sent two reports where the
+// store had asked for one.
+func TestAReplicaReportsOnceAFlushIntervalWhateverItsTraffic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := Network{MinDelay: 2 * time.Millisecond, MaxDelay: 4 * time.Millisecond}
+		w := newWorld(t, 1, net, store.Policy{ConsecutiveFailures: 1_000_000})
+		w.tier.fail(0.5)
+		for range 5 {
+			w.join(2 * time.Millisecond)
+		}
+		w.pass(time.Second)
+		const seconds = 5
+		before := make([]uint64, len(w.replicas))
+		for i, r := range w.replicas {
+			before[i] = r.link.Syncs.Load()
+		}
+		w.pass(seconds * time.Second)
+		const most = seconds*int(time.Second/(20*time.Millisecond)) + 2
+		for i, r := range w.replicas {
+			if n := r.link.Syncs.Load() - before[i]; n > uint64(most) {
+				t.Errorf("%s sent %d reports in %d s, want at most %d", r.manager.Replica(), n, seconds, most)
+			}
+			r.leave()
+		}
+		w.verify()
+	})
+}
