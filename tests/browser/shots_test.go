@@ -116,7 +116,7 @@ func TestScreenshotsShowAFleetInTrouble(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); traffic(ctx, f) }()
-	t.Cleanup(func() { stop(); <-done })
+	defer func() { stop(); <-done }() // no cleanup: the test's context has ended by then, and with it what traffic asks
 	address, _ := serve(t, f.store, dashboard.WithOperator(alice))
 
 	page.do(chromedp.EmulateViewport(1320, 900), chromedp.Navigate(address))
