@@ -70,13 +70,14 @@ func ExampleMonitor_Start() {
 	if err != nil {
 		panic(err)
 	}
-	fmt.Println(m.Start())
+	err = m.Start()
 	<-up
+	fmt.Println(err)
 	fmt.Println(m.Start())
 	fmt.Println(m.Close(context.Background()))
 	// Output:
-	// <nil>
 	// mcp is up
+	// <nil>
 	// health: the monitor was started before
 	// <nil>
 }
