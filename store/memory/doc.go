@@ -11,4 +11,6 @@
 //
 // The store starts no goroutine. Watch runs on its caller's; a watcher that is slow or blocks loses events and is told
 // so by a Resync, and holds up nobody else.
+//
+// For tests of a fleet without a server, a [Link] is a replica's way to a Store that can be cut.
 package memorystore
