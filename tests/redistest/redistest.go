@@ -10,6 +10,7 @@ package redistest
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +19,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -32,6 +34,7 @@ const Deadline = 10 * time.Second
 // Server is one redis-server process. Its methods are for the goroutine of the test.
 type Server struct {
 	t    testing.TB
+	host Host
 	dir  string
 	port int
 	args []string
@@ -42,12 +45,25 @@ type Server struct {
 	done chan struct{} // closed when the process has ended
 }
 
+// Host is where a server runs, and how it is started. The zero Host is this machine's loopback.
+type Host struct {
+	IP  string   // by which it is reached; default 127.0.0.1
+	Via []string // the command that runs redis-server and becomes it, such as nsenter with a network namespace
+	Env []string // "K=V", beside the test's own environment
+}
+
 // Start starts a server without persistence and waits until it answers. More arguments are those of redis-server's
 // command line, such as "--maxmemory", "100mb"; a later one overrides an earlier one.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
+	return Host{}.Start(t, args...)
+}
+
+// Start starts a server on h, as the function Start does on the loopback.
+func (h Host) Start(t testing.TB, args ...string) *Server {
+	t.Helper()
 	s := newServer(t)
-	s.args = args
+	s.host, s.args = h, args
 	s.launch(func() error { return nil })
 	return s
 }
@@ -101,8 +117,10 @@ func Require(t testing.TB) {
 	t.Skip(hint)
 }
 
-// Addr is the address of the loopback port, "127.0.0.1:port". It stays the same over a Restart.
-func (s *Server) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
+// Addr is the server's address, "127.0.0.1:port" on the loopback. It stays the same over a Restart.
+func (s *Server) Addr() string { return net.JoinHostPort(s.ip(), strconv.Itoa(s.port)) }
+
+func (s *Server) ip() string { return cmp.Or(s.host.IP, "127.0.0.1") }
 
 // URL is the redis:// URL of Addr.
 func (s *Server) URL() string { return "redis://" + s.Addr() }
@@ -211,11 +229,13 @@ func (s *Server) start() error {
 	args := s.args
 	if !s.bare {
 		args = append([]string{
-			"--port", strconv.Itoa(s.port), "--bind", "127.0.0.1", "--unixsocket", s.Socket(), "--dir", s.dir,
+			"--port", strconv.Itoa(s.port), "--bind", s.ip(), "--unixsocket", s.Socket(), "--dir", s.dir,
 			"--logfile", s.logFile(), "--save", "", "--appendonly", "no", "--daemonize", "no",
 		}, s.args...)
 	}
-	cmd := exec.Command("redis-server", args...)
+	argv := append(append(slices.Clone(s.host.Via), "redis-server"), args...)
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Env = append(os.Environ(), s.host.Env...)
 	cmd.SysProcAttr = endWithParent()
 	started, done := make(chan error, 1), make(chan struct{})
 	go func() {

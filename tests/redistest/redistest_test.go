@@ -53,6 +53,19 @@ func TestArgumentsReachTheServer(t *testing.T) {
 	ask(t, s, "-NOAUTH Authentication required.", "PING")
 }
 
+func TestAHostSaysHowAServerIsStarted(t *testing.T) {
+	host := redistest.Host{Env: []string{"MARK=here"}, Via: []string{"sh", "-c", `printf %s "$MARK" >"$0" && exec "$@"`, t.TempDir() + "/mark"}}
+	s := host.Start(t)
+	ask(t, s, "+PONG", "PING")
+	if mark, err := os.ReadFile(host.Via[3]); err != nil || string(mark) != "here" {
+		t.Errorf("the server's environment says %q, %v", mark, err)
+	}
+	s.Kill()
+	if line, err := s.Command("PING"); err == nil {
+		t.Errorf("what was started is not what Kill ends: it answers %q", line)
+	}
+}
+
 func TestAClusterComesUp(t *testing.T) {
 	nodes := redistest.StartCluster(t, 3)
 	info, err := nodes[2].Text("CLUSTER", "INFO")
