@@ -289,3 +289,30 @@ func TestAPushAfterALostOneDoesNotHideIt(t *testing.T) {
 		}
 	})
 }
+
+// A history that was not answered was asked for again only with the next report: of an open breaker, seconds later.
+func TestAHistoryThatIsNotAnsweredIsAskedForAgain(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFleet(t)
+		var heard events
+		a := f.replica(breaker.WithPolicy(streak))
+		b := f.replica(breaker.WithPolicy(streak), breaker.WithListener(heard.hear))
+		defer a.close()
+		defer b.close()
+		x := a.register(t, "tier")
+		b.register(t, "tier")
+		synctest.Wait()
+		b.net.blank.Store(2)
+		for _, action := range []breaker.Action{breaker.Trip, breaker.Reset} {
+			b.net.deaf.Store(action == breaker.Trip)
+			if _, err := x.Command(t.Context(), breaker.Command{Action: action, By: "oncall"}); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		time.Sleep(3 * time.Second)
+		if got := heard.all(); len(got) != 2 {
+			t.Fatalf("heard %v", got)
+		}
+	})
+}

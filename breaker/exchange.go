@@ -91,8 +91,23 @@ func (l *lane) exchange(w work) {
 		defer cancel()
 		for _, b := range w.histories {
 			b.catchUp(ctx)
+			l.retell(b)
 		}
 	}
+}
+
+// retell lets b wait for what it still misses, where the history did not come, or what came meanwhile made it old.
+func (l *lane) retell(b *Breaker) {
+	b.mu.Lock()
+	missed := b.gap
+	b.mu.Unlock()
+	if !missed {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b.wantHistory = true
+	l.enqueue(b, uptime()+l.backoff(20))
 }
 
 // bounded is the context of one exchange.

@@ -56,6 +56,7 @@ type network struct {
 	hung   atomic.Bool  // every exchange lasts until its context ends
 	deaf   atomic.Bool  // pushes are lost
 	lose   atomic.Bool  // answers are lost, requests arrive
+	blank  atomic.Int64 // so many histories are not answered
 	syncs  atomic.Int64
 	reads  atomic.Int64
 	claims atomic.Int64
@@ -159,6 +160,9 @@ func (f far) Versions(ctx context.Context, names ...string) (v []store.Version, 
 }
 
 func (f far) History(ctx context.Context, name string, limit int) (h []store.Transition, err error) {
+	if f.net.blank.Add(-1) >= 0 {
+		return nil, errNetwork
+	}
 	if e := f.net.trip(ctx, func() error { h, err = f.store().History(ctx, name, limit); return err }); e != nil {
 		return nil, e
 	}
