@@ -19,56 +19,87 @@ var (
 )
 
 // A storm: a network that delays, loses, doubles and reorders, a tier that comes and goes, replicas that come and go,
-// partitions. Whatever happens, no view goes back, no outcome counts twice, no budget is exceeded; and once it is over,
-// everybody agrees.
+// partitions. Whatever happens, no view goes back, no transition is missed, no outcome counts twice, no budget is
+// exceeded; and once it is over, everybody agrees.
+type storm struct {
+	replicas int
+	length   time.Duration
+	every    time.Duration // between the calls of a replica, on the average
+	pause    time.Duration // between two blows, at most
+	openFor  time.Duration
+}
+
 func TestAFleetInAStormKeepsItsPromisesAndAgreesAfterIt(t *testing.T) {
 	for seed := uint64(1); seed <= uint64(*seeds); seed++ {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { storm(t, seed) })
+			synctest.Test(t, func(t *testing.T) {
+				storm{
+					replicas: *replicas, length: time.Duration(*minutes) * time.Minute,
+					every: time.Second, pause: 8 * time.Second, openFor: 5 * time.Second,
+				}.rage(t, seed)
+			})
 		})
 	}
 }
 
-func storm(t *testing.T, seed uint64) {
+// toll is what a storm left.
+type toll struct {
+	tally
+	transitions, calls uint64
+	apart              int // replicas that did not agree after it
+}
+
+func (s storm) rage(t *testing.T, seed uint64) toll {
 	policy := store.FleetPolicy()
-	policy.OpenFor, policy.ProbeLease = 5*time.Second, 4*time.Second
+	policy.OpenFor, policy.ProbeLease = s.openFor, 4*time.Second
 	net := Network{
 		MinDelay: time.Millisecond, MaxDelay: 50 * time.Millisecond,
 		LoseRequest: 0.02, LoseReply: 0.05, Double: 0.02, LosePush: 0.3, DoublePush: 0.05,
 	}
 	w := newWorld(t, seed, net, policy)
 	w.tier.latency.Store(int64(20 * time.Millisecond))
-	rng := rand.New(rand.NewPCG(seed, 2))
-	for range *replicas {
-		w.join(time.Second)
+	for range s.replicas {
+		w.join(s.every)
 	}
-	for end := time.Now().Add(time.Duration(*minutes) * time.Minute); time.Now().Before(end); {
-		switch r := w.replicas[rng.IntN(len(w.replicas))]; rng.IntN(6) {
-		case 0, 1:
-			w.tier.fail(1)
-		case 2, 3:
-			w.tier.fail(0.01)
-		case 4:
-			r.link.Cut(true)
-			w.pass(time.Duration(rng.Int64N(int64(10 * time.Second))))
-			r.link.Cut(false)
-		case 5:
-			r.leave()
-			w.join(time.Second)
-		}
-		w.pass(time.Duration(rng.Int64N(int64(8 * time.Second))))
-	}
+	s.blow(w, rand.New(rand.NewPCG(seed, 2)))
 	w.tier.fail(0)
-	w.pass(3 * time.Minute) // over every open period, backoff and lease
-	for _, r := range w.replicas {
-		r.leave()
-	}
-	w.verify()
+	w.pass(2*time.Minute + 12*s.openFor) // over every open period, backoff and lease
 	if truth := w.truth(); truth.State != breaker.Closed {
 		t.Errorf("minutes after the tier came back the breaker is %v", truth.State)
 	}
 	if w.truth().Generation == 0 {
 		t.Error("no storm: nothing ever tripped")
+	}
+	apart := w.agree()
+	for _, r := range w.replicas {
+		r.leave()
+	}
+	return toll{tally: w.verify(), transitions: w.trips.Load(), calls: w.tier.calls.Load(), apart: apart}
+}
+
+// blow does one thing after the other to the fleet.
+func (s storm) blow(w *world, rng *rand.Rand) {
+	const report = 10 * time.Minute
+	began := time.Now()
+	end, next := began.Add(s.length), began.Add(report)
+	for time.Now().Before(end) {
+		here := w.here()
+		switch r := here[rng.IntN(len(here))]; rng.IntN(6) {
+		case 0, 1:
+			w.tier.fail(1)
+		case 2, 3:
+			w.tier.fail(0.01)
+		case 4:
+			r.cut(time.Duration(rng.Int64N(int64(10 * time.Second))))
+		case 5:
+			r.leave()
+			w.join(s.every)
+		}
+		w.pass(time.Duration(rng.Int64N(int64(s.pause))))
+		if now := time.Now(); now.After(next) {
+			w.t.Logf("after %v: %d trips, %d calls", now.Sub(began).Round(time.Minute), w.trips.Load(), w.tier.calls.Load())
+			next = next.Add(report)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -28,13 +29,29 @@ type world struct {
 	policy   store.Policy
 	seed     uint64
 	tier     tier
+	opened   atomic.Int64 // when the store opened, in Unix ns; 0 while it is not open
+	trips    atomic.Uint64
 	replicas []*replica
 	made     int
 }
 
 func newWorld(t *testing.T, seed uint64, net Network, policy store.Policy) *world {
 	t.Helper()
-	return &world{t: t, ctx: t.Context(), store: memorystore.New(), net: net, policy: policy, seed: seed}
+	w := &world{t: t, ctx: t.Context(), store: memorystore.New(), net: net, policy: policy, seed: seed}
+	go func() { _ = w.store.Watch(w.ctx, w.witness) }()
+	return w
+}
+
+// witness sees what the store itself does, across no network.
+func (w *world) witness(e store.Event) {
+	switch {
+	case e.Resync:
+	case e.Transition.To == breaker.Open:
+		w.opened.Store(e.Transition.At.UnixNano())
+		w.trips.Add(1)
+	default:
+		w.opened.Store(0)
+	}
 }
 
 // tier is what the fleet calls. Its ledger is the truth that everything else is compared with.
@@ -77,14 +94,37 @@ type replica struct {
 	manager *breaker.Manager
 	breaker *breaker.Breaker
 	rng     *rand.Rand
+	ctx     context.Context // ends when it leaves
 	stop    context.CancelFunc
 	done    sync.WaitGroup
 
-	mu    sync.Mutex
-	heard []store.Transition
-	kinds map[breaker.EventKind]int
-	bad   []string // broken promises
-	last  breaker.Status
+	mu     sync.Mutex
+	healed time.Time // when its network last came back
+	heard  store.Transition
+	bad    []string // broken promises
+	last   breaker.Status
+	tally  tally
+}
+
+// tally is what one replica, or all of them, saw.
+type tally struct {
+	trips     int           // heard of
+	missed    int           // times that a transition was told which does not follow the one told before
+	back      int           // times that a view or what was told went back
+	behind    time.Duration // the longest from a trip to its being told, where the network was not cut
+	late      int           // trips told more than a second after
+	overshoot int           // calls that reached the tier while the store was open, where the network was not cut
+	longest   time.Duration // and the longest after the trip
+}
+
+func (s *tally) add(o tally) {
+	s.trips += o.trips
+	s.missed += o.missed
+	s.back += o.back
+	s.behind = max(s.behind, o.behind)
+	s.late += o.late
+	s.overshoot += o.overshoot
+	s.longest = max(s.longest, o.longest)
 }
 
 // join adds a replica that calls the tier every so often, until it leaves or the test ends.
@@ -92,10 +132,7 @@ func (w *world) join(every time.Duration) *replica {
 	w.t.Helper()
 	w.made++
 	seed := w.seed<<20 + uint64(w.made)
-	r := &replica{
-		w: w, link: Connect(w.store, w.net, seed), rng: rand.New(rand.NewPCG(seed, 1)),
-		kinds: map[breaker.EventKind]int{},
-	}
+	r := &replica{w: w, link: Connect(w.store, w.net, seed), rng: rand.New(rand.NewPCG(seed, 1))}
 	var err error
 	r.manager, err = breaker.NewManager(r.link, breaker.WithReplica(fmt.Sprintf("web-%d", w.made)),
 		breaker.WithPolicy(w.policy), breaker.WithListener(r.hear))
@@ -105,11 +142,10 @@ func (w *world) join(every time.Duration) *replica {
 	if r.breaker, err = r.manager.Register(w.ctx, tierName); err != nil {
 		w.t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(w.ctx)
-	r.stop = stop
+	r.ctx, r.stop = context.WithCancel(w.ctx)
 	r.done.Go(func() {
-		for wait(ctx, every/2+time.Duration(r.rng.Int64N(int64(every)))) == nil {
-			r.call(ctx)
+		for wait(r.ctx, every/2+time.Duration(r.rng.Int64N(int64(every)))) == nil {
+			r.call(r.ctx)
 		}
 	})
 	w.replicas = append(w.replicas, r)
@@ -134,8 +170,34 @@ func (r *replica) call(ctx context.Context) {
 	if err != nil {
 		return
 	}
+	if opened := r.w.opened.Load(); opened != 0 && !permit.Probe() {
+		r.shoot(time.Unix(0, opened))
+	}
 	permit.Done(r.w.tier.call(permit.Context(), r.rng.Uint64N(10_000), permit.Probe()))
 	r.look()
+}
+
+// shoot counts a call that reaches the tier although the store has opened: nobody could tell the replica in time.
+func (r *replica) shoot(opened time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.isCutSince(opened) {
+		r.tally.overshoot++
+		r.tally.longest = max(r.tally.longest, time.Since(opened))
+	}
+}
+
+// isCutSince reports whether the network was cut at that time, or is. r.mu is held.
+func (r *replica) isCutSince(at time.Time) bool { return r.link.isCut.Load() || at.Before(r.healed) }
+
+// cut takes the replica's network away for a while.
+func (r *replica) cut(d time.Duration) {
+	r.link.Cut(true)
+	r.w.pass(d)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.link.Cut(false)
+	r.healed = time.Now()
 }
 
 // look holds the replica to what it may never do.
@@ -144,6 +206,7 @@ func (r *replica) look() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if status.Fleet.Generation < r.last.Fleet.Generation || status.Fleet.Rev < r.last.Fleet.Rev {
+		r.tally.back++
 		r.bad = append(r.bad, fmt.Sprintf("its view went back from %d/%d to %d/%d",
 			r.last.Fleet.Generation, r.last.Fleet.Rev, status.Fleet.Generation, status.Fleet.Rev))
 	}
@@ -153,14 +216,32 @@ func (r *replica) look() {
 func (r *replica) hear(e breaker.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.kinds[e.Kind]++
 	if e.Kind != breaker.Transitioned && e.Kind != breaker.Repaired {
 		return
 	}
-	if n := len(r.heard); n > 0 && r.heard[n-1].Generation >= e.Transition.Generation {
-		r.bad = append(r.bad, fmt.Sprintf("it heard of generation %d after %d", e.Transition.Generation, r.heard[n-1].Generation))
+	now, before := e.Transition, r.heard
+	r.heard = now
+	switch {
+	case before.Generation == 0:
+	case now.Generation <= before.Generation:
+		r.tally.back++
+		r.bad = append(r.bad, fmt.Sprintf("it heard of generation %d after %d", now.Generation, before.Generation))
+	case now.Prev != before.Generation || now.From != before.To:
+		r.tally.missed++
+		r.bad = append(r.bad, fmt.Sprintf("it heard of generation %d, which follows %d, after %d", now.Generation, now.Prev, before.Generation))
 	}
-	r.heard = append(r.heard, e.Transition)
+	if now.To != breaker.Open {
+		return
+	}
+	r.tally.trips++
+	if r.isCutSince(now.At) {
+		return
+	}
+	behind := time.Since(now.At)
+	r.tally.behind = max(r.tally.behind, behind)
+	if behind > time.Second {
+		r.tally.late++
+	}
 }
 
 // truth is what the store says.
@@ -181,8 +262,28 @@ func (w *world) pass(d time.Duration) {
 	}
 }
 
-// verify holds the fleet to its promises, after the network healed.
-func (w *world) verify() {
+// here gives the replicas that have not left.
+func (w *world) here() []*replica {
+	return slices.DeleteFunc(slices.Clone(w.replicas), func(r *replica) bool { return r.ctx.Err() != nil })
+}
+
+// agree holds all replicas that are there to one view, the store's.
+func (w *world) agree() (others int) {
+	w.t.Helper()
+	truth := w.truth()
+	for _, r := range w.here() {
+		view := r.breaker.Status().Fleet
+		if view.Generation != truth.Generation || view.State != truth.State {
+			others++
+			w.t.Errorf("%s holds %v, generation %d; the store is %v, generation %d",
+				r.manager.Replica(), view.State, view.Generation, truth.State, truth.Generation)
+		}
+	}
+	return others
+}
+
+// verify holds the fleet to its promises, after the network healed, and sums up what its replicas saw.
+func (w *world) verify() (sum tally) {
 	w.t.Helper()
 	truth := w.truth()
 	for _, r := range w.replicas {
@@ -190,6 +291,7 @@ func (w *world) verify() {
 		for _, bad := range r.bad {
 			w.t.Errorf("%s: %s", r.manager.Replica(), bad)
 		}
+		sum.add(r.tally)
 		r.mu.Unlock()
 	}
 	if most, budget := w.tier.mostProbe.Load(), int64(w.policy.Probes); most > budget {
@@ -208,4 +310,5 @@ func (w *world) verify() {
 		w.t.Errorf("%d calls were made, %d are counted, %d said to be lost, %d were probes: some vanished",
 			produced, counted, lost, probes)
 	}
+	return sum
 }

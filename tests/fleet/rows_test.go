@@ -1,0 +1,67 @@
+package fleet
+
+import (
+	"flag"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/commontrip/commontrip/tests/chaos/board"
+)
+
+var hours = flag.Int("fleet.hours", 0, "virtual hours of TestRow01AThousandReplicasForHours; 10 is the figure of the docs")
+
+func TestRow01AFleetInAStorm(t *testing.T) {
+	row := board.Start(t, 1, "fleet storm")
+	s := board.Pick(row,
+		storm{replicas: 40, length: 2 * time.Minute, every: time.Second, pause: 8 * time.Second, openFor: 5 * time.Second},
+		storm{replicas: 1000, length: 10 * time.Minute, every: 5 * time.Second, pause: 8 * time.Second, openFor: 5 * time.Second})
+	n := board.Pick(row, 10, 3)
+	s.tell(row, n, s.rages(t, row.Seed(), n))
+}
+
+// The figure of the docs: a thousand Managers for ten virtual hours. It is played where -fleet.hours says so:
+//
+//	COMMONTRIP_CHAOS=full go test -run TestRow01AThousandReplicasForHours -v -timeout 24h ./tests/fleet -fleet.hours=10
+func TestRow01AThousandReplicasForHours(t *testing.T) {
+	if *hours == 0 {
+		t.Skip("a run of hours: -fleet.hours=10")
+	}
+	row := board.Start(t, 1, "fleet storm, hours long")
+	s := storm{
+		replicas: *replicas, length: time.Duration(*hours) * time.Hour, every: 20 * time.Second, pause: time.Minute,
+		openFor: 20 * time.Second,
+	}
+	s.tell(row, 1, s.rages(t, row.Seed(), 1))
+}
+
+// rages plays n storms and sums them up.
+func (s storm) rages(t *testing.T, seed uint64, n int) (sum toll) {
+	for i := range n {
+		synctest.Test(t, func(t *testing.T) {
+			one := s.rage(t, seed+uint64(i))
+			t.Logf("seed %d: %d trips, %d calls", seed+uint64(i), one.transitions, one.calls)
+			sum.tally.add(one.tally)
+			sum.transitions += one.transitions
+			sum.calls += one.calls
+			sum.apart += one.apart
+		})
+	}
+	return sum
+}
+
+func (s storm) tell(row *board.Row, seeds int, sum toll) {
+	row.Report("storms", seeds)
+	row.Report("replicas", s.replicas)
+	row.Report("virtual time of each", s.length.String())
+	row.Report("calls", sum.calls)
+	row.AtLeast("trips", int(sum.transitions), seeds)
+	row.Report("trips told to replicas", sum.trips)
+	row.Zero("trips missed", sum.missed)
+	row.Zero("views that went back", sum.back)
+	row.Zero("replicas that disagree after it", sum.apart)
+	row.Within("behind, at most", sum.behind, time.Second)
+	row.Report("trips told more than a second late", sum.late)
+	row.Report("calls that reached the tier after a trip", sum.overshoot)
+	row.Report("the last of them after", sum.longest)
+}
