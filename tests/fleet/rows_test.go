@@ -60,8 +60,8 @@ func (s storm) tell(row *board.Row, seeds int, sum toll) {
 	row.Zero("trips missed", sum.missed)
 	row.Zero("views that went back", sum.back)
 	row.Zero("replicas that disagree after it", sum.apart)
-	row.Within("behind, at most", sum.behind, time.Second)
-	row.Report("trips told more than a second late", sum.late)
+	row.Within("behind, at most", sum.behind, repaired)
+	row.Report("trips told later than that", sum.late)
 	row.Report("calls that reached the tier after a trip", sum.overshoot)
 	row.Report("the last of them after", sum.longest)
 }

@@ -106,13 +106,16 @@ type replica struct {
 	tally  tally
 }
 
+// repaired is when a lost push has been made up for, where no answer is lost on top: a RefreshInterval and one exchange.
+const repaired = 2 * time.Second
+
 // tally is what one replica, or all of them, saw.
 type tally struct {
 	trips     int           // heard of
 	missed    int           // times that a transition was told which does not follow the one told before
 	back      int           // times that a view or what was told went back
 	behind    time.Duration // the longest from a trip to its being told, where the network was not cut
-	late      int           // trips told more than a second after
+	late      int           // trips told later than repaired after
 	overshoot int           // calls that reached the tier while the store was open, where the network was not cut
 	longest   time.Duration // and the longest after the trip
 }
@@ -239,7 +242,7 @@ func (r *replica) hear(e breaker.Event) {
 	}
 	behind := time.Since(now.At)
 	r.tally.behind = max(r.tally.behind, behind)
-	if behind > time.Second {
+	if behind > repaired {
 		r.tally.late++
 	}
 }
