@@ -65,3 +65,43 @@ func (s storm) tell(row *board.Row, seeds int, sum toll) {
 	row.Report("calls that reached the tier after a trip", sum.overshoot)
 	row.Report("the last of them after", sum.longest)
 }
+
+func TestRow02AThousandReplicasWithOneCallInTenSeconds(t *testing.T) {
+	row := board.Start(t, 2, "trickle fleet")
+	const replicas = 1000
+	burnt, most := 0, 0
+	n := board.Pick(row, 1, 10)
+	for i := range n {
+		synctest.Test(t, func(t *testing.T) {
+			b, m := trickle(t, row.Seed()+uint64(i), replicas)
+			burnt, most = max(burnt, b), m
+		})
+	}
+	row.Report("fleets", n)
+	row.Report("replicas", replicas)
+	row.AtMost("failing calls burnt until the last replica refused", burnt, most)
+	row.Report("what separate breakers burn: five in a row each", 5*replicas)
+}
+
+func TestRow03AThousandReplicasComeBackWithoutRampUp(t *testing.T) { comeBack(t, 0) }
+func TestRow03AThousandReplicasComeBackWithRampUp(t *testing.T)    { comeBack(t, 10*time.Second) }
+
+func comeBack(t *testing.T, rampUp time.Duration) {
+	row := board.Start(t, 3, "recovery herd")
+	var most herd
+	n := board.Pick(row, 1, 5)
+	for i := range n {
+		synctest.Test(t, func(t *testing.T) {
+			h := recover1000(t, row.Seed()+uint64(i), rampUp)
+			most.probing, most.claims, most.over = max(most.probing, h.probing), max(most.claims, h.claims), max(most.over, h.over)
+			most.took, most.first = max(most.took, h.took), max(most.first, h.first)
+		})
+	}
+	row.Report("recoveries of 1000 replicas that call once a second", n)
+	row.Report("ramp up", rampUp.String())
+	row.Zero("probes over the budget", most.over)
+	row.Report("calls at the tier until it was found well", most.probing)
+	row.Report("claims at the store until then", most.claims)
+	row.Report("that took", most.took)
+	row.Report("calls at the tier in the first second after", most.first)
+}

@@ -129,62 +129,90 @@ func TestATripReachesEveryReplicaThoughEveryPushIsLost(t *testing.T) {
 	})
 }
 
-// One call a second each: no replica could see the failure alone, together they do.
+// One call in ten seconds each: no replica could see the failure alone, together they do.
 func TestReplicasWithLittleTrafficTripTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		net := Network{MinDelay: time.Millisecond, MaxDelay: 5 * time.Millisecond}
-		w := newWorld(t, 1, net, store.FleetPolicy())
-		for range 200 {
-			w.join(10 * time.Second)
-		}
-		w.tier.fail(1)
-		for w.truth().State == breaker.Closed {
-			w.pass(10 * time.Millisecond)
-		}
-		w.pass(100 * time.Millisecond)
-		burnt := w.tier.failures.Load()
+		burnt, threshold := trickle(t, 1, 200)
 		t.Logf("%d failing calls until 200 replicas refused; separate breakers of the same streak need %d", burnt, 200*5)
-		if burnt > 100 {
-			t.Errorf("%d failing calls were burnt, want at most 100", burnt)
+		if burnt > threshold {
+			t.Errorf("%d failing calls were burnt, want at most %d", burnt, threshold)
 		}
-		for _, r := range w.replicas {
-			if r.breaker.State() != breaker.Open {
-				t.Errorf("%s still calls", r.manager.Replica())
-			}
-			r.leave()
-		}
-		w.verify()
 	})
+}
+
+// trickle gives how many failing calls a fleet burns until its last replica refuses, and how many it may: those that the
+// rule of rates wants, and those that come in the tenth of a second in which all are told.
+func trickle(t *testing.T, seed uint64, replicas int) (burnt, most int) {
+	const every = 10 * time.Second
+	policy := store.FleetPolicy()
+	w := newWorld(t, seed, Network{MinDelay: time.Millisecond, MaxDelay: 5 * time.Millisecond}, policy)
+	for range replicas {
+		w.join(every)
+	}
+	w.pass(2 * every)
+	w.tier.fail(1)
+	for w.truth().State == breaker.Closed {
+		w.pass(10 * time.Millisecond)
+	}
+	w.pass(100 * time.Millisecond)
+	burnt = int(w.tier.failures.Load())
+	for _, r := range w.replicas {
+		if r.breaker.State() != breaker.Open {
+			t.Errorf("%s still calls", r.manager.Replica())
+		}
+	}
+	for _, r := range w.replicas {
+		r.leave()
+	}
+	w.verify()
+	told := int(time.Duration(replicas) * 100 * time.Millisecond / every)
+	return burnt, int(policy.FailureRate*float64(policy.WindowCalls)) + 2*told
 }
 
 // The open time of a thousand replicas ends in the same millisecond: the tier sees the budget, no herd.
 func TestAThousandReplicasSendAHandfulOfProbesBetweenThem(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		policy := store.FleetPolicy()
-		policy.OpenFor, policy.ProbeSuccesses = 5*time.Second, 6
-		net := Network{MinDelay: time.Millisecond, MaxDelay: 10 * time.Millisecond}
-		w := newWorld(t, 1, net, policy)
-		w.tier.latency.Store(int64(200 * time.Millisecond))
-		for range 1000 {
-			w.join(time.Second)
-		}
-		w.tier.fail(1)
-		for w.truth().State == breaker.Closed {
-			w.pass(10 * time.Millisecond)
-		}
-		w.tier.fail(0)
-		w.pass(4900 * time.Millisecond)
-		before := w.tier.calls.Load()
-		for w.truth().State != breaker.Closed {
-			w.pass(time.Millisecond)
-		}
-		arrived := w.tier.calls.Load() - before
-		if most := uint64(policy.ProbeSuccesses + policy.Probes); arrived > most {
-			t.Errorf("%d calls reached the tier while it was probed, want at most %d", arrived, most)
-		}
-		for _, r := range w.replicas {
-			r.leave()
-		}
-		w.verify()
-	})
+	synctest.Test(t, func(t *testing.T) { recover1000(t, 1, 0) })
+}
+
+// herd is what a tier and the store see when it comes back.
+type herd struct {
+	probing int // calls until the fleet closed
+	claims  int // in that time
+	took    time.Duration
+	first   int // calls in the second after
+	over    int // probes at once beyond the budget
+}
+
+// recover1000 lets a thousand replicas find their tier dead and well again.
+func recover1000(t *testing.T, seed uint64, rampUp time.Duration) (h herd) {
+	policy := store.FleetPolicy()
+	policy.OpenFor, policy.ProbeSuccesses, policy.RampUp = 5*time.Second, 6, rampUp
+	w := newWorld(t, seed, Network{MinDelay: time.Millisecond, MaxDelay: 10 * time.Millisecond}, policy)
+	w.tier.latency.Store(int64(200 * time.Millisecond))
+	for range 1000 {
+		w.join(time.Second)
+	}
+	w.tier.fail(1)
+	for w.truth().State == breaker.Closed {
+		w.pass(10 * time.Millisecond)
+	}
+	w.tier.fail(0)
+	w.pass(4900 * time.Millisecond)
+	calls, claims, ends := w.tier.calls.Load(), w.claims(), time.Now()
+	for w.truth().State != breaker.Closed {
+		w.pass(time.Millisecond)
+	}
+	h.probing, h.claims, h.took = int(w.tier.calls.Load()-calls), int(w.claims()-claims), time.Since(ends)
+	calls = w.tier.calls.Load()
+	w.pass(time.Second)
+	h.first = int(w.tier.calls.Load() - calls)
+	if most := policy.ProbeSuccesses + policy.Probes; h.probing > most {
+		t.Errorf("%d calls reached the tier while it was probed, want at most %d", h.probing, most)
+	}
+	h.over = max(int(w.tier.mostProbe.Load())-policy.Probes, 0)
+	for _, r := range w.replicas {
+		r.leave()
+	}
+	w.verify()
+	return h
 }

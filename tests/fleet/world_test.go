@@ -265,6 +265,14 @@ func (w *world) pass(d time.Duration) {
 	}
 }
 
+// claims is how many reached the store.
+func (w *world) claims() (n uint64) {
+	for _, r := range w.replicas {
+		n += r.link.Claims.Load()
+	}
+	return n
+}
+
 // here gives the replicas that have not left.
 func (w *world) here() []*replica {
 	return slices.DeleteFunc(slices.Clone(w.replicas), func(r *replica) bool { return r.ctx.Err() != nil })
