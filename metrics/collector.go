@@ -2,7 +2,7 @@ package metrics
 
 import (
 	"maps"
-	"strings"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -25,6 +25,7 @@ type Collector struct {
 	limit    int
 	descs    [metricCount]*prometheus.Desc
 	hooks    hooks
+	pages    atomic.Pointer[map[string]page] // by breaker, of the last scrape
 }
 
 // Option changes what a Collector shows.
@@ -72,6 +73,7 @@ func NewCollector(b Breakers, opts ...Option) *Collector {
 		c.descs[i] = prometheus.NewDesc(prefix+m.name, m.help, m.labels, c.labels)
 	}
 	c.hooks = newHooks(c.labels)
+	c.pages.Store(&map[string]page{})
 	return c
 }
 
@@ -84,47 +86,21 @@ func (c *Collector) Describe(out chan<- *prometheus.Desc) {
 
 // Collect is for the registry. It does no I/O.
 func (c *Collector) Collect(out chan<- prometheus.Metric) {
-	s := sink{c, out}
-	s.replica(c.breakers.Status())
+	st := c.breakers.Status()
+	shown := st.Breakers[:min(len(st.Breakers), c.limit)]
+	c.sink(out, nil).replica(&st, len(shown))
+	c.latencies(out, st.Latencies)
+	known, pages := *c.pages.Load(), make(map[string]page, len(shown))
+	for i := range shown {
+		s := c.sink(out, known[shown[i].Name])
+		s.breaker(&shown[i])
+		pages[shown[i].Name] = s.page
+	}
+	c.pages.Store(&pages)
 	for _, checks := range c.checks {
 		for _, status := range checks.All() {
-			s.check(status)
+			c.sink(out, nil).check(&status)
 		}
 	}
 	c.hooks.collect(out)
 }
-
-// sink takes the values of one scrape.
-type sink struct {
-	c   *Collector
-	out chan<- prometheus.Metric
-}
-
-// put shows a value, or, where Prometheus would not take it, why.
-func (s sink) put(m id, value float64, labels ...string) {
-	for i := range labels {
-		labels[i] = label(labels[i])
-	}
-	shown, err := prometheus.NewConstMetric(s.c.descs[m], table[m].kind.value(), value, labels...)
-	if err != nil {
-		shown = prometheus.NewInvalidMetric(s.c.descs[m], err)
-	}
-	s.out <- shown
-}
-
-// oneHot shows 1 for the value that holds and 0 for the others. labels come before the value's.
-func oneHot[T comparable](s sink, m id, holds T, values []T, text func(T) string, name string) {
-	for _, v := range values {
-		s.put(m, number(v == holds), name, text(v))
-	}
-}
-
-func number(yes bool) float64 {
-	if yes {
-		return 1
-	}
-	return 0
-}
-
-// label makes a text fit for a label.
-func label(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }

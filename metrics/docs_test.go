@@ -17,7 +17,7 @@ var update = flag.Bool("update", false, "write ../docs/metrics.md anew")
 
 func TestTheWrittenTableIsTheCollectors(t *testing.T) {
 	const path = "../docs/metrics.md"
-	want := page(t)
+	want := document(t)
 	if *update {
 		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
@@ -73,8 +73,8 @@ func seriesOf(t *testing.T, n int) int {
 	return count
 }
 
-// page is docs/metrics.md.
-func page(t *testing.T) string {
+// document is docs/metrics.md.
+func document(t *testing.T) string {
 	t.Helper()
 	none, one, two := seriesOf(t, 0), seriesOf(t, 1), seriesOf(t, 2)
 	if two-one != one-none {
@@ -116,7 +116,7 @@ func labelValues() [][2]string {
 	}
 	return [][2]string{
 		{"state", words(states)},
-		{"outcome", "success, failure, ignored"},
+		{"outcome", "failure, ignored, success"},
 		{"refusal", words(refusals)},
 		{"to, reason", strings.Join(ends, ", ") + "; `other` for a reason of a newer version"},
 		{"mode", words(modes)},
@@ -159,6 +159,10 @@ and went between two scrapes shows in commontrip_transitions_total.
 **The number of series is bounded.** A breaker makes %d, a replica %d more, a check 6, a retrier 2, a chain 15 and at most 3
 a tier. At most %d breakers are shown (WithLimit), the first by name; commontrip_breakers_left_out tells how many are not.
 No label holds an error, an address or anything that comes with a call.
+
+**A scrape is cheap, and more so where there are fewer breakers.** The collector keeps the labels of the last scrape, so that
+the next one makes values only; what a registry and the text format add is about ten times as much
+(` + "`go test ./metrics -run '^$' -bench Scrape1000 -benchmem`" + ` tells both). Calls do not wait for a scrape.
 `
 
 const tail = `
