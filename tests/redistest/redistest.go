@@ -231,6 +231,7 @@ func (s *Server) start() error {
 		args = append([]string{
 			"--port", strconv.Itoa(s.port), "--bind", s.ip(), "--unixsocket", s.Socket(), "--dir", s.dir,
 			"--logfile", s.logFile(), "--save", "", "--appendonly", "no", "--daemonize", "no",
+			"--repl-diskless-sync-delay", "0", // else a replica waits five seconds for others that want the same
 		}, s.args...)
 	}
 	argv := append(append(slices.Clone(s.host.Via), "redis-server"), args...)

@@ -1,0 +1,197 @@
+package scenario
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/commontrip/commontrip/breaker"
+	"github.com/commontrip/commontrip/store"
+	"github.com/commontrip/commontrip/tests/chaos/board"
+)
+
+// Pair is a master and its replica, and how a store is opened at an address: at the nodes' own, or at a Switch before them.
+type Pair struct {
+	Master, Replica Node
+	Open            func(addr string) (store.Store, error)
+}
+
+// swap lets the two nodes change their parts.
+func (p *Pair) swap() { p.Master, p.Replica = p.Replica, p.Master }
+
+// LostWrites fails over to a replica that misses what its master had acknowledged: a trip, a standing command, leases and
+// reports. Half of the fleet knew of them, the other half did not. Between two trials the killed node comes back empty.
+func LostWrites(t *testing.T, row *board.Row, p Pair, trials int) {
+	var l losses
+	for trial := range trials {
+		if trial > 0 {
+			p.Master.Restart()
+			p.swap()
+		}
+		l.trial(t, p)
+	}
+	row.Report("failovers", trials)
+	row.Zero("trips forgotten", l.tripsForgotten)
+	row.Zero("commands forgotten", l.commandsForgotten)
+	row.Zero("outcomes counted twice", l.countedTwice)
+	row.Report("acknowledged outcomes lost", l.lost)
+	row.Zero("outcomes lost that the old master had not alone", l.unexplained)
+	row.AtMost(fmt.Sprintf("probes at once over the budget of %d", lossProbes), l.overBudget, lossProbes)
+	row.Report("trials with probes over the budget", l.overBudgetTrials)
+	row.Within("promotion until the verdict is back", slices.Max(l.repaired), 2*refresh)
+	row.Within("until all hold one view", slices.Max(l.converged), 2*refresh)
+	Tally(t, row, l.fleets...)
+}
+
+// losses is what the trials of LostWrites add up to.
+type losses struct {
+	fleets                            []*Fleet
+	tripsForgotten, commandsForgotten int
+	countedTwice, lost, unexplained   int
+	overBudget, overBudgetTrials      int
+	repaired, converged               []time.Duration
+}
+
+const (
+	lossProbes = 3
+	lossLease  = 2 * time.Second
+	lossCall   = time.Second // a probe is with its tier for so long
+)
+
+func (l *losses) trial(t *testing.T, p Pair) {
+	Must(t, p.Master, "FLUSHALL")
+	Follow(t, p.Replica, p.Master)
+	known, unknown := NewSwitch(t, p.Master.Addr()), NewSwitch(t, p.Master.Addr())
+	f := NewFleet(t, 4, func(i int) (store.Store, error) {
+		return p.Open([]*Switch{known, unknown}[i/2].Addr())
+	})
+	defer f.Close()
+	l.fleets = append(l.fleets, f)
+	witnesses, strangers := f.Replicas[:2], f.Replicas[2:]
+	long := store.Policy{ConsecutiveFailures: 3, OpenFor: time.Hour}
+	counted, tripped := f.Register("counted", long), f.Register("tripped", long)
+	f.Register("forced", long)
+	probed := f.Register("probed", store.Policy{
+		ConsecutiveFailures: 3, OpenFor: 100 * time.Millisecond, Probes: lossProbes, ProbeSuccesses: 1000, ProbeLease: lossLease,
+	})
+	probed.Take(lossCall)
+	witnesses[0].Command(t, store.Command{Name: "probed", Action: store.Trip})
+	call(f.Replicas, counted.Name, 20)
+	truth := l.truth(t, p, p.Master)
+	f.Converge(truth)
+	inStep(t, p.Replica, p.Master)
+
+	// From here on the master acknowledges what its replica will not have.
+	Detach(t, p.Replica)
+	unknown.To("")
+	before := counted.Calls()
+	call(witnesses, counted.Name, 20)
+	alone := counted.Calls() - before
+	tripped.Break(true)
+	call(witnesses, tripped.Name, 5)
+	witnesses[0].Command(t, store.Command{Name: "forced", Action: store.ForceOpen})
+	rest := Work(witnesses, 5*time.Millisecond, "probed", "probed", "tripped") // two callers a replica: all leases are out
+	for name, wanted := range map[string]func(breaker.Status) bool{
+		"tripped": func(s breaker.Status) bool { return s.Fleet.State == store.Open },
+		"forced":  func(s breaker.Status) bool { return s.Fleet.Mode == store.ForcedOpen },
+		"probed":  func(breaker.Status) bool { return probed.MostProbes() == lossProbes },
+		"counted": func(s breaker.Status) bool { return s.Pending == 0 },
+	} {
+		All(t, "the witnesses know, and have reported", witnesses, name, wanted)
+	}
+	lost, err := f.read(truth)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	p.Master.Kill()
+	Promote(t, p.Replica)
+	promoted := time.Now()
+	known.To(p.Replica.Addr())
+	unknown.To(p.Replica.Addr())
+	restStrangers := Work(strangers, 5*time.Millisecond, "probed", "probed", "counted", "tripped", "forced")
+	truth = l.truth(t, p, p.Replica)
+	Eventually(t, "the new master holds the verdict and the command", func() string {
+		now, err := f.read(truth)
+		if err == nil && now["tripped"].Generation >= lost["tripped"].Generation && now["forced"].Mode == store.ForcedOpen {
+			return ""
+		}
+		return fmt.Sprintf("%v %v, %v", now["tripped"], now["forced"], err)
+	})
+	l.repaired = append(l.repaired, time.Since(promoted))
+	// A round of probes that began before the failover, and one that began after it.
+	Eventually(t, "the leases of before have ended", func() string {
+		if time.Since(promoted) > lossLease+lossCall {
+			return ""
+		}
+		return "they have not"
+	})
+	rest()
+	restStrangers()
+	probed.Take(0)
+	took, held := f.Converge(truth)
+	l.converged = append(l.converged, took)
+
+	if s := held["tripped"]; s.State != store.Open || s.Generation < lost["tripped"].Generation {
+		l.tripsForgotten++
+	}
+	if s := held["probed"]; s.State == store.Closed || s.Generation < lost["probed"].Generation {
+		l.tripsForgotten++
+	}
+	if s := held["forced"]; s.Mode != store.ForcedOpen || s.Rev < lost["forced"].Rev {
+		l.commandsForgotten++
+	}
+	if over := probed.MostProbes() - lossProbes; over > 0 {
+		l.overBudget = max(l.overBudget, over)
+		l.overBudgetTrials++
+	}
+	l.account(t, f, counted, truth, alone)
+}
+
+// account compares the calls to a tier with what is counted of them. alone is how many of them only the old master knew.
+func (l *losses) account(t *testing.T, f *Fleet, counted *Tier, truth store.Store, alone int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	unreported := 0
+	for _, r := range f.Replicas {
+		if err := r.Manager.Sync(ctx); err != nil {
+			t.Fatal(err)
+		}
+		unreported += int(r.Breaker(counted.Name).Status().Lost)
+	}
+	held, err := f.read(truth)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := outcomes(held[counted.Name])
+	l.countedTwice += max(0, sum-counted.Calls())
+	missing := max(0, counted.Calls()-sum-unreported)
+	l.lost += missing
+	l.unexplained += max(0, missing-alone)
+}
+
+// outcomes is how many a store has counted, in any way.
+func outcomes(s store.Snapshot) int { return int(s.Totals.Calls + s.Totals.Ignored + s.Totals.Late) }
+
+// truth is a view of a node that no Switch stands before.
+func (l *losses) truth(t *testing.T, p Pair, n Node) store.Store {
+	t.Helper()
+	s, err := p.Open(n.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// call makes n calls through each of some replicas.
+func call(replicas []*Replica, name string, n int) {
+	for range n {
+		for _, r := range replicas {
+			r.Call(name)
+		}
+	}
+}

@@ -1,0 +1,13 @@
+package topology
+
+import (
+	"testing"
+
+	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/chaos/scenario"
+)
+
+func TestRow15AFailoverLosesWrites(t *testing.T) {
+	row := board.Start(t, 15, "failover with lost writes")
+	scenario.LostWrites(t, row, startPair(t), board.Pick(row, 3, 20))
+}
