@@ -1,0 +1,80 @@
+package process
+
+import (
+	"testing"
+	"time"
+
+	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/chaos/replica/wire"
+	"github.com/commontrip/commontrip/tests/chaos/tier"
+	"github.com/commontrip/commontrip/tests/redistest"
+)
+
+// A fleet under load is replaced process by process, each under the name of the one before: half of them are told to end,
+// half are killed. Who is told reports everything; who takes over is heard from its first report on, though its Seq starts
+// anew; and nothing is counted that was not called.
+func TestRow08RollingDeployUnderTheSameNames(t *testing.T) {
+	row := board.Start(t, 8, "rolling deploy under the same names")
+	server := redistest.Start(t)
+	fleetStore := operator(t, server.URL())
+	var called tier.Tier
+	replicas := board.Pick(row, 6, 50)
+	config := wire.Config{URL: server.URL(), Breaker: tierName, Tier: called.Serve(t)}
+	load := wire.Request{Do: wire.Load, Workers: 1, Every: board.Pick(row, 10*time.Millisecond, 100*time.Millisecond)}
+	fleet := startAll(t, replicas, config)
+	for _, r := range fleet {
+		r.Do(load)
+	}
+	var deploy struct {
+		terminated, killed                             int
+		lost, refused, swallowed, invented, unreported int
+		slowest                                        time.Duration
+	}
+	for i, old := range fleet {
+		eventually(t, "the old one is heard", func() bool { return counted(t, fleetStore, old.Name()) > 0 })
+		if i%2 == 0 {
+			closed := old.Term()
+			deploy.terminated++
+			deploy.lost += missing(closed.Calls.Admitted, counted(t, fleetStore, old.Name())) + closed.State.Pending
+			if closed.Error != "" {
+				deploy.refused++
+				t.Logf("Close said: %s", closed.Error)
+			}
+			deploy.slowest = max(deploy.slowest, closed.Took)
+		} else {
+			old.Kill()
+			deploy.killed++
+			known, made := counted(t, fleetStore, old.Name()), uint64(len(called.Ledger().Of(old.Name())))
+			deploy.unreported += missing(made, known)
+			deploy.invented += missing(known, made)
+		}
+		const first = 3
+		config.Name = old.config.Name
+		next := Start(t, config)
+		next.Do(wire.Request{Do: wire.Call, N: first})
+		next.Do(wire.Request{Do: wire.Sync})
+		deploy.swallowed += missing(first, counted(t, fleetStore, next.Name()))
+		next.Do(load)
+		fleet[i] = next
+	}
+	converge(t, fleetStore, fleet...)
+	for _, r := range fleet {
+		r.Do(wire.Request{Do: wire.Unload})
+		r.Do(wire.Request{Do: wire.Sync})
+		made, known := uint64(len(called.Ledger().Of(r.Name()))), counted(t, fleetStore, r.Name())
+		deploy.swallowed += missing(made, known)
+		deploy.invented += missing(known, made)
+	}
+
+	row.Report("processes replaced", replicas)
+	row.Report("calls", len(called.Ledger()))
+	row.AtLeast("ended by SIGTERM", deploy.terminated, 1)
+	row.AtLeast("ended by SIGKILL", deploy.killed, 1)
+	row.Zero("outcomes lost on SIGTERM", deploy.lost)
+	row.Zero("Closes with an error", deploy.refused)
+	row.Zero("outcomes of a new process that were swallowed", deploy.swallowed)
+	row.Zero("outcomes counted that were not called", deploy.invented)
+	row.Report("outcomes unreported by killed processes", deploy.unreported)
+	row.Report("longest Close", deploy.slowest)
+	row.Zero("late outcomes", int(truth(t, fleetStore).Totals.Late))
+}

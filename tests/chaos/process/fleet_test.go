@@ -1,0 +1,140 @@
+package process
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/commontrip/commontrip/breaker"
+	"github.com/commontrip/commontrip/store"
+	redisstore "github.com/commontrip/commontrip/store/redis"
+	"github.com/commontrip/commontrip/tests/chaos/replica/wire"
+)
+
+func TestMain(m *testing.M) { Main(m) }
+
+const tierName = "tier"
+
+// operator is a store of no replica, by which a test looks at what the fleet shares.
+func operator(t testing.TB, url string) *redisstore.Store {
+	t.Helper()
+	s, err := redisstore.Open(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// truth is what the store says, once it says anything.
+func truth(t testing.TB, s store.Store) (snapshot store.Snapshot) {
+	t.Helper()
+	eventually(t, "the store answers", func() bool {
+		snapshots, err := s.Read(context.Background(), tierName)
+		if err != nil || len(snapshots) != 1 {
+			return false
+		}
+		snapshot = snapshots[0]
+		return true
+	})
+	return snapshot
+}
+
+// command is an operator's.
+func command(t testing.TB, s store.Store, c store.Command) store.Snapshot {
+	t.Helper()
+	c.Name, c.By = tierName, "test"
+	result, err := s.Command(context.Background(), c)
+	if err != nil {
+		t.Fatalf("%v: %v", c.Action, err)
+	}
+	return result.Snapshot
+}
+
+// counted is how many outcomes of a replica the store has counted, by its roster.
+func counted(t testing.TB, s store.Store, replica string) uint64 {
+	t.Helper()
+	roster, err := s.Roster(context.Background(), tierName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range roster {
+		if r.Name == replica {
+			return r.Calls
+		}
+	}
+	return 0
+}
+
+// startAll starts n replicas at once, named web-0 and so on, and waits until all of them are ready.
+func startAll(t testing.TB, n int, c wire.Config) []*Replica {
+	t.Helper()
+	fleet := make([]*Replica, n)
+	for i := range fleet {
+		c.Name = fmt.Sprintf("web-%d", i)
+		fleet[i] = Launch(t, c)
+	}
+	for _, r := range fleet {
+		r.Ready()
+	}
+	return fleet
+}
+
+// converge waits until every replica and the store hold the same two numbers, and rule by the fleet's verdict.
+func converge(t testing.TB, s store.Store, fleet ...*Replica) {
+	t.Helper()
+	eventually(t, "replicas and store are one", func() bool {
+		now := truth(t, s)
+		for _, r := range fleet {
+			state := r.Status()
+			if state.Fleet.Generation != now.Generation || state.Fleet.Rev != now.Rev || !state.StoreUp {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// heard tells whether the replica's listener heard of kind.
+func heard(r *Replica, kind breaker.EventKind) bool {
+	for _, e := range r.Events() {
+		if e.Kind == kind.String() {
+			return true
+		}
+	}
+	return false
+}
+
+// eventually waits until condition holds; a fleet that does not get there in time has broken its promise.
+func eventually(t testing.TB, what string, condition func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(Deadline); !condition(); <-tick.C {
+		if time.Now().After(end) {
+			t.Fatalf("never happened: %s", what)
+		}
+	}
+}
+
+// pass lets a fault last.
+func pass(d time.Duration) { <-time.After(d) }
+
+// every calls do for each replica, all at once.
+func every(fleet []*Replica, do func(i int, r *Replica)) {
+	var all sync.WaitGroup
+	for i, r := range fleet {
+		all.Go(func() { do(i, r) })
+	}
+	all.Wait()
+}
+
+// missing is what is left of a after b, and nothing where b is more.
+func missing(a, b uint64) int {
+	if b >= a {
+		return 0
+	}
+	return int(a - b)
+}
