@@ -4,10 +4,15 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/commontrip/commontrip/store"
 	redisstore "github.com/commontrip/commontrip/store/redis"
@@ -82,5 +87,62 @@ func stream(ctx context.Context, t *testing.T, address string) (next func() told
 		}
 		t.Fatalf("the stream ended: %v", lines.Err())
 		return e
+	}
+}
+
+// trips counts a client's round trips: what it sends at once, alone or as a pipeline.
+type trips struct{ alone, pipelines, commands atomic.Int64 }
+
+func (c *trips) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (c *trips) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		c.alone.Add(1)
+		return next(ctx, cmd)
+	}
+}
+
+func (c *trips) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		if name := cmds[0].Name(); name != "hello" && name != "client" { // with which a new connection says who it is
+			c.pipelines.Add(1)
+			c.commands.Add(int64(len(cmds)))
+		}
+		return next(ctx, cmds)
+	}
+}
+
+// However many breakers there are, the list is the index of names and one pipeline.
+func TestTheListOfAThousandBreakersIsOnePipeline(t *testing.T) {
+	const breakers = 1000
+	server := redistest.Start(t)
+	client := redis.NewClient(&redis.Options{Addr: server.Addr(), ContextTimeoutEnabled: true})
+	defer client.Close()
+	s, err := redisstore.New(client, redisstore.WithTimeout(deadline))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	reports := make([]store.Report, breakers)
+	for i := range reports {
+		reports[i] = store.Report{
+			Name: fmt.Sprintf("tier-%04d", i), Policy: policy, Replica: "web-1#a1", Seq: 1, MaxAge: time.Minute, Announce: true,
+			Runs: []store.Run{{Outcome: store.Success, Count: 3}},
+		}
+	}
+	for _, result := range s.Sync(t.Context(), reports) {
+		if result.Err != nil {
+			t.Fatal(result.Err)
+		}
+	}
+	h := handler(t, s)
+	get(h, "/api/breakers") // the first may find its script unknown, and send it
+	var sent trips
+	client.AddHook(&sent)
+	if rows := decode[[]store.Snapshot](t, get(h, "/api/breakers")); len(rows) != breakers {
+		t.Fatalf("%d breakers; want %d", len(rows), breakers)
+	}
+	if alone, pipelines, commands := sent.alone.Load(), sent.pipelines.Load(), sent.commands.Load(); alone != 1 || pipelines != 1 || commands != breakers+1 {
+		t.Errorf("%d commands alone, and %d pipelines of %d; want the index, and one pipeline of the breakers and the time", alone, pipelines, commands)
 	}
 }

@@ -90,7 +90,7 @@ func loopback(listen string) (string, error) {
 
 // serve serves until ctx ends, and then gives open requests 5 s.
 func serve(ctx context.Context, listener net.Listener, page *dashboard.Handler) error {
-	server := &http.Server{Handler: page, ReadHeaderTimeout: 5 * time.Second}
+	server := dashboard.NewServer(page)
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
 	select {

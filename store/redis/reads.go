@@ -10,8 +10,8 @@ import (
 	"github.com/commontrip/commontrip/store"
 )
 
-// readBatch is how many breakers one exchange reads.
-const readBatch = 500
+// readBatch is how many breakers one exchange reads: what a page of a big fleet shows comes in one.
+const readBatch = 1000
 
 // row is what a read got of one breaker: fields, absent ones empty, and the clock of the server that holds them in ms.
 type row struct {
