@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/commontrip/commontrip/dashboard"
+	"github.com/commontrip/commontrip/tests/chaos/board"
 )
 
 // post is an operator's well-formed command, with a place for headers and another for the body.
@@ -121,26 +122,37 @@ var attacks = []struct {
 	{"a limit that is none", "GET /api/breakers/mcp/history?limit=-1 HTTP/1.1\nHost: HOST\n\n", 400, false},
 }
 
-func TestNoAttackChangesAnythingAndEachCommandIsAudited(t *testing.T) {
+// siege is what came of all attacks.
+type siege struct{ attacks, succeeded, commanded, unaudited, bare int }
+
+// besiege sends every attack to a server, and then one command that is none.
+func besiege(t *testing.T) (sum siege) {
 	s := seed(t, "mcp", "ledger")
 	var heard audits
-	h := handler(t, s, dashboard.WithOperator(byHeader), dashboard.WithAudit(heard.add))
-	server := httptest.NewServer(h)
+	server := httptest.NewServer(handler(t, s, dashboard.WithOperator(byHeader), dashboard.WithAudit(heard.add)))
 	defer server.Close()
 	address := server.Listener.Addr().String()
 	before := [...]any{versionOf(t, s, "mcp"), versionOf(t, s, "ledger")}
 	for _, attack := range attacks {
 		t.Run(attack.name, func(t *testing.T) {
+			sum.attacks++
 			got := raw(t, address, attack.request)
 			if got.status != attack.want {
 				t.Errorf("status %d, want %d: %s", got.status, attack.want, got.body)
 			}
 			if after := [...]any{versionOf(t, s, "mcp"), versionOf(t, s, "ledger")}; after != before {
+				sum.succeeded++
 				t.Fatalf("it changed %v to %v", before, after)
 			}
-			mustBeProtected(t, got)
+			if !isProtected(t, got) {
+				sum.bare++
+			}
 			told := heard.take()
+			if attack.audited {
+				sum.commanded++
+			}
 			if len(told) > 1 || (len(told) == 1) != attack.audited {
+				sum.unaudited++
 				t.Fatalf("audits: %+v", told)
 			}
 			if len(told) == 1 && (told[0].Err == nil || told[0].Status != attack.want || told[0].Remote == "") {
@@ -154,29 +166,49 @@ func TestNoAttackChangesAnythingAndEachCommandIsAudited(t *testing.T) {
 	if versionOf(t, s, "mcp") == before[0] {
 		t.Error("the page's own command changed nothing: the attacks may have failed for the wrong reason")
 	}
+	return sum
 }
 
-// mustBeProtected looks at the headers that every answer carries, whatever it says.
-func mustBeProtected(t *testing.T, a answer) {
+func TestNoAttackChangesAnythingAndEachCommandIsAudited(t *testing.T) { besiege(t) }
+
+func TestRow34ForgedReboundAndNamelessRequestsChangeNothing(t *testing.T) {
+	row := board.Start(t, 34, "dashboard: forged, rebound and nameless requests, raw")
+	sum := besiege(t)
+	row.AtLeast("attacks", sum.attacks, 30)
+	row.Zero("attacks that changed something", sum.succeeded)
+	row.Zero("answers without all headers", sum.bare)
+	row.Report("attempts to command", sum.commanded)
+	row.Zero("attempts without their audit", sum.unaudited)
+}
+
+// isProtected looks at the headers that every answer carries, whatever it says.
+func isProtected(t *testing.T, a answer) (protected bool) {
 	t.Helper()
+	protected = true
+	bad := func(format string, args ...any) {
+		t.Helper()
+		protected = false
+		t.Errorf(format, args...)
+	}
 	for name, want := range map[string]string{
 		"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", "Referrer-Policy": "same-origin",
 		"X-Frame-Options": "DENY", "Cross-Origin-Resource-Policy": "same-origin", "Cross-Origin-Opener-Policy": "same-origin",
 		"Access-Control-Allow-Origin": "", "Set-Cookie": "", "Server": "",
 	} {
 		if got := a.header.Get(name); got != want {
-			t.Errorf("%s is %q, want %q", name, got, want)
+			bad("%s is %q, want %q", name, got, want)
 		}
 	}
 	csp := a.header.Get("Content-Security-Policy")
 	for _, part := range []string{"default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'none'"} {
 		if !strings.Contains(csp, part) {
-			t.Errorf("the Content-Security-Policy %q lacks %s", csp, part)
+			bad("the Content-Security-Policy %q lacks %s", csp, part)
 		}
 	}
 	if strings.Contains(csp, "unsafe") || strings.Contains(csp, "*") {
-		t.Errorf("the Content-Security-Policy %q lets something in", csp)
+		bad("the Content-Security-Policy %q lets something in", csp)
 	}
+	return protected
 }
 
 func TestEveryRouteCarriesTheHeaders(t *testing.T) {
@@ -185,6 +217,6 @@ func TestEveryRouteCarriesTheHeaders(t *testing.T) {
 		"/", "/app.js", "/style.css", "/icon.svg", "/policy.json", "/nothing", "/api/breakers", "/api/breakers/mcp",
 		"/api/breakers/mcp/history", "/api/breakers/mcp/roster", "/api/breakers/nobody", "/api/nothing",
 	} {
-		t.Run(route, func(t *testing.T) { mustBeProtected(t, get(h, route)) })
+		t.Run(route, func(t *testing.T) { isProtected(t, get(h, route)) })
 	}
 }
