@@ -63,3 +63,28 @@ func TestAFailoverKeepsVerdictAndChannel(t *testing.T) {
 		}
 	})
 }
+
+// TestAWatchLeavesAMasterThatHangs stops the master. The client left the subscription with it, so that a watch heard nothing
+// until its ping was not answered: six seconds.
+func TestAWatchLeavesAMasterThatHangs(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a failover takes seconds: not with -short")
+	}
+	master, replica := redistest.Start(t), redistest.Start(t)
+	replica.Follow(master)
+	sentinel := redistest.StartSentinel(t, "main", master)
+	waitFor(t, "the Sentinel sees the replica", func() bool {
+		info, err := sentinel.Text("INFO", "sentinel")
+		return err == nil && strings.Contains(info, "slaves=1")
+	})
+	s := openOn(t, sentinel.URL()+"?master_name=main")
+	s.pingAfter = time.Hour // silence is no reason
+	events, _ := watch(t, s)
+	nextOf(t, events, true)
+	master.Stop()
+	defer master.Cont()
+	waitFor(t, "an exchange with the new master", func() bool {
+		return s.Sync(context.Background(), []store.Report{failures("x", "web#1", 1, 1)})[0].Err == nil && s.Pushes().Gaps > 0
+	})
+	nextOf(t, events, true)
+}

@@ -22,6 +22,7 @@ type Store struct {
 	slots   [clusterLanes + 1]chan struct{} // exchanges in flight, a lane each
 	index   index
 	pushes  pushes
+	moves   *moves // nil: not under Sentinels, or not by a client of its own
 
 	pingAfter time.Duration // of silence on the channel
 
@@ -45,7 +46,11 @@ func Open(url string, opts ...Option) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newStore(client, true, set), nil
+	s := newStore(client, true, set)
+	if underSentinels(url) {
+		s.moves = newMoves(client)
+	}
+	return s, nil
 }
 
 // New makes a Store over a client of yours, which Close leaves open. It does no I/O. Every exchange is bounded here,

@@ -24,7 +24,7 @@ func dial(rawURL string, timeout time.Duration) (redis.UniversalClient, error) {
 	query := u.Query()
 	var client redis.UniversalClient
 	switch {
-	case query.Has("master_name"):
+	case underSentinels(rawURL):
 		client, err = dialSentinel(rawURL, timeout)
 	case query.Has("addr"):
 		client, err = dialCluster(rawURL, timeout)
@@ -35,6 +35,12 @@ func dial(rawURL string, timeout time.Duration) (redis.UniversalClient, error) {
 		return nil, fmt.Errorf("redisstore: URL: %s; %s", hideSecrets(err.Error(), u), urlForms)
 	}
 	return client, nil
+}
+
+// underSentinels reports that a URL asks for the master that Sentinels name.
+func underSentinels(rawURL string) bool {
+	u, err := url.Parse(rawURL)
+	return err == nil && u.Query().Has("master_name")
 }
 
 func dialSingle(rawURL string, timeout time.Duration) (redis.UniversalClient, error) {

@@ -43,8 +43,9 @@ func (s *Store) Pushes() PushStats {
 }
 
 // Watch follows the fleet's channel over a connection of its own. A lost connection is made again, with full jitter and
-// a Resync; one that is silent for 3 s is pinged, and lost where it does not answer within 3 s more. A message that is
-// none of ours gives a Resync, too, at most one a second: it may be a newer version's.
+// a Resync; one that is silent for 3 s is pinged, and lost where it does not answer within 3 s more. One to a master that
+// Sentinels have replaced is left as soon as an exchange has found the new one; that takes a Store that Open made. A
+// message that is none of ours gives a Resync, too, at most one a second: it may be a newer version's.
 func (s *Store) Watch(ctx context.Context, fn func(store.Event)) error {
 	if fn == nil {
 		panic("redisstore: Watch needs a function; it is nil")
@@ -63,6 +64,7 @@ func (s *Store) Watch(ctx context.Context, fn func(store.Event)) error {
 	}
 	w := &watcher{s: s, fn: fn}
 	for attempt := 0; ; attempt++ {
+		moved := s.moves.next()
 		if w.follow(ctx) {
 			attempt = 0
 		}
@@ -73,6 +75,7 @@ func (s *Store) Watch(ctx context.Context, fn func(store.Event)) error {
 		limit := min(backoffBase<<min(attempt, 10), backoffMax)
 		select {
 		case <-time.After(rand.N(limit)):
+		case <-moved: // there is a master to ask
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
@@ -92,8 +95,16 @@ func (w *watcher) follow(ctx context.Context) (stood bool) {
 	sub := w.s.client.Subscribe(subscribing, channel)
 	cancel()
 	defer sub.Close()
-	stop := context.AfterFunc(ctx, func() { _ = sub.Close() }) // a receive in flight ends with its connection
-	defer stop()
+	moved, left := w.s.moves.next(), make(chan struct{})
+	defer close(left)
+	go func() {
+		select {
+		case <-ctx.Done():
+		case <-moved:
+		case <-left:
+		}
+		_ = sub.Close() // a receive in flight ends with its connection
+	}()
 
 	pinged := false
 	for {

@@ -41,10 +41,10 @@ func Eventually(t testing.TB, what string, met func() (missing string)) time.Dur
 	}
 }
 
-// Must sends a command that has to be answered by +OK.
+// Must sends a command that has to be answered by +OK, and perhaps more words.
 func Must(t testing.TB, n Node, args ...string) {
 	t.Helper()
-	if line, err := n.Command(args...); err != nil || line != "+OK" {
+	if line, err := n.Command(args...); err != nil || !strings.HasPrefix(line, "+OK") {
 		t.Fatalf("%s answers %q with %q, %v", n.Addr(), args, line, err)
 	}
 }
