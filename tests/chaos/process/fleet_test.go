@@ -3,7 +3,6 @@ package process
 import (
 	"context"
 	"fmt"
-	"sync"
 	"testing"
 	"time"
 
@@ -28,11 +27,16 @@ func operator(t testing.TB, url string) *redisstore.Store {
 	return s
 }
 
-// truth is what the store says, once it says anything.
-func truth(t testing.TB, s store.Store) (snapshot store.Snapshot) {
+// truth is what the store says of the tier, once it says anything.
+func truth(t testing.TB, s store.Store) store.Snapshot {
+	t.Helper()
+	return truthOf(t, s, tierName)
+}
+
+func truthOf(t testing.TB, s store.Store, name string) (snapshot store.Snapshot) {
 	t.Helper()
 	eventually(t, "the store answers", func() bool {
-		snapshots, err := s.Read(context.Background(), tierName)
+		snapshots, err := s.Read(context.Background(), name)
 		if err != nil || len(snapshots) != 1 {
 			return false
 		}
@@ -56,7 +60,12 @@ func command(t testing.TB, s store.Store, c store.Command) store.Snapshot {
 // counted is how many outcomes of a replica the store has counted, by its roster.
 func counted(t testing.TB, s store.Store, replica string) uint64 {
 	t.Helper()
-	roster, err := s.Roster(context.Background(), tierName)
+	return countedOf(t, s, tierName, replica)
+}
+
+func countedOf(t testing.TB, s store.Store, name, replica string) uint64 {
+	t.Helper()
+	roster, err := s.Roster(context.Background(), name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,6 +75,30 @@ func counted(t testing.TB, s store.Store, replica string) uint64 {
 		}
 	}
 	return 0
+}
+
+// join makes a replica in this process, of the fleet that calls name. It is closed with the test.
+func join(t testing.TB, url, replica, name string, opts ...breaker.ManagerOption) *breaker.Breaker {
+	t.Helper()
+	s, err := redisstore.Open(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := breaker.NewManager(s, append(opts, breaker.WithReplica(replica))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		_ = m.Close(ctx) // a store that is down by now may keep it from reporting
+		_ = s.Close()
+	})
+	b, err := m.Register(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
 // startAll starts n replicas at once, named web-0 and so on, and waits until all of them are ready.
@@ -121,15 +154,6 @@ func eventually(t testing.TB, what string, condition func() bool) {
 
 // pass lets a fault last.
 func pass(d time.Duration) { <-time.After(d) }
-
-// every calls do for each replica, all at once.
-func every(fleet []*Replica, do func(i int, r *Replica)) {
-	var all sync.WaitGroup
-	for i, r := range fleet {
-		all.Go(func() { do(i, r) })
-	}
-	all.Wait()
-}
 
 // missing is what is left of a after b, and nothing where b is more.
 func missing(a, b uint64) int {
