@@ -144,6 +144,9 @@ func (f *Fleet) Register(name string, policy store.Policy) *Tier {
 	return tr
 }
 
+// Tier is the one of that name.
+func (f *Fleet) Tier(name string) *Tier { return f.tiers[name] }
+
 // Breaker is the replica's breaker of a tier.
 func (r *Replica) Breaker(name string) *breaker.Breaker {
 	r.mu.Lock()
