@@ -184,12 +184,13 @@ func killReplica(t *testing.T, server *redistest.Server, name string, point cutP
 	return k
 }
 
-// trip opens a breaker by an operator's word.
+// trip opens a breaker by an operator's word, as soon as the store knows it.
 func trip(t testing.TB, s *redisstore.Store, name string) {
 	t.Helper()
-	if _, err := s.Command(context.Background(), store.Command{Name: name, Action: store.Trip, By: "test"}); err != nil {
-		t.Fatal(err)
-	}
+	eventually(t, "the trip is carried out", func() bool {
+		_, err := s.Command(context.Background(), store.Command{Name: name, Action: store.Trip, By: "test"})
+		return err == nil
+	})
 }
 
 // provoke makes the victim send the point's verb, and does not wait for what comes of it.
