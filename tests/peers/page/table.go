@@ -3,6 +3,7 @@ package page
 import (
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -76,7 +77,7 @@ func Number(x float64) string {
 	case size == 0:
 		return "0"
 	case size < 0.01:
-		return fmt.Sprintf("%.1g", x)
+		return strconv.FormatFloat(x, 'f', int(math.Ceil(-math.Log10(size))), 64)
 	case size < 1:
 		return fmt.Sprintf("%.2f", x)
 	case size < 100:
