@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Plays the scoreboard of faults and attacks, or one row of it, against real servers and processes, and prints what held.
+# It fails where a row does. The lines that the rows leave are in bin/chaos.jsonl.
+#
+# Usage: scripts/chaos.sh [ROW [SEED [PROFILE]]]
+#   ROW      its number; "" or all: every row
+#   SEED     a number, to play a run again; "": 1 in the quick profile, else a new one for each row
+#   PROFILE  full (about an hour; the default) or quick (minutes, as in CI)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+row="${1:-all}" seed="${2:-}" profile="${3:-full}"
+if [[ ! "$row" =~ ^(all|0*[1-9][0-9]*)$ || ! "$seed" =~ ^[0-9]*$ || ! "$profile" =~ ^(quick|full)$ ]]; then
+	sed -n '2,9s/^# \{0,1\}//p' "$0" >&2
+	exit 2
+fi
+
+# Without Redis nothing can be attacked. What else is missing skips its rows, each with a line that says so.
+scripts/install-redis.sh
+export REQUIRE_REDIS=1
+scripts/install-netns.sh || echo "rows that need network namespaces will be skipped" >&2
+race=(-race)
+if ! command -v "$(go env CC)" >/dev/null && ! scripts/need.sh gcc gcc libc6-dev; then
+	echo "no C compiler: playing without the race detector" >&2
+	race=()
+fi
+
+test='TestRow[0-9]+'
+if [[ "$row" != all ]]; then
+	test="TestRow0*$((10#$row))([^0-9]|\$)"
+fi
+mapfile -t packages < <(grep -rlE "^func ${test%(*}" --include='*_test.go' . | xargs -r dirname | sort -u)
+if [[ "${#packages[@]}" == 0 ]]; then
+	echo "no test plays row $row" >&2
+	exit 2
+fi
+
+mkdir -p bin
+out="$PWD/bin/chaos.jsonl"
+: >"$out"
+export COMMONTRIP_CHAOS="$profile" COMMONTRIP_CHAOS_SEED="$seed" COMMONTRIP_CHAOS_OUT="$out"
+status=0
+go test ${race[@]+"${race[@]}"} -count=1 -timeout 90m -p 1 -run "^$test" "${packages[@]}" || status=$?
+go run ./tests/chaos/table "$out"
+exit "$status"
