@@ -1,0 +1,110 @@
+package linear
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+
+	"github.com/commontrip/commontrip/store"
+	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/redistest"
+)
+
+// verdicts counts what the checker said.
+type verdicts struct {
+	legal, illegal, undecided  int
+	requests, unknown, granted int
+	longest                    time.Duration
+}
+
+// histories plays n of them on one server, whose breakers are made under the policy p.
+func histories(t *testing.T, row *board.Row, n int, p store.Policy, sabotage func(store.Store) store.Store) (v verdicts) {
+	t.Helper()
+	srv := redistest.Start(t)
+	pool, rng := connect(t, srv.SocketURL(), sabotage), row.Rand()
+	for i := range n {
+		h := &history{t: t, handles: pool}
+		for j := range h.names {
+			h.names[j] = fmt.Sprintf("tier-%d-%d", i, j)
+		}
+		first := h.first(p)
+		h.play(rng, 200)
+		began := time.Now()
+		verdict := h.check(first)
+		v.longest = max(v.longest, time.Since(began))
+		switch verdict {
+		case porcupine.Ok:
+			v.legal++
+		case porcupine.Illegal:
+			v.illegal++
+		default:
+			v.undecided++
+		}
+		for _, op := range h.ops {
+			v.requests++
+			out := op.Output.(reply)
+			if out.unknown {
+				v.unknown++
+			}
+			v.granted += len(out.leases)
+		}
+	}
+	return v
+}
+
+func itself(s store.Store) store.Store { return s }
+
+func TestRow29LeasesAndCommandsAreLinearizable(t *testing.T) {
+	row := board.Start(t, 29, "lease linearizability")
+	n := board.Pick(row, 50, 500)
+	v := histories(t, row, n, policy, itself)
+	row.AtLeast("histories", v.legal+v.illegal+v.undecided, n)
+	row.Report("clients", clients)
+	row.Report("requests", v.requests)
+	row.Report("of them without a reply, or carried out twice", v.unknown)
+	row.AtLeast("leases granted", v.granted, n)
+	row.Zero("histories that no order explains", v.illegal)
+	row.Zero("histories that the checker gave up", v.undecided)
+	row.Report("the longest check", v.longest)
+}
+
+// Stores that break the rules, so that the checker is seen to see it.
+func TestRow29SaboteursAreCaught(t *testing.T) {
+	row := board.Start(t, 29, "lease linearizability: saboteurs")
+	generous := policy
+	generous.Probes++
+	n := board.Pick(row, 8, 30)
+	for _, saboteur := range []struct {
+		name     string
+		policy   store.Policy
+		sabotage func(store.Store) store.Store
+	}{
+		{"one place too many", generous, itself},
+		{"failed probes count as successes", policy, func(s store.Store) store.Store { return eager{s} }},
+		{"commands are carried out twice", policy, func(s store.Store) store.Store { return zealous{s} }},
+	} {
+		v := histories(t, row, n, saboteur.policy, saboteur.sabotage)
+		row.AtLeast("histories that show it: "+saboteur.name, v.illegal, 1)
+	}
+}
+
+// eager takes whatever a probe says for a success.
+type eager struct{ store.Store }
+
+func (e eager) Settle(ctx context.Context, s store.Settlement) (store.Result, error) {
+	s.Outcome = store.Success
+	return e.Store.Settle(ctx, s)
+}
+
+// zealous carries out every command twice.
+type zealous struct{ store.Store }
+
+func (z zealous) Command(ctx context.Context, c store.Command) (store.Result, error) {
+	if result, err := z.Store.Command(ctx, c); err != nil {
+		return result, err
+	}
+	return z.Store.Command(ctx, c)
+}
