@@ -238,6 +238,6 @@ func (c *client) command() store.Command {
 }
 
 // check looks for an order that explains the history.
-func (h *history) check(first state) porcupine.CheckResult {
-	return porcupine.CheckOperationsTimeout(model(first), h.ops, 2*time.Minute)
+func (h *history) check(first state, within time.Duration) porcupine.CheckResult {
+	return porcupine.CheckOperationsTimeout(model(first), h.ops, within)
 }
