@@ -54,14 +54,14 @@ if b.mode == FORCED_OPEN then
 end
 if b.state == OPEN then
   if b.m < b.until_ then return answer(b.until_ - b.m, '') end
-  transition(b, HALF_OPEN, {}, { reason = 'time', cause = replica })
+  change().transition(b, HALF_OPEN, {}, { reason = 'time', cause = replica })
 end
 if b.state == CLOSED then return answer(0, '') end
 
 local function lines(leases)
   for i = 1, #leases do
     local l = leases[i]
-    leases[i] = string.format('%.0f.%.0f %.0f %.0f\n', l.generation, l.number, l.generation, l.finish - b.m)
+    leases[i] = string.format('%d.%d %d %d\n', l.generation, l.number, l.generation, l.finish - b.m)
   end
   return table.concat(leases)
 end

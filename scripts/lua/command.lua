@@ -21,41 +21,42 @@ if b.blank or b.tomb then return { 'unknown' } end
 expire(b, by)
 load_window(b)
 
+local happen = change()
 local e = { reason = 'operator', cause = by, why = why, action = action }
 local finish = ms > 0 and b.m + ms or 0
 local note = by .. '\n' .. why
 
 local function force(mode)
-  local was = before(b)
+  local was = happen.before(b)
   b.mode, b.mode_at, b.mode_end, b.mode_note = mode, b.m, finish, note
   b.commanded, b.rev = true, after(b, b.rev)
-  enter(b, was, e)
+  happen.enter(b, was, e)
 end
 
 local function lift()
-  if b.mode ~= AUTO then end_mode(b, e) end
+  if b.mode ~= AUTO then happen.end_mode(b, e) end
 end
 
 -- A trip while open starts the period anew, as long as the last opening's, and is no step of backoff.
 local function trip()
-  if b.state ~= OPEN then return open(b, e, ms > 0 and ms or nil) end
-  local n = openings(b)
-  transition(b, OPEN, { until_ = b.m + (ms > 0 and ms or open_time(b, math.max(n - 1, 0))), openings = n }, e)
+  if b.state ~= OPEN then return happen.open(b, e, ms > 0 and ms or nil) end
+  local n = happen.openings(b)
+  happen.transition(b, OPEN, { until_ = b.m + (ms > 0 and ms or happen.open_time(b, math.max(n - 1, 0))), openings = n }, e)
 end
 
-local function reset() transition(b, CLOSED, { openings = 0 }, e) end
+local function reset() happen.transition(b, CLOSED, { openings = 0 }, e) end
 
 local function retune()
   if not parse_policy(ARGV[4]) then return spoil(b, 'ARGV') end
-  local was = before(b)
+  local was = happen.before(b)
   b.retuned = { at = b.m, finish = finish, note = note, policy = ARGV[4] }
-  refit(b)
+  happen.refit(b)
   b.commanded, b.rev = true, after(b, b.rev)
-  enter(b, was, e)
+  happen.enter(b, was, e)
 end
 
 local function restore()
-  if b.retuned then end_policy(b, e) end
+  if b.retuned then happen.end_policy(b, e) end
 end
 
 local actions = {

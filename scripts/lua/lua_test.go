@@ -205,3 +205,23 @@ func TestWritesStandInOnePlace(t *testing.T) {
 		t.Error("PUBLISH is not guarded: a denied one would end a script that has written")
 	}
 }
+
+// TestAServerOf32BitsIsRefused: there string.format('%d') cuts what does not fit, and every number of a machine would be
+// wrong without a word.
+func TestAServerOf32BitsIsRefused(t *testing.T) {
+	state := gopher.NewState()
+	defer state.Close()
+	err := state.DoString(`
+		KEYS, ARGV = { 'key' }, { '1700000000000', '', '', 'web-0', '0', '0', '', '0', '1', '0', '0', '0', '0', '' }
+		local function none() return {} end
+		redis = { call = none, pcall = none, error_reply = function(text) return { err = text } end }
+		string.format = function(format, n) return '-1' end
+		reply = (function() ` + lua.Sync.Source + ` end)()`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reply, ok := state.GetGlobal("reply").(*gopher.LTable)
+	if !ok || !strings.HasPrefix(reply.RawGetString("err").String(), "COMMONTRIP server of 32 bits") {
+		t.Errorf("the script answers %v; want a refusal of the server", state.GetGlobal("reply"))
+	}
+}

@@ -1,30 +1,33 @@
 -- Outcomes: into the totals and the window, and judged.
--- The replicas behind one kind of adverse outcomes whose place is lowest or above; nil where they are fewer than the
--- policy wants.
-local function witnesses(b, kind, lowest)
-  local names, list, at = {}, b.by[kind] or field(b, kind), 1
-  for from, name, place, to in string.gmatch(list, '()([^\n\t]+)\t(%-?%d+)\n()') do
-    if from == at then at = to end
-    if not lowest or tonumber(place) >= lowest then names[#names + 1] = name end
-  end
-  if at ~= #list + 1 then spoil(b, kind) end
-  if #names >= math.min(b.p.reporters, reporting(b)) then return names end
-end
 
 -- The rule that trips now, and whose outcomes counted; nil where none does.
 local function judge(b)
-  local p = b.p
+  local p, active = b.p, roster(b).active
+
+  -- The replicas behind one kind of adverse outcomes whose place is lowest or above; nil where they are fewer than the
+  -- policy wants.
+  local function witnesses(kind, lowest)
+    local names, list, at = {}, b.by[kind] or field(b, kind), 1
+    for from, name, place, to in string.gmatch(list, '()([^\n\t]+)\t(%-?%d+)\n()') do
+      if from == at then at = to end
+      if not lowest or tonumber(place) >= lowest then names[#names + 1] = name end
+    end
+    if at ~= #list + 1 then spoil(b, kind) end
+    if #names >= math.min(p.reporters, active[1] + active[2] - active[3]) then return names end
+  end
+
   if p.consecutive > 0 and b.streak >= p.consecutive and b.m - b.first >= p.consecutive_for then
-    local names = witnesses(b, 'by_streak')
+    local names = witnesses('by_streak')
     if names then return 'consecutive-failures', names end
   end
   if b.calls < p.min_calls then return end
+  local lowest = p.window_calls > 0 and b.arrivals - b.calls + 1 or bucket_of(b, b.m) - 9
   if p.failure_rate > 0 and b.failures * 10000 >= p.failure_rate * b.calls then
-    local names = witnesses(b, 'by_failure', lowest_place(b))
+    local names = witnesses('by_failure', lowest)
     if names then return 'failure-rate', names end
   end
   if p.slow_rate > 0 and b.slow * 10000 >= p.slow_rate * b.calls then
-    local names = witnesses(b, 'by_slow', lowest_place(b))
+    local names = witnesses('by_slow', lowest)
     if names then return 'slow-call-rate', names end
   end
 end
@@ -33,18 +36,23 @@ local function end_streak(b)
   if b.streak > 0 then b.streak, b.first, b.by.by_streak, b.mine.by_streak = 0, 0, '', nil end
 end
 
--- Notes a place of the replica that reports. Its lists are brought up to date by sign, where a rule asks and at the end.
-local function note(b, kind, place)
-  local noted = b.mine[kind]
-  if not noted or place > noted then b.mine[kind] = place end
-end
-
+-- Brings the lists of the replica that reports up to date, of which note_run knows.
 local function sign(b, who)
   local mine = b.mine
   if mine.by_failure then touch(b, 'by_failure', who, mine.by_failure) end
   if mine.by_slow then touch(b, 'by_slow', who, mine.by_slow) end
   if mine.by_streak then touch(b, 'by_streak', who, mine.by_streak) end
   b.mine = {}
+end
+
+-- The bucket of a window of time for outcomes of that age, made where there is none yet; nil where they are older than
+-- the window.
+local function bucket_for(b, age)
+  local i = bucket_of(b, b.m - age)
+  if i < bucket_of(b, b.m) - 9 then return nil end
+  local t = b.buckets[i] or { 0, 0, 0 }
+  b.buckets[i] = t
+  return t, i
 end
 
 -- n plain successes at once.
@@ -54,46 +62,44 @@ local function take_successes(b, n, age)
   b.arrivals = b.arrivals + n
   local size = b.p.window_calls
   if size == 0 then
-    local i = bucket_of(b, b.m - age)
-    if i < bucket_of(b, b.m) - 9 then return end
-    local t = b.buckets[i] or { 0, 0, 0 }
-    b.buckets[i], t[1], b.calls = t, t[1] + n, b.calls + n
+    local t = bucket_for(b, age)
+    if t then t[1], b.calls = t[1] + n, b.calls + n end
   elseif n >= size then
-    b.w, b.cut, b.calls, b.failures, b.slow = string.rep('0', size), 0, size, 0, 0
+    b.w, b.tail, b.cut, b.calls, b.failures, b.slow = string.rep('0', size), {}, 0, size, 0, 0
   else
-    b.w, b.calls = b.w .. string.rep('0', n), b.calls + n
+    b.tail[#b.tail + 1], b.calls = string.rep('0', n), b.calls + n
     cut_window(b, b.calls - size)
   end
 end
 
 -- Notes n adverse outcomes of one run. bucket: of a window of time, nil where they are older than it.
 local function note_run(b, failed, slow, n, bucket, label)
+  local mine, place = b.mine, b.p.window_calls > 0 and b.arrivals or bucket
   if failed then
-    note(b, 'by_streak', b.arrivals)
+    mine.by_streak = b.arrivals
     add_labels(b, label, n)
   end
-  local place = b.p.window_calls > 0 and b.arrivals or bucket
   if not place then return end
-  if failed then note(b, 'by_failure', place) end
-  if slow then note(b, 'by_slow', place) end
+  if failed then mine.by_failure = math.max(place, mine.by_failure or place) end
+  if slow then mine.by_slow = math.max(place, mine.by_slow or place) end
 end
 
--- Adds n adverse outcomes to the bucket of a window of time.
-local function add_to_bucket(b, failed, slow, n, i)
-  local t = b.buckets[i] or { 0, 0, 0 }
-  b.buckets[i] = t
-  t[1], b.calls = t[1] + n, b.calls + n
-  if failed then t[2], b.failures = t[2] + n, b.failures + n end
-  if slow then t[3], b.slow = t[3] + n, b.slow + n end
+-- Whether a rule might hold after one of n more adverse outcomes. ripe: the streak is old enough.
+local function may_trip(b, failed, slow, n, ripe)
+  local p = b.p
+  if b.state ~= CLOSED then return false end
+  if ripe and b.streak + n >= p.consecutive then return true end
+  if b.calls + n < p.min_calls then return false end
+  local calls = math.max(p.min_calls, b.calls) -- the fewest that rates are taken of
+  return p.failure_rate > 0 and (b.failures + (failed and n or 0)) * 10000 >= p.failure_rate * calls
+    or p.slow_rate > 0 and (b.slow + (slow and n or 0)) * 10000 >= p.slow_rate * calls
 end
 
--- n adverse outcomes, each judged while b is closed. Returns how many were taken: those after one that trips belong to
--- an older generation.
+-- n adverse outcomes, each judged while b is closed; all at once where none can trip. Returns how many were taken: those
+-- after one that trips belong to an older generation.
 local function take_adverse(b, failed, slow, n, age, label, who)
-  local p, closed, size = b.p, b.state == CLOSED, b.p.window_calls
-  local consecutive, min_calls, failure_rate, slow_rate = p.consecutive, p.min_calls, p.failure_rate, p.slow_rate
-  local bucket
-  local noted = 0
+  local p, size = b.p, b.p.window_calls
+  local times, bucket
   b.window_changed = true
   if not failed then
     end_streak(b)
@@ -101,57 +107,40 @@ local function take_adverse(b, failed, slow, n, age, label, who)
     b.first = b.m
   end
   if size > 0 then
-    b.w = b.w .. string.rep(failed and (slow and '3' or '1') or '2', n)
+    b.tail[#b.tail + 1] = string.rep(failed and (slow and '3' or '1') or '2', n)
   else
-    bucket = bucket_of(b, b.m - age)
-    if bucket < bucket_of(b, b.m) - 9 then bucket = nil end
+    times, bucket = bucket_for(b, age)
   end
-  local ripe = failed and consecutive > 0 and b.m - b.first >= p.consecutive_for
-  for i = 1, n do
-    b.arrivals = b.arrivals + 1
-    local streak, calls, failures, slow_calls = b.streak, b.calls, b.failures, b.slow
-    if failed then
-      streak = streak + 1
-      b.streak = streak
+  local ripe = failed and p.consecutive > 0 and b.m - b.first >= p.consecutive_for
+  local step = may_trip(b, failed, slow, n, ripe) and 1 or n
+  local noted = 0
+  for i = step, n, step do
+    b.arrivals = b.arrivals + step
+    if failed then b.streak = b.streak + step end
+    if size > 0 or times then
+      b.calls = b.calls + step
+      if failed then b.failures = b.failures + step end
+      if slow then b.slow = b.slow + step end
     end
-    if size > 0 then
-      if failed then failures = failures + 1 end
-      if slow then slow_calls = slow_calls + 1 end
-      if calls < size then
-        calls = calls + 1
-      else
-        local gone = string.byte(b.w, b.cut + 1)
-        b.cut = b.cut + 1
-        if gone == 49 or gone == 51 then failures = failures - 1 end
-        if gone == 50 or gone == 51 then slow_calls = slow_calls - 1 end
-      end
-      b.calls, b.failures, b.slow = calls, failures, slow_calls
-    elseif bucket then
-      add_to_bucket(b, failed, slow, 1, bucket)
-      calls, failures, slow_calls = b.calls, b.failures, b.slow
+    if times then
+      times[1] = times[1] + step
+      if failed then times[2] = times[2] + step end
+      if slow then times[3] = times[3] + step end
+    elseif size > 0 then
+      cut_window(b, b.calls - size)
     end
-    if closed and (ripe and streak >= consecutive or calls >= min_calls and
-        (failure_rate > 0 and failures * 10000 >= failure_rate * calls
-          or slow_rate > 0 and slow_calls * 10000 >= slow_rate * calls)) then
+    if step == 1 and may_trip(b, failed, slow, 0, ripe) then
       note_run(b, failed, slow, i - noted, bucket, label)
       noted = i
       sign(b, who)
       local reason, names = judge(b)
       if reason then
-        open(b, { reason = reason, cause = who, witnesses = names })
+        change().open(b, { reason = reason, cause = who, witnesses = names })
         return i
       end
     end
   end
   if noted < n then note_run(b, failed, slow, n - noted, bucket, label) end
-  return n
-end
-
--- One run of a report of the present generation, by who. Returns how many outcomes were taken.
-local function take(b, failed, slow, n, age, label, who)
-  if b.mode ~= AUTO then return n end
-  if failed or slow then return take_adverse(b, failed, slow, n, age, label, who) end
-  take_successes(b, n, age)
   return n
 end
 
@@ -167,7 +156,14 @@ local function take_runs(b, entry, runs, gen, max_age, who)
       ignored = ignored + n
     else
       local failed, slow = kind == '1' or kind == '3', kind == '2' or kind == '3'
-      local taken = take(b, failed, slow, n, age, label, who)
+      local taken = n
+      if b.mode == AUTO then -- else they go to the totals only
+        if failed or slow then
+          taken = take_adverse(b, failed, slow, n, age, label, who)
+        else
+          take_successes(b, n, age)
+        end
+      end
       calls, late = calls + taken, late + n - taken
       if failed then failures = failures + taken end
       if slow then slow_calls = slow_calls + taken end

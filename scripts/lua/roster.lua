@@ -36,7 +36,7 @@ local function roster(b)
 end
 
 local function format_roster(t)
-  return string.format('%.0f %.0f %.0f %.0f %.0f %.0f %.0f %.0f %.0f %.0f %.0f', t.slice, t.left, t.seen[1], t.seen[2],
+  return string.format('%d %d %d %d %d %d %d %d %d %d %d', t.slice, t.left, t.seen[1], t.seen[2],
     t.seen[3], t.active[1], t.active[2], t.active[3], t.size, t.next, t.conflict)
 end
 
@@ -84,18 +84,6 @@ local function meet(b, name, raw, report)
     end
   end
   return entry, again
-end
-
--- How many replicas reported outcomes lately.
-local function reporting(b)
-  local active = roster(b).active
-  return active[1] + active[2] - active[3]
-end
-
--- Notes that a report's policy is not the fleet's.
-local function conflict(b, entry)
-  entry.conflict = 1
-  roster(b).conflict = b.m + 1
 end
 
 -- Looks at two more names of this slice's sweep, and gives the last number to the place of one that is gone. mine has

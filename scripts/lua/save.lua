@@ -38,26 +38,28 @@ local function put_numbers(b)
   if b.rev ~= b.old_rev then put(b, 'rev', text(b.rev)) end
   if b.moved then
     put(b, 'v', VERSION)
-    put(b, 'state', string.format('%.0f %.0f %.0f %.0f %.0f', b.state, b.since, b.until_, b.openings, b.successes))
+    put(b, 'state', string.format('%d %d %d %d %d', b.state, b.since, b.until_, b.openings, b.successes))
     put(b, 'cause', b.cause)
   end
   local t = b.tomb
-  put(b, 'tomb', t and string.format('%d %.0f %.0f %.0f', t.bare and 1 or 2, t.gen, t.rev, t.finish) or '')
+  put(b, 'tomb', t and string.format('%d %d %d %d', t.bare and 1 or 2, t.gen, t.rev, t.finish) or '')
 end
 
 local function put_commands(b)
   put(b, 'policy', b.fleet)
   if not b.commanded then return end
   put(b, 'mode', b.mode == AUTO and '' or
-    string.format('%.0f %.0f %.0f\n%s', b.mode, b.mode_at, b.mode_end, b.mode_note))
+    string.format('%d %d %d\n%s', b.mode, b.mode_at, b.mode_end, b.mode_note))
   local r = b.retuned
-  put(b, 'retuned', r and string.format('%.0f %.0f\n%s\n%s', r.at, r.finish, r.note, r.policy) or '')
+  put(b, 'retuned', r and string.format('%d %d\n%s\n%s', r.at, r.finish, r.note, r.policy) or '')
 end
 
 local function put_window(b)
   if not b.window_changed then return end
   put(b, 'tally', format_tally(b))
-  put(b, 'window', b.cut > 0 and string.sub(b.w, b.cut + 1) or b.w)
+  join_window(b)
+  join_labels(b)
+  put(b, 'window', string.sub(b.w, b.cut + 1))
   put(b, 'labels', b.label_count > 0 and text(b.label_count) .. '\n' .. b.labels or '')
   local by = b.by
   if by.by_failure then put(b, 'by_failure', by.by_failure) end
@@ -69,13 +71,13 @@ local function put_probes(b)
   if b.leases and (#b.leases > 0 or b.f.leases and b.f.leases ~= '') then
     local lines = {}
     for i, l in ipairs(b.leases) do
-      lines[i] = string.format('%.0f %.0f %.0f %s\t%s\n', l.number, l.generation, l.finish, l.id, l.replica)
+      lines[i] = string.format('%d %d %d %s\t%s\n', l.number, l.generation, l.finish, l.id, l.replica)
     end
     put(b, 'leases', table.concat(lines))
   end
   if b.probes then
     local lines = {}
-    for i, p in ipairs(b.probes) do lines[i] = string.format('%.0f %.0f %s\n', p.number, p.ban, p.name) end
+    for i, p in ipairs(b.probes) do lines[i] = string.format('%d %d %s\n', p.number, p.ban, p.name) end
     put(b, 'probes', table.concat(lines))
   end
 end
@@ -83,7 +85,7 @@ end
 local function put_counters(b)
   local t = b.totals
   if t then put(b, 'totals', table.concat(t, ' ')) end
-  if b.history then put(b, 'count', string.format('%.0f %.0f', b.history, b.granted)) end
+  if b.history then put(b, 'count', string.format('%d %d', b.history, b.granted)) end
 end
 
 local function face(b)
@@ -112,7 +114,7 @@ local function write(b)
   local ttl = set and lifetime(b)
   if b.bad then return end
   if set then b.kept = b.m end
-  put(b, 'clock', string.format('%.0f %.0f %.0f', b.m, b.m - b.now, b.kept))
+  put(b, 'clock', string.format('%d %d %d', b.m, b.m - b.now, b.kept))
   if b.wipe then redis.call('UNLINK', b.key) end
   if #b.writes > 0 then redis.call('HSET', b.key, unpack(b.writes)) end
   if #b.drops > 0 then redis.call('HDEL', b.key, unpack(b.drops)) end

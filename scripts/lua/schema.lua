@@ -52,7 +52,7 @@ local function number(s)
   if n and n >= 0 and n <= MAX then return n end
 end
 
-local function text(n) return string.format('%.0f', n) end
+local function text(n) return string.format('%d', n) end
 
 -- What a script says of a hash that it cannot have written.
 local function corrupt(field)
@@ -82,7 +82,8 @@ end
 -- A machine that nobody made yet.
 local function absent(key, now)
   return {
-    key = key, f = {}, writes = {}, drops = {}, entries = {}, now = now, m = now, blank = true, appeared = true, moved = true,
+    key = key, f = {}, writes = {}, drops = {}, entries = {}, now = now, m = now, blank = true, appeared = true,
+    moved = true,
     commanded = true, gen = 0, rev = 0, state = CLOSED, since = now, until_ = 0, openings = 0, successes = 0,
     cause = '\n', mode = AUTO, mode_at = 0, mode_end = 0, mode_note = '', fleet = '', retuned = false, kept = 0,
   }
@@ -148,30 +149,41 @@ end
 local function load(key, clock, ...)
   local r = redis.call('HMGET', key, 'v', 'generation', 'rev', 'clock', 'state', 'cause', 'mode', 'policy', 'retuned',
     'totals', 'tally', 'labels', 'leases', 'roster', 'tomb', ...)
-  local b = absent(key, read_clock(clock))
-  if not (r[1] or r[2] or r[4] or r[5]) then return b end
+  local now = read_clock(clock)
+  if not (r[1] or r[2] or r[4] or r[5]) then
+    if text(MAX) ~= '9007199254740991' then return nil, redis.error_reply('COMMONTRIP server of 32 bits: its %d is too short') end
+    return absent(key, now)
+  end
   local f = {
     v = r[1] or '', generation = r[2] or '', rev = r[3] or '', clock = r[4] or '', state = r[5] or '',
     cause = r[6] or '', mode = r[7] or '', policy = r[8] or '', retuned = r[9] or '', totals = r[10] or '',
     tally = r[11] or '', labels = r[12] or '', leases = r[13] or '', roster = r[14] or '', tomb = r[15] or '',
+    window = false, by_failure = false, by_slow = false, by_streak = false, count = false,
   }
   for i = 1, select('#', ...) do f[select(i, ...)] = r[15 + i] or '' end
-  if f.v ~= VERSION then
+  local old = f.v ~= VERSION
+  if old then
     local refused = check_schema(f)
     if refused then return nil, refused end
-    b.moved = true
   end
-
-  b.f, b.blank, b.appeared, b.moved, b.commanded = f, false, false, false, false
   local at, off, kept = string.match(f.clock, '^(%d+) (%-?%d+) (%d+)$')
   if not at then return nil, corrupt('clock') end
-  b.m, b.kept = math.max(tonumber(at), b.now + tonumber(off)), tonumber(kept)
-  if b.m > MAX then return nil, corrupt('clock') end
+  local m = math.max(tonumber(at), now + tonumber(off))
+  if m > MAX then return nil, corrupt('clock') end
+  -- All that scripts set is named here, so that the table need not grow.
+  local b = {
+    key = key, f = f, writes = {}, drops = {}, entries = {}, now = now, m = m, kept = tonumber(kept), blank = false,
+    appeared = false, moved = old, commanded = false, gen = 0, rev = 0, state = CLOSED, since = now, until_ = 0,
+    openings = 0, successes = 0, cause = '\n', mode = AUTO, mode_at = 0, mode_end = 0, mode_note = '', fleet = '', retuned = false,
+    old_gen = false, old_rev = false, p = false, p_source = false, roster = false, leases = false, totals = false,
+    by = false, mine = false, w = '', tail = false, cut = 0, buckets = false, arrivals = 0, calls = 0, failures = 0,
+    slow = 0, streak = 0, first = 0, labels = '', label_count = 0, fresh = false, window_changed = false,
+  }
   parse(b)
   if b.bad then return nil, corrupt(b.bad) end
 
   if b.tomb and b.m >= b.tomb.finish then
-    b = absent(key, b.now)
+    b = absent(key, now)
     b.wipe = true
   end
   return b

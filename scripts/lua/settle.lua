@@ -30,7 +30,7 @@ load_count(b)
 -- Takes the lease out and says whether its outcome counts.
 local function take_lease()
   for i, l in ipairs(b.leases) do
-    if string.format('%.0f.%.0f', l.generation, l.number) == ARGV[4] then
+    if string.format('%d.%d', l.generation, l.number) == ARGV[4] then
       if l.replica ~= replica then return nil end
       table.remove(b.leases, i)
       return l.generation == b.gen and gen == b.gen and l or nil
@@ -52,7 +52,7 @@ local function fail(lease)
   if again or #list >= b.p.reporters then
     local names = {}
     for i = 1, #list do names[i] = list[i].name end
-    open(b, { reason = 'probe-failure', cause = replica, witnesses = names })
+    change().open(b, { reason = 'probe-failure', cause = replica, witnesses = names })
   end
 end
 
@@ -68,7 +68,7 @@ if lease then
   if b.mode == AUTO and ARGV[6] == '1' then
     b.successes, b.moved = b.successes + 1, true
     if b.successes >= b.p.probe_successes then
-      transition(b, CLOSED, {}, { reason = 'probe-successes', cause = replica })
+      change().transition(b, CLOSED, {}, { reason = 'probe-successes', cause = replica })
     end
   elseif b.mode == AUTO and ARGV[6] == '2' then
     b.window_changed = true

@@ -56,10 +56,10 @@ if policy ~= b.fleet then
   if ARGV[8] == '1' and not again then
     load_window(b)
     b.fleet, b.rev, roster(b).conflict = policy, after(b, b.rev), 0
-    refit(b)
+    change().refit(b)
     b.window_changed = true
   else
-    conflict(b, entry)
+    entry.conflict, roster(b).conflict = 1, b.m + 1
   end
 end
 if b.tomb and ends and not again then
@@ -75,7 +75,7 @@ if not again then
   end
 end
 
-put(b, raw, string.format('%.0f %.0f %.0f %.0f %.0f %.0f %.0f', entry.seen, entry.seq, entry.calls, entry.failures,
+put(b, raw, string.format('%d %d %d %d %d %d %d', entry.seen, entry.seq, entry.calls, entry.failures,
   entry.own, entry.conflict, entry.slice))
 sweep(b, replica)
 if b.roster then put(b, 'roster', format_roster(b.roster)) end
