@@ -12,10 +12,10 @@ import (
 type conn struct {
 	p              *Proxy
 	client, server *net.TCPConn
-	pending        chan exchange // requests without an answer, in their order; each is here before it is forwarded
-	frames         chan frame    // of the server; closed with its connection
-	spare          *frame        // a reply that was read before its request was looked at
-	writing        sync.Mutex    // to the client
+	pending        chan *exchange // requests without an answer, in their order; each is here before it is forwarded
+	frames         chan frame     // of the server; closed with its connection
+	spare          *frame         // a reply that was read before its request was looked at
+	writing        sync.Mutex     // to the client
 
 	message atomic.Pointer[frame] // the subscription's confirmation, after which messages are made
 	hung    atomic.Bool
@@ -27,16 +27,16 @@ type conn struct {
 type exchange struct {
 	Request
 	rule    Rule
-	heals   int // of the proxy, when the rule was found
+	heals   int // of the Proxy, when the rule was found
 	replies int
 }
 
 // queued bounds the requests of one connection that wait for an answer.
-const queued = 1 << 16
+const queued = 1 << 12
 
 func newConn(p *Proxy, client, server *net.TCPConn) *conn {
 	return &conn{
-		p: p, client: client, server: server, pending: make(chan exchange, queued), frames: make(chan frame, 64),
+		p: p, client: client, server: server, pending: make(chan *exchange, queued), frames: make(chan frame, 64),
 		done: make(chan struct{}),
 	}
 }
@@ -48,7 +48,7 @@ func (c *conn) run() {
 	running.Go(func() { c.replies(); c.end(Close) })
 	running.Go(func() { // ends with the server's side; what it has read still goes out
 		defer close(c.frames)
-		r := bufio.NewReaderSize(c.server, 64<<10)
+		r := bufio.NewReaderSize(c.server, 16<<10)
 		for {
 			f, err := readFrame(r)
 			if err != nil {
@@ -65,7 +65,7 @@ func (c *conn) run() {
 }
 
 // cut ends the connection as the rule of x says.
-func (c *conn) cut(x exchange) {
+func (c *conn) cut(x *exchange) {
 	if c.wait(x.rule.Wait); x.rule.End == Hang {
 		c.p.hang(c, x.heals)
 		return
@@ -86,7 +86,7 @@ func (c *conn) end(how End) {
 
 // requests reads the client's commands and forwards them by their rules.
 func (c *conn) requests() {
-	r := bufio.NewReaderSize(c.client, 1<<20) // a pipeline comes in one piece, or nearly
+	r := bufio.NewReaderSize(c.client, 64<<10) // a short pipeline comes in one piece
 	for place := 1; ; place++ {
 		if r.Buffered() == 0 {
 			place = 1
@@ -98,7 +98,7 @@ func (c *conn) requests() {
 		if c.hung.Load() {
 			continue
 		}
-		x := exchange{Request: newRequest(f.items, place), replies: 1}
+		x := &exchange{Request: newRequest(f.items, place), replies: 1}
 		x.rule, x.heals = c.p.rule(x.Request)
 		x.at(Arrived)
 		switch x.rule.Act {
@@ -164,7 +164,7 @@ func (c *conn) answerBy(f frame) bool {
 }
 
 // answer gives the client the reply to x, once the server has; false where the connection has ended.
-func (c *conn) answer(x exchange) bool {
+func (c *conn) answer(x *exchange) bool {
 	var reply []byte
 	for range x.replies {
 		f, ok := c.next()
@@ -262,7 +262,7 @@ func (c *conn) wait(d time.Duration) {
 	}
 }
 
-func (x exchange) at(point Point) {
+func (x *exchange) at(point Point) {
 	if x.rule.Hook != nil {
 		x.rule.Hook(x.Request, point)
 	}
