@@ -228,14 +228,19 @@ func Work(replicas []*Replica, every time.Duration, tiers ...string) (rest func(
 	})
 }
 
-// Command gives a command through a replica.
+// Command gives a command through a replica, again where the store does not answer in time.
 func (r *Replica) Command(t testing.TB, c store.Command) store.Snapshot {
 	t.Helper()
 	c.By = "operator"
-	s, err := r.Manager.Command(context.Background(), c)
-	if err != nil {
-		t.Fatalf("%v of %s: %v", c.Action, c.Name, err)
-	}
+	var s store.Snapshot
+	Eventually(t, "a command is carried out", func() string {
+		var err error
+		if s, err = r.Manager.Command(context.Background(), c); err != nil {
+			t.Logf("%v of %s: %v", c.Action, c.Name, err)
+			return err.Error()
+		}
+		return ""
+	})
 	return s
 }
 

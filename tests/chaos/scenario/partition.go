@@ -1,0 +1,119 @@
+package scenario
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/commontrip/commontrip/breaker"
+	"github.com/commontrip/commontrip/store"
+	"github.com/commontrip/commontrip/tests/chaos/board"
+)
+
+// Divided is a deployment that half of a fleet reaches across a network that can be cut.
+type Divided struct {
+	Near func() (store.Store, error) // a store on this side
+	Far  func() (store.Store, error) // one across the network
+	Cut  func(ways Way)              // swallows what goes these ways, established connections included; 0: nothing
+}
+
+// Partitions cuts half of a fleet off, each of the given ways, with a trip on this side that it cannot hear of; and then
+// lets the network flap, a second each.
+func Partitions(t *testing.T, row *board.Row, d Divided, ways []Way, flaps int) {
+	f := NewFleet(t, 6, func(i int) (store.Store, error) {
+		if i < 3 {
+			return d.Near()
+		}
+		return d.Far()
+	})
+	near, far := f.Replicas[:3], f.Replicas[3:]
+	counted := f.Register("counted", store.DefaultPolicy())
+	f.Register("tripped", store.Policy{ConsecutiveFailures: 3, OpenFor: time.Hour})
+	truth, err := d.Near()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer truth.Close()
+	rest := Work(f.Replicas, 10*time.Millisecond, "counted", "tripped")
+	defer rest()
+	f.Converge(truth)
+
+	p := partitions{}
+	for _, way := range ways {
+		p.once(t, d, way, f, near, far)
+	}
+	for range flaps {
+		d.Cut(Both)
+		pause(time.Second)
+		d.Cut(0)
+		pause(time.Second)
+	}
+	rest()
+	took, _ := f.Converge(truth)
+	twice, vanished := p.account(t, f, counted, truth)
+	row.Report("partitions", len(ways)+flaps)
+	row.Zero("cut replicas that claim the fleet's verdict", p.claims)
+	row.Zero("replicas of this side that lost the store", p.nearLost)
+	row.Zero("outcomes counted twice", twice)
+	row.Zero("outcomes that vanished", vanished)
+	row.Report("outcomes that became too old", p.lost)
+	row.Within("cut until the far half says that it stands alone", p.alone, 4*time.Second)
+	row.Within("heal until the far half knows of the trip", p.behind, 2*refresh)
+	row.Within("until all hold one view", took, 2*refresh)
+	f.Tally(row)
+}
+
+func pause(d time.Duration) { <-time.After(d) }
+
+// partitions is what cuts add up to.
+type partitions struct {
+	claims, nearLost, lost int
+	alone, behind          time.Duration
+}
+
+// once cuts the far half off until it says that it stands alone, trips and heals.
+func (p *partitions) once(t *testing.T, d Divided, way Way, f *Fleet, near, far []*Replica) {
+	t.Helper()
+	d.Cut(way)
+	p.alone = max(p.alone, All(t, "the far half stands alone, "+way.String(), far, "tripped", func(s breaker.Status) bool {
+		return s.Verdict == breaker.Own
+	}))
+	trip := near[0].Command(t, store.Command{Name: "tripped", Action: store.Trip})
+	knows := func(s breaker.Status) bool { return s.Fleet.Generation >= trip.Generation }
+	All(t, "this side knows of a trip", near, "tripped", knows)
+	for _, r := range far {
+		if r.Breaker("tripped").Status().Verdict != breaker.Own || r.Manager.Status().StoreUp {
+			p.claims++
+		}
+	}
+	for _, r := range near {
+		if !r.Manager.Status().StoreUp {
+			p.nearLost++
+		}
+	}
+	d.Cut(0)
+	p.behind = max(p.behind, All(t, "the far half knows of the trip, "+way.String(), far, "tripped", func(s breaker.Status) bool {
+		return knows(s) && s.Verdict == breaker.Fleet
+	}))
+	reset := near[0].Command(t, store.Command{Name: "tripped", Action: store.Reset})
+	All(t, "all are back", f.Replicas, "tripped", func(s breaker.Status) bool { return s.Fleet.Generation >= reset.Generation })
+}
+
+// account compares the calls to a tier with what the store counted.
+func (p *partitions) account(t *testing.T, f *Fleet, counted *Tier, truth store.Store) (twice, vanished int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for _, r := range f.Replicas {
+		if err := r.Manager.Sync(ctx); err != nil {
+			t.Fatal(err)
+		}
+		p.lost += int(r.Breaker(counted.Name).Status().Lost)
+	}
+	held, err := f.read(truth)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := outcomes(held[counted.Name])
+	return max(0, sum-counted.Calls()), max(0, counted.Calls()-sum-p.lost)
+}
