@@ -28,7 +28,7 @@ var imports = map[string]string{
 	"memorystore": modulePath + "/store/memory", "redisstore": modulePath + "/store/redis",
 	"breakergrpc": modulePath + "/transport/breakergrpc", "breakerhttp": modulePath + "/transport/breakerhttp",
 	"zaplog": modulePath + "/zaplog",
-	"grpc":   "google.golang.org/grpc", "prometheus": "github.com/prometheus/client_golang/prometheus",
+	"grpc":   "google.golang.org/grpc", "credentials": "google.golang.org/grpc/credentials", "prometheus": "github.com/prometheus/client_golang/prometheus",
 	"promhttp": "github.com/prometheus/client_golang/prometheus/promhttp",
 	"tls":      "crypto/tls", "redis": "github.com/redis/go-redis/v9",
 	"sdkmetric": "go.opentelemetry.io/otel/sdk/metric", "otelbridge": "go.opentelemetry.io/contrib/bridges/prometheus",
@@ -73,7 +73,7 @@ func goBlocks(t *testing.T) (all []block) {
 			}
 		}
 	}
-	if len(all) < 9 {
+	if len(all) < 25 {
 		t.Fatalf("found %d blocks only", len(all))
 	}
 	return all
@@ -106,42 +106,59 @@ func goTool(t *testing.T, dir string, args ...string) {
 	}
 }
 
-// writeBlock makes a package of a block; its lines are known to the compiler as the document's.
+// writeBlock makes a file of a block; its lines are known to the compiler as the document's. Statements share a package,
+// declarations have one of their own.
 func writeBlock(t *testing.T, dir string, b block, given string) {
 	t.Helper()
-	name := "p" + regexp.MustCompile(`\W`).ReplaceAllString(b.page, "_") + strconv.Itoa(b.line)
-	dir = filepath.Join(dir, name)
-	if err := os.Mkdir(dir, 0o700); err != nil {
+	name := regexp.MustCompile(`\W`).ReplaceAllString(b.page, "_") + strconv.Itoa(b.line)
+	code, kind := fileOf(t, b)
+	pkg := "statements"
+	if kind != statements {
+		pkg = name
+	}
+	file := name + ".go"
+	if strings.Contains(b.text(), "*testing.T)") || strings.Contains(b.text(), "testing.TB)") {
+		file = name + "_test.go"
+	}
+	files := map[string]string{file: code}
+	if kind != wholeFile {
+		_, rest, _ := strings.Cut(read(t, "tests/docs/testdata/"+given), "\npackage given\n")
+		files["given.go"] = rest
+	}
+	if err := os.MkdirAll(filepath.Join(dir, pkg), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	file := "block.go"
-	if strings.Contains(b.text(), "*testing.T)") || strings.Contains(b.text(), "testing.TB)") {
-		file = "block_test.go"
-	}
-	code, whole := fileOf(t, b, name)
-	files := map[string]string{file: code}
-	if !whole {
-		_, rest, _ := strings.Cut(read(t, "tests/docs/testdata/"+given), "\npackage ")
-		_, rest, _ = strings.Cut(rest, "\n")
-		files["given.go"] = "package " + name + "\n" + rest
-	}
-	for _, file := range slices.Sorted(maps.Keys(files)) {
-		if err := os.WriteFile(filepath.Join(dir, file), []byte(files[file]), 0o600); err != nil {
+	for file, code := range files {
+		if kind != wholeFile {
+			code = "package " + pkg + "\n" + code
+		}
+		if err := os.WriteFile(filepath.Join(dir, pkg, file), []byte(code), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
-// fileOf makes a file of a block; whole says that it was one.
-func fileOf(t *testing.T, b block, name string) (code string, whole bool) {
+type kind int
+
+const (
+	wholeFile kind = iota
+	declarations
+	statements
+)
+
+// fileOf makes a file of a block, without a package clause where the block has none.
+func fileOf(t *testing.T, b block) (code string, k kind) {
 	t.Helper()
 	place := fmt.Sprintf("//line %s:%d\n", b.page, b.line)
-	if strings.HasPrefix(b.text(), "package ") || strings.HasPrefix(b.text(), "//") && strings.Contains(b.text(), "\npackage ") {
-		return place + b.text(), true
+	if regexp.MustCompile(`(?m)^package `).MatchString(b.text()) {
+		return place + b.text(), wholeFile
 	}
-	for _, try := range []struct{ before, after string }{{"", ""}, {"func _() {\n", "}\n"}} {
-		body := try.before + place + b.text() + try.after
-		f, err := parser.ParseFile(token.NewFileSet(), "", "package p\n"+body, parser.SkipObjectResolution)
+	for _, k := range []kind{declarations, statements} {
+		before, after := "", ""
+		if k == statements {
+			before, after = "func _() {\n", "}\n"
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), "", "package p\n"+before+b.text()+after, parser.SkipObjectResolution)
 		if err != nil {
 			continue
 		}
@@ -149,13 +166,13 @@ func fileOf(t *testing.T, b block, name string) (code string, whole bool) {
 		for _, pkg := range used(f) {
 			fmt.Fprintf(&head, "import %s %q\n", pkg, imports[pkg])
 		}
-		if try.before != "" {
-			body = try.before + place + b.text() + discard(f) + try.after
+		if k == statements {
+			after = discard(f) + after
 		}
-		return "package " + name + "\n" + head.String() + body, false
+		return head.String() + before + place + b.text() + after, k
 	}
 	t.Fatalf("%s:%d: neither a file, nor declarations, nor statements", b.page, b.line)
-	return "", false
+	return "", 0
 }
 
 // used are the packages that a file names. A variable of a package's name hides it.
@@ -184,7 +201,7 @@ func discard(f *ast.File) string {
 	for _, stmt := range f.Decls[len(f.Decls)-1].(*ast.FuncDecl).Body.List {
 		if assign, ok := stmt.(*ast.AssignStmt); ok {
 			for _, name := range defined(assign) {
-				s.WriteString("_ = " + name + "\n")
+				s.WriteString("_ = &" + name + "\n") // & since a permit may not be copied
 			}
 		}
 	}

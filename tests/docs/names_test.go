@@ -106,7 +106,7 @@ func TestEveryNameOfAPackageThatIsQuotedExists(t *testing.T) {
 			}
 		})
 	}
-	if seen == 0 {
+	if seen < 8 {
 		t.Errorf("looked at %d names only", seen)
 	}
 }

@@ -4,6 +4,7 @@ package given
 
 import (
 	"context"
+	"crypto/x509"
 	"net/http"
 	"testing"
 	"time"
@@ -36,6 +37,7 @@ var (
 	monitor          *health.Monitor
 	tiers            []fallback.Tier[Query, Doc]
 	policy           retry.Policy
+	roots            *x509.CertPool
 	mux              *http.ServeMux
 	handler          http.Handler
 
