@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
 	"github.com/commontrip/commontrip/tests/chaos/board"
 )
@@ -68,7 +67,7 @@ func (p *pushes) hold() {
 	}
 	own := 0
 	for _, r := range p.fleet {
-		own += r.count(ofKind(breaker.OwnTripped))
+		own += r.count(tripped)
 	}
 	p.row.Report("transitions", p.made)
 	p.row.Zero("transitions never told", missed)

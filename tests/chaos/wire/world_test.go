@@ -56,11 +56,12 @@ type world struct {
 	names  []string
 	fleet  []*replica
 
-	down     atomic.Bool  // the tier
-	calls    atomic.Int64 // that reached it
-	failed   atomic.Int64 // calls that ended in an error that is neither the tier's nor a refusal
-	back     atomic.Int64 // views that went back
-	delay    atomic.Int64 // the longest, of a call without the tier's own time
+	down     atomic.Bool              // the tier
+	quiet    atomic.Bool              // nobody calls
+	reached  map[string]*atomic.Int64 // calls that reached it, by breaker
+	failed   atomic.Int64             // calls that ended in an error that is neither the tier's nor a refusal
+	back     atomic.Int64             // views that went back
+	delay    atomic.Int64             // the longest, of a call without the tier's own time
 	stopping context.CancelFunc
 	running  sync.WaitGroup
 }
@@ -85,7 +86,10 @@ func newWorld(t *testing.T, row *board.Row, p plan) *world {
 		p.timing = timing
 	}
 	w := &world{t: t, row: row, server: p.server, names: p.names, redis: client(t, p.server)}
-	w.truth = open(t, p.server.URL())
+	w.truth, w.reached = open(t, p.server.URL()), map[string]*atomic.Int64{}
+	for _, name := range p.names {
+		w.reached[name] = new(atomic.Int64)
+	}
 	for i := range p.replicas {
 		w.fleet = append(w.fleet, w.join(p, i))
 	}
@@ -161,6 +165,9 @@ func (r *replica) count(match func(breaker.Event) bool) (n int) {
 	return n
 }
 
+// tripped are the trips of the own verdict, but for those that only carry on the fleet's while the store is away.
+func tripped(e breaker.Event) bool { return e.Kind == breaker.OwnTripped && e.Transition.Action == 0 }
+
 func ofKind(kinds ...breaker.EventKind) func(breaker.Event) bool {
 	return func(e breaker.Event) bool { return slices.Contains(kinds, e.Kind) }
 }
@@ -197,6 +204,9 @@ func (w *world) load(every time.Duration) {
 			seen := map[string]store.Version{}
 			for ctx.Err() == nil {
 				for _, name := range w.names {
+					if w.quiet.Load() {
+						break
+					}
 					w.call(ctx, r.breaker(name), seen)
 				}
 				select {
@@ -217,7 +227,7 @@ func (w *world) rest() {
 func (w *world) call(ctx context.Context, b *breaker.Breaker, seen map[string]store.Version) {
 	start := time.Now()
 	err := b.Run(ctx, func(context.Context) error {
-		w.calls.Add(1)
+		w.reached[b.Name()].Add(1)
 		if w.down.Load() {
 			return errTier
 		}

@@ -1,0 +1,393 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/commontrip/commontrip/breaker"
+	"github.com/commontrip/commontrip/store"
+	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/chaos/respfault"
+	"github.com/commontrip/commontrip/tests/redistest"
+)
+
+// alphabet is what a Redis may answer instead of a reply.
+var alphabet = []string{
+	"LOADING Redis is loading the dataset in memory", "READONLY You can't write against a read only replica.",
+	"MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+	"OOM command not allowed when used memory > 'maxmemory'.", "NOREPLICAS Not enough good replicas to write.",
+	"WRONGTYPE Operation against a key holding the wrong kind of value", "BUSY Redis is busy running a script.",
+	"NOPERM this user has no permissions to run the 'evalsha' command", "NOAUTH Authentication required.",
+	"MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk.",
+	"EXECABORT Transaction discarded because of previous errors.", "MOVED 3999 127.0.0.1:1", "ASK 3999 127.0.0.1:1",
+	"TRYAGAIN Multiple keys request during rehashing of slot", "CLUSTERDOWN Hash slot not served",
+	"CROSSSLOT Keys in request don't hash to the same slot", "NOSCRIPT No matching script.",
+	"UNKILLABLE Sorry the script already executed write commands against the dataset.",
+	"ERR max number of clients reached", "ERR unknown command 'evalsha'",
+}
+
+// In one pipeline some reports are answered with an error, the first, the second, or each third: the others count, and
+// what failed counts once when it is sent again.
+func TestRow22OneReportsErrorIsItsOwn(t *testing.T) {
+	row := board.Start(t, 22, "error alphabet: in a pipeline")
+	server := redistest.Start(t)
+	proxy := respfault.Start(t, server.Addr())
+	s := open(t, proxy.URL())
+	all, seq := names(9), uint64(0)
+	reports := func() []store.Report {
+		seq++
+		out := make([]store.Report, len(all))
+		for i, name := range all {
+			out[i] = store.Report{
+				Name: name, Policy: store.DefaultPolicy(), Replica: "r#1", Seq: seq, MaxAge: time.Hour,
+				Runs: []store.Run{{Outcome: store.Success, Count: 1}},
+			}
+		}
+		return out
+	}
+	foreign, swallowed, counted := 0, 0, 0
+	for _, text := range alphabet {
+		for _, hit := range []func(place int) bool{
+			func(place int) bool { return place == 1 }, func(place int) bool { return place == 2 },
+			func(place int) bool { return place%3 == 0 }, func(int) bool { return true },
+		} {
+			place := func(key string) int {
+				return 1 + slices.IndexFunc(all, func(name string) bool { return strings.Contains(key, "{"+name+"}") })
+			}
+			proxy.On(respfault.Sync, respfault.Rule{
+				Act: respfault.Refuse, Reply: respfault.Error(text), Only: func(r respfault.Request) bool { return hit(place(r.Key)) },
+			})
+			batch := reports()
+			for i, r := range s.Sync(t.Context(), batch) {
+				switch {
+				case hit(i+1) && (r.Err == nil || isWord(r.Err)):
+					swallowed++
+				case !hit(i+1) && r.Err != nil:
+					foreign++
+				}
+			}
+			proxy.Heal()
+			for _, r := range s.Sync(t.Context(), batch) {
+				if r.Err != nil || r.Snapshot.Totals.Calls != seq {
+					counted++
+				}
+			}
+		}
+	}
+	row.AtLeast("errors", len(alphabet), 16)
+	row.Zero("reports that failed by another's error", foreign)
+	row.Zero("errors swallowed, or taken for the store's word", swallowed)
+	row.Zero("reports lost or counted twice", counted)
+}
+
+// isWord: an error that means that the request was wrong, which none of these is.
+func isWord(err error) bool {
+	return errors.Is(err, store.ErrInvalid) || errors.Is(err, store.ErrUnknown) || errors.Is(err, store.ErrClosed)
+}
+
+// asked are the methods of a store by their verbs.
+func asked(ctx context.Context, s store.Store, name string) map[respfault.Verb]func() error {
+	policy := store.DefaultPolicy()
+	return map[respfault.Verb]func() error{
+		respfault.Sync: func() error {
+			return s.Sync(ctx, []store.Report{{Name: name, Policy: policy, Replica: "r#1", MaxAge: time.Second}})[0].Err
+		},
+		respfault.Claim: func() error {
+			_, err := s.Claim(ctx, store.Claim{Name: name, ID: "1", Policy: policy, Replica: "r#1", Want: 1})
+			return err
+		},
+		respfault.Settle: func() error {
+			_, err := s.Settle(ctx, store.Settlement{Lease: store.Lease{Name: name, ID: "1.1"}, Replica: "r#1", Outcome: store.Success})
+			return err
+		},
+		respfault.Command: func() error {
+			_, err := s.Command(ctx, store.Command{Name: name, Action: store.Lift, By: "oncall"})
+			return err
+		},
+		respfault.Remove:   func() error { return s.Remove(ctx, "nobody-has-it") },
+		respfault.Read:     func() error { _, err := s.Read(ctx, name); return err },
+		respfault.Versions: func() error { _, err := s.Versions(ctx, name); return err },
+		respfault.Roster:   func() error { _, err := s.Roster(ctx, name); return err },
+		respfault.History:  func() error { _, err := s.History(ctx, name, 3); return err },
+	}
+}
+
+// Each error is the answer to each verb of one replica; the last replica has none. Then each is the answer to everything
+// for longer than StaleAfter.
+func TestRow22EachErrorOfEachVerb(t *testing.T) {
+	row := board.Start(t, 22, "error alphabet: each error of each verb")
+	policy := store.Policy{ConsecutiveFailures: 3, OpenFor: time.Minute, Probes: 40, ProbeSuccesses: 60, ProbeLease: time.Second}
+	w := newWorld(t, row, plan{replicas: len(alphabet) + 1, names: names(3), policy: policy})
+	sick, well := w.fleet[:len(alphabet)], w.fleet[len(alphabet)]
+	w.load(100 * time.Millisecond)
+	swallowed, converged := w.answerEach(sick), time.Duration(0)
+	verbs := []respfault.Verb{
+		respfault.Sync, respfault.Versions, respfault.Claim, respfault.Settle, respfault.Command, respfault.Read,
+		respfault.History, respfault.Watch,
+	}
+	for _, verb := range verbs {
+		for i, r := range sick {
+			r.proxy.On(verb, respfault.Rule{Act: respfault.Refuse, Reply: respfault.Error(alphabet[i])})
+		}
+		w.provoke(verb, sick)
+		w.heal()
+		converged = max(converged, w.converge())
+	}
+	lost := w.blackOut(sick)
+	row.AtLeast("errors", len(sick), 16)
+	row.AtLeast("verbs under traffic", len(verbs), 8)
+	row.Zero("errors swallowed, or taken for the store's word", swallowed)
+	row.Zero("losses of the store told more or less than once", lost)
+	row.Report("failed exchanges of the replica without any", int(well.manager.Status().ExchangeErrors))
+	row.Zero("wrong verdicts", w.unasked())
+	row.Within("converged", converged, 2*refresh)
+	w.promised()
+}
+
+// answerEach asks every verb of every proxy that answers it with its error, and counts those that come back without one.
+func (w *world) answerEach(sick []*replica) (swallowed int) {
+	for i, r := range sick {
+		for verb, ask := range asked(w.t.Context(), r.store, w.names[0]) {
+			r.proxy.On(verb, respfault.Rule{Act: respfault.Refuse, Reply: respfault.Error(alphabet[i])})
+			if err := ask(); err == nil || isWord(err) {
+				swallowed++
+				w.t.Logf("%s answered by %s: %v", verb, alphabet[i], err)
+			}
+			r.proxy.Off(verb)
+		}
+	}
+	return swallowed
+}
+
+// provoke does what makes every one of these replicas send the verb twice.
+func (w *world) provoke(verb respfault.Verb, sick []*replica) {
+	w.t.Helper()
+	before := make([]int, len(sick))
+	for i, r := range sick {
+		before[i] = r.proxy.Acted(verb)
+	}
+	w.quiet.Store(verb == respfault.Versions) // who has something to report asks for no numbers
+	defer w.quiet.Store(false)
+	for round := 0; ; round++ {
+		left := slices.IndexFunc(sick, func(r *replica) bool { return r.proxy.Acted(verb) < before[slices.Index(sick, r)]+2 })
+		if left < 0 {
+			return
+		}
+		if round > 200 {
+			w.t.Fatalf("%s is not asked for %s", sick[left].name, verb)
+		}
+		switch verb {
+		case respfault.Claim, respfault.Settle:
+			w.command(store.Command{Name: w.names[round%3], Action: store.Trip, For: time.Millisecond})
+		case respfault.History:
+			for _, r := range sick {
+				r.proxy.Pushes(func(string) []string { return nil })
+			}
+			w.command(store.Command{Name: w.names[0], Action: store.Trip})
+			w.command(store.Command{Name: w.names[0], Action: store.Reset})
+		case respfault.Watch:
+			for _, r := range sick {
+				r.proxy.Sever(respfault.Close)
+			}
+		}
+		for _, r := range sick {
+			switch verb {
+			case respfault.Command:
+				if _, err := r.manager.Command(w.t.Context(), breaker.Command{Name: w.names[0], Action: breaker.Lift, By: "oncall"}); err == nil {
+					w.t.Errorf("%s: a command that was refused is no error", r.name)
+				}
+			case respfault.Read:
+				if _, err := r.manager.Snapshots(w.t.Context()); err == nil {
+					w.t.Errorf("%s: snapshots that were refused are no error", r.name)
+				}
+			}
+		}
+		pass(100 * time.Millisecond)
+	}
+}
+
+// blackOut answers everything with errors until every replica stands on its own verdict, one breaker being forced open,
+// and heals; it counts the replicas that do not tell the loss and the end of it once.
+func (w *world) blackOut(sick []*replica) (wrong int) {
+	w.t.Helper()
+	forced := w.names[2]
+	w.reach(w.command(store.Command{Name: forced, Action: store.ForceOpen}))
+	reached := w.reached[forced].Load()
+	told := func(r *replica, kind breaker.EventKind, name string) int {
+		return r.count(func(e breaker.Event) bool { return e.Kind == kind && e.Name == name })
+	}
+	lost, returned := make([]int, len(sick)), make([]int, len(sick))
+	for i, r := range sick {
+		lost[i], returned[i] = told(r, breaker.StoreLost, ""), told(r, breaker.StoreBack, "")
+		r.proxy.On(respfault.Any, respfault.Rule{Act: respfault.Refuse, Reply: respfault.Error(alphabet[i])})
+	}
+	for _, r := range sick {
+		w.eventually(r.name+" says that the store is away", func() bool {
+			return !r.manager.Status().StoreUp && r.breaker(w.names[0]).Status().Verdict == breaker.Own
+		})
+	}
+	pass(time.Second)
+	w.heal()
+	w.row.Within("converged after more than StaleAfter", w.converge(), 2*refresh)
+	w.row.Zero("calls through a breaker that is forced open", int(w.reached[forced].Load()-reached))
+	for i, r := range sick {
+		if !poll(func() bool { return told(r, breaker.StoreBack, "") > returned[i] }) || told(r, breaker.StoreLost, "") != lost[i]+1 {
+			wrong++
+			w.t.Logf("%s, answered %s: lost %d times", r.name, alphabet[i], told(r, breaker.StoreLost, "")-lost[i])
+		}
+	}
+	return wrong
+}
+
+// unasked counts what the store did that neither an operator nor time nor good probes asked for: the tier is well.
+func (w *world) unasked() (n int) {
+	w.t.Helper()
+	for _, name := range w.names {
+		history, err := w.truth.History(w.t.Context(), name, 50)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		for _, h := range history {
+			if h.Reason != store.ByOperator && h.Reason != store.ByTime && h.Reason != store.ByProbeSuccesses && h.Reason != store.ByRepair {
+				n++
+				w.t.Logf("%s: %+v", name, h)
+			}
+		}
+	}
+	return n
+}
+
+// ailment is a state of a real server in which it answers with an error.
+type ailment struct {
+	code    string
+	said    string // in the client's error
+	on, off [][]any
+}
+
+func ailments() []ailment {
+	return []ailment{
+		{"READONLY", "READONLY", [][]any{{"replicaof", "127.0.0.1", "1"}}, [][]any{{"replicaof", "no", "one"}}},
+		{"MASTERDOWN", "MASTERDOWN", [][]any{{"config", "set", "replica-serve-stale-data", "no"}, {"replicaof", "127.0.0.1", "1"}}, [][]any{{"replicaof", "no", "one"}}},
+		{"OOM", "OOM", [][]any{{"config", "set", "maxmemory", "1"}}, [][]any{{"config", "set", "maxmemory", "0"}}},
+		{"NOREPLICAS", "NOREPLICAS", [][]any{{"config", "set", "min-replicas-to-write", "1"}}, [][]any{{"config", "set", "min-replicas-to-write", "0"}}},
+		{"NOPERM", "NOPERM", [][]any{{"acl", "setuser", "fleet", "-evalsha", "-eval"}}, [][]any{{"acl", "setuser", "fleet", "+evalsha", "+eval"}}},
+		{"WRONGTYPE", "WRONGTYPE", [][]any{{"del", key("tier-0")}, {"set", key("tier-0"), "by something else"}}, [][]any{{"del", key("tier-0")}}},
+		{"WRONGPASS", "WRONGPASS", [][]any{{"acl", "setuser", "fleet", "off"}, {"client", "kill", "user", "fleet"}}, [][]any{{"acl", "setuser", "fleet", "on"}}},
+		{"maxclients", "redisstore", [][]any{{"config", "set", "maxclients", "1"}, {"client", "kill", "user", "fleet"}}, [][]any{{"config", "set", "maxclients", "1000"}}},
+	}
+}
+
+// A real server answers with errors since it is in such a state.
+func TestRow22ARealServerAnswersWithErrors(t *testing.T) {
+	row := board.Start(t, 22, "error alphabet: a real server's own")
+	server := redistest.Start(t, "--busy-reply-threshold", "1", "--enable-protected-configs", "yes", "--save", "3600 100000000")
+	if got, err := server.Command("ACL", "SETUSER", "fleet", "on", ">secret", "~*", "&*", "+@all"); got != "+OK" {
+		t.Fatal(got, err)
+	}
+	w := newWorld(t, row, plan{server: server, replicas: 2, names: names(3), policy: calm, user: "fleet:secret@"})
+	w.load(20 * time.Millisecond)
+	converged, codes := time.Duration(0), []string{}
+	cycle := func(code, said string, on, off func()) {
+		t.Helper()
+		on()
+		for _, r := range w.fleet {
+			w.eventually(r.name+" is answered "+code, func() bool {
+				_, err := r.store.Command(t.Context(), store.Command{Name: w.names[0], Action: store.Lift, By: "oncall"})
+				return err != nil && strings.Contains(err.Error(), said)
+			})
+		}
+		pass(200 * time.Millisecond)
+		off()
+		converged, codes = max(converged, w.converge()), append(codes, code)
+	}
+	all := func(commands [][]any) func() {
+		return func() {
+			for _, c := range commands {
+				w.do(c...)
+			}
+		}
+	}
+	for _, a := range ailments() {
+		cycle(a.code, a.said, all(a.on), all(a.off))
+	}
+	done := make(chan struct{})
+	cycle("BUSY", "BUSY", func() {
+		endless := client(t, server)
+		go func() {
+			defer close(done)
+			endless.Eval(context.Background(), "while true do end", nil)
+		}()
+	}, func() { w.do("script", "kill"); <-done })
+	gone := t.TempDir() + "/gone"
+	cycle("MISCONF", "MISCONF", func() {
+		if err := os.Mkdir(gone, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		w.do("config", "set", "dir", gone)
+		if err := os.Remove(gone); err != nil {
+			t.Fatal(err)
+		}
+		w.do("bgsave")
+	}, func() { w.do("config", "set", "dir", server.Dir()); w.do("config", "set", "save", "") })
+	row.AtLeast("connections refused by maxclients", w.infoInt("stats", "rejected_connections"), 1)
+	row.Report("states", strings.Join(codes, ", "))
+	row.AtLeast("states", len(codes), 10)
+	row.Zero("wrong verdicts", w.unasked())
+	row.Within("converged", converged, 2*refresh)
+	w.promised()
+}
+
+// A server that loads its data, and one whose slots are not served.
+func TestRow22LoadingAndClusterDown(t *testing.T) {
+	row := board.Start(t, 22, "error alphabet: loading, slots not served")
+	server := redistest.Start(t, "--key-load-delay", "300", "--loading-process-events-interval-bytes", "1024")
+	w := newWorld(t, row, plan{server: server, replicas: 2, names: names(3), policy: calm})
+	w.load(20 * time.Millisecond)
+	w.reach(w.command(store.Command{Name: w.names[0], Action: store.ForceOpen}))
+	w.do("eval", "for i = 1, 3000 do redis.call('set', 'k' .. i, string.rep('x', 100)) end return 1", 0)
+	w.do("save")
+	reached := w.reached[w.names[0]].Load()
+	loading := make(chan bool, 1)
+	go func() {
+		loading <- poll(func() bool {
+			_, err := w.fleet[0].store.Versions(context.Background(), w.names[0])
+			return err != nil && strings.Contains(err.Error(), "LOADING")
+		})
+	}()
+	server.Restart()
+	if !<-loading {
+		t.Error("no LOADING was seen")
+	}
+	row.Within("converged after LOADING", w.converge(), 2*refresh)
+	row.Zero("calls through a breaker that is forced open", int(w.reached[w.names[0]].Load()-reached))
+	w.promised()
+
+	slots := redistest.Start(t, "--cluster-enabled", "yes", "--cluster-node-timeout", "1000")
+	if got, err := slots.Command("CLUSTER", "ADDSLOTSRANGE", "0", "16383"); got != "+OK" {
+		t.Fatal(got, err)
+	}
+	served := func() bool {
+		info, _ := slots.Text("CLUSTER", "INFO")
+		return strings.Contains(info, "cluster_state:ok")
+	}
+	w.eventually("the slots are served", served)
+	c := newWorld(t, row, plan{server: slots, replicas: 2, names: names(3), policy: calm})
+	c.load(20 * time.Millisecond)
+	c.do("cluster", "delslotsrange", 0, 16383)
+	for _, r := range c.fleet {
+		c.eventually(r.name+" is answered CLUSTERDOWN", func() bool {
+			_, err := r.store.Versions(t.Context(), c.names[0])
+			return err != nil && strings.Contains(err.Error(), "CLUSTERDOWN")
+		})
+	}
+	c.do("cluster", "addslotsrange", 0, 16383)
+	w.eventually("the slots are served again", served) // a node waits a while before it serves again
+	row.Within("converged after CLUSTERDOWN", c.converge(), 2*refresh)
+	row.Zero("wrong verdicts", w.unasked()+c.unasked())
+	c.promised()
+}
