@@ -1,0 +1,98 @@
+// Command report makes docs/reliability.md of the lines that the rows of the scoreboard leave.
+//
+//	COMMONTRIP_CHAOS=full COMMONTRIP_CHAOS_OUT=/tmp/lines go test -run TestRow ./tests/...
+//	go run ./tests/chaos/report /tmp/lines
+//
+// The lines kept are docs/reliability.jsonl: of each test the newest. Files that are named are merged into them.
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+
+	"github.com/commontrip/commontrip/tests/chaos/board"
+)
+
+func main() {
+	kept := flag.String("lines", "docs/reliability.jsonl", "the lines that are kept")
+	page := flag.String("page", "docs/reliability.md", "the page that is made of them")
+	flag.Parse()
+	if err := run(*kept, *page, flag.Args()); err != nil {
+		fmt.Fprintln(os.Stderr, "report:", err)
+		os.Exit(1)
+	}
+}
+
+func run(kept, page string, more []string) error {
+	lines, err := readFile(kept)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	for _, path := range more {
+		add, err := readFile(path)
+		if err != nil {
+			return err
+		}
+		lines = append(lines, add...)
+	}
+	lines = newest(lines)
+	var text bytes.Buffer
+	for _, l := range lines {
+		if err := json.NewEncoder(&text).Encode(l); err != nil {
+			return err
+		}
+	}
+	return errors.Join(os.WriteFile(kept, text.Bytes(), 0o644), os.WriteFile(page, []byte(render(lines)), 0o644))
+}
+
+func readFile(path string) ([]board.Line, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	lines, err := read(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return lines, nil
+}
+
+// read takes one line of JSON each.
+func read(r io.Reader) (lines []board.Line, err error) {
+	scanner := bufio.NewScanner(r)
+	scanner.Buffer(nil, 1<<20)
+	for n := 1; scanner.Scan(); n++ {
+		if len(bytes.TrimSpace(scanner.Bytes())) == 0 {
+			continue
+		}
+		var l board.Line
+		if err := json.Unmarshal(scanner.Bytes(), &l); err != nil {
+			return nil, fmt.Errorf("line %d: %w", n, err)
+		}
+		lines = append(lines, l)
+	}
+	return lines, scanner.Err()
+}
+
+// newest keeps the last line of each test, by row and test.
+func newest(lines []board.Line) []board.Line {
+	last := map[string]board.Line{}
+	for _, l := range lines {
+		if old, ok := last[l.Test]; !ok || !l.At.Before(old.At) {
+			last[l.Test] = l
+		}
+	}
+	return slices.SortedFunc(maps.Values(last), func(a, b board.Line) int {
+		return cmp.Or(cmp.Compare(a.Row, b.Row), cmp.Compare(a.Test, b.Test))
+	})
+}

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const docs = "../../../docs/"
+
+// The page is never edited by hand, nor forgotten after a run.
+func TestThePageIsMadeOfTheLines(t *testing.T) {
+	lines, err := readFile(docs + "reliability.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile(docs + "reliability.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(newest(lines)) != len(lines) {
+		t.Error("docs/reliability.jsonl holds two lines of one test")
+	}
+	if string(page) != render(newest(lines)) {
+		t.Error("docs/reliability.md is not what is made of docs/reliability.jsonl: go run ./tests/chaos/report")
+	}
+}
+
+const (
+	older = `{"row":2,"name":"a|b","test":"TestRow02A","profile":"quick","seed":1,"commit":"c1","machine":"m1","at":"2026-01-01T00:00:00Z","took":"1s","held":false,"numbers":[{"name":"n","value":3,"bar":"0","held":false}]}`
+	newer = `{"row":2,"name":"a|b","test":"TestRow02A","profile":"full","seed":7,"commit":"c2","machine":"m2","at":"2026-01-02T00:00:00Z","took":"2s","held":true,"numbers":[{"name":"n","value":12345678,"bar":"<= 20000000","held":true},{"name":"late","value":"3s","bar":"<= 1s","held":false}]}`
+	other = `{"row":1,"name":"x","test":"TestRow01X","profile":"full","seed":7,"commit":"c2","machine":"m2","at":"2026-01-02T00:00:00Z","took":"2s","held":true,"numbers":null}`
+)
+
+func TestTheNewestLineOfATestWins(t *testing.T) {
+	dir := t.TempDir()
+	kept, page, more := filepath.Join(dir, "kept"), filepath.Join(dir, "page"), filepath.Join(dir, "more")
+	for path, text := range map[string]string{kept: newer + "\n", more: older + "\n\n" + other + "\n"} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 { // merging the same lines again changes nothing
+		if err := run(kept, page, []string{more}); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.ReadFile(kept); err != nil || strings.Count(string(got), "\n") != 2 {
+			t.Errorf("kept %s, %v", got, err)
+		}
+	}
+	got, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"2 of 2 tests held.", "Rows without a line: 3, 4,", "- A: m2",
+		"| 2 | a\\|b | yes | n: 12345678 (bar &lt;= 20000000); late: 3s (**not &lt;= 1s**) | TestRow02A | full, 7 | c2 | A | 2s |",
+	} {
+		if !strings.Contains(string(got), want) {
+			t.Errorf("no %q in:\n%s", want, got)
+		}
+	}
+	if strings.Index(string(got), "TestRow01X") > strings.Index(string(got), "TestRow02A") {
+		t.Error("the rows are not in order")
+	}
+}
+
+func TestALineThatIsNoneIsSaidToBe(t *testing.T) {
+	if _, err := read(strings.NewReader(other + "\n{oops\n")); err == nil || !strings.Contains(err.Error(), "line 2") {
+		t.Errorf("got %v", err)
+	}
+}
