@@ -15,7 +15,7 @@ import (
 )
 
 var (
-	variables = regexp.MustCompile(`\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b`)
+	variables = regexp.MustCompile(`\b[A-Z][A-Z0-9]*_[A-Z0-9_]*[A-Z0-9]\b`)
 	settings  = regexp.MustCompile(`^(CIRCUIT_BREAKER|RETRY|MAX_RETRY|HEALTH_CHECK)_`)
 	ofOne     = regexp.MustCompile(`^(CIRCUIT_BREAKER_)_[A-Z0-9_]+?__([A-Z_]+)$`)
 	others    = regexp.MustCompile(`^(COMMONTRIP|REQUIRE)_`)

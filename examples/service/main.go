@@ -1,0 +1,143 @@
+// A service, whole: settings from the environment, a shared store where CIRCUIT_BREAKER_STORE_URL names one, logs,
+// metrics, the operators' page, and everything closed in the right order. Here it calls itself a few times and ends.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/commontrip/commontrip/breaker"
+	"github.com/commontrip/commontrip/config"
+	"github.com/commontrip/commontrip/dashboard"
+	"github.com/commontrip/commontrip/metrics"
+	"github.com/commontrip/commontrip/store"
+	memorystore "github.com/commontrip/commontrip/store/memory"
+	redisstore "github.com/commontrip/commontrip/store/redis"
+	"github.com/commontrip/commontrip/transport/breakerhttp"
+)
+
+// fetchQuote stands for the call of a tier that is down.
+func fetchQuote(context.Context) (string, error) { return "", errors.New("connection refused") }
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	logger := slog.New(slog.NewTextHandler(os.Stderr, nil))
+
+	env, err := config.FromEnv() // all bad variables at once
+	check(err)
+	for _, name := range env.Unknown {
+		logger.Warn("a variable that means nothing", "name", name, "meant", config.Nearest(name))
+	}
+
+	// Who made it closes it, in the order opposite to making; a stop takes at most so long.
+	fleet, err := openStore(env.Store)
+	check(err)
+	defer fleet.Close()
+	m, err := breaker.NewManager(fleet, append(env.ManagerOptions(),
+		breaker.WithListener(func(e breaker.Event) { logger.Info("breaker", "event", e) }))...)
+	check(err)
+	defer within(5*time.Second, m.Close) // reports what is pending
+	quotes, err := m.Register(ctx, "quotes", breaker.WithPolicy(env.PolicyFor("quotes")))
+	check(err)
+
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(metrics.NewCollector(m))
+	board, err := dashboard.New(fleet, dashboard.WithManager(m)) // read-only until WithOperator says who commands
+	check(err)
+
+	mux := http.NewServeMux()
+	mux.Handle("/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	mux.Handle("/breakers/", http.StripPrefix("/breakers", board)) // behind what guards your inner pages
+	mux.HandleFunc("/quote", func(w http.ResponseWriter, r *http.Request) {
+		quote, err := breaker.Do(r.Context(), quotes, fetchQuote)
+		switch {
+		case breakerhttp.WriteError(w, err): // refused: 503, and when to come back
+		case err != nil:
+			http.Error(w, "no quote today", http.StatusBadGateway)
+		default:
+			_, _ = io.WriteString(w, quote)
+		}
+	})
+
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	check(err)
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	go func() { _ = server.Serve(listener) }()
+	defer within(5*time.Second, server.Shutdown)
+	defer within(time.Second, board.Close) // ends its live streams, for which Shutdown would wait
+
+	visit(ctx, "http://"+listener.Addr().String())
+}
+
+// openStore opens the fleet's store, or one for this process alone.
+func openStore(c config.Store) (store.Store, error) {
+	if c.URL == "" {
+		return memorystore.New(), nil
+	}
+	return redisstore.Open(c.URL, redisstore.WithPrefix(c.Prefix), redisstore.WithTimeout(c.Timeout))
+}
+
+// visit is what callers, Prometheus and an operator see.
+func visit(ctx context.Context, url string) {
+	for range 6 {
+		resp, _ := get(ctx, url+"/quote")
+		fmt.Println("/quote:", resp.Status+says(resp.Header))
+	}
+	_, text := get(ctx, url+"/metrics")
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, "commontrip_state{") || strings.HasPrefix(line, `commontrip_refused_total{breaker="quotes",refusal="open"`) {
+			fmt.Print("/metrics: ", line)
+		}
+	}
+	_, text = get(ctx, url+"/breakers/api/breakers")
+	var snapshots []store.Snapshot
+	check(json.Unmarshal([]byte(text), &snapshots))
+	fmt.Println("/breakers/:", snapshots[0].Name, "is", snapshots[0].State, "by", snapshots[0].Reason)
+}
+
+func says(h http.Header) string {
+	if h.Get("Retry-After") == "" {
+		return ""
+	}
+	return ", with Retry-After"
+}
+
+func get(ctx context.Context, url string) (*http.Response, string) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	check(err)
+	resp, err := http.DefaultClient.Do(req)
+	check(err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	check(err)
+	return resp, string(body)
+}
+
+// within gives what is closed so long, however the service ended.
+func within(d time.Duration, end func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	check(end(ctx))
+}
+
+func check(err error) {
+	if err != nil {
+		log.Fatal(err)
+	}
+}
