@@ -5,6 +5,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -80,17 +82,19 @@ func (s *island) enter() []string {
 	return []string{"nsenter", fmt.Sprintf("--net=/proc/%d/ns/net", s.holder)}
 }
 
-func (s *island) run(args ...string) {
+func (s *island) run(args ...string) []byte {
 	s.t.Helper()
-	if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
+	out, err := exec.Command(args[0], args[1:]...).CombinedOutput()
+	if err != nil {
 		s.t.Fatalf("%q: %v\n%s", args, err, out)
 	}
+	return out
 }
 
 // inside runs a command in the namespace.
-func (s *island) inside(args ...string) {
+func (s *island) inside(args ...string) []byte {
 	s.t.Helper()
-	s.run(append(s.enter(), args...)...)
+	return s.run(append(s.enter(), args...)...)
 }
 
 // rules replaces what the namespace does with packets of each way; an empty rule lets all pass.
@@ -126,6 +130,36 @@ func (s *island) cut(ways scenario.Way) {
 // lose drops a share of the packets of each way, in percent.
 func (s *island) lose(percent int) {
 	s.t.Helper()
-	text := fmt.Sprintf("numgen random mod 100 < %d drop", percent)
+	text := fmt.Sprintf("numgen random mod 100 < %d counter drop", percent)
 	s.rules(text, text)
+}
+
+// dropped counts the packets that lose has dropped.
+func (s *island) dropped() (sum int) {
+	s.t.Helper()
+	for _, found := range packets.FindAllSubmatch(s.inside("nft", "list", "table", "ip", "faults"), -1) {
+		n, _ := strconv.Atoi(string(found[1]))
+		sum += n
+	}
+	return sum
+}
+
+var packets = regexp.MustCompile(`counter packets (\d+)`)
+
+// thin limits what goes each way to 256 kbit/s. It says whether the kernel can.
+func (s *island) thin() bool {
+	s.t.Helper()
+	limit := []string{"root", "tbf", "rate", "256kbit", "burst", "8kb", "latency", "400ms"}
+	if exec.Command("tc", append([]string{"qdisc", "add", "dev", s.link}, limit...)...).Run() != nil {
+		return false
+	}
+	s.inside(append([]string{"tc", "qdisc", "add", "dev", "eth0"}, limit...)...)
+	return true
+}
+
+// wide ends thin.
+func (s *island) wide() {
+	s.t.Helper()
+	s.run("tc", "qdisc", "del", "dev", s.link, "root")
+	s.inside("tc", "qdisc", "del", "dev", "eth0", "root")
 }
