@@ -164,9 +164,7 @@ func (p *Permit) Probe() bool {
 func (p *Permit) Done(err error) {
 	switch state := atomic.SwapUint64(&p.state, ended); {
 	case state == openPlain && err == nil:
-		if counted := p.era.successes.try(); !counted || p.era.flag.Load() != marked {
-			p.era.tend(counted)
-		}
+		p.era.succeed()
 	case state != ended:
 		p.finish(err, state)
 	}
@@ -216,9 +214,7 @@ func (b *Breaker) enterSlowly(ctx context.Context, s *stance, p *Permit) error {
 // leave ends a plain call of Do or Run.
 func (e *era) leave(ctx context.Context, err *error) {
 	if *err == nil {
-		if counted := e.successes.try(); !counted || e.flag.Load() != marked {
-			e.tend(counted)
-		}
+		e.succeed()
 		return
 	}
 	p := Permit{era: e, ctx: ctx}
@@ -228,9 +224,9 @@ func (e *era) leave(ctx context.Context, err *error) {
 // end ends any other call of Do or Run.
 func (p *Permit) end(err *error) { p.finish(*err, p.state) }
 
-// tend is for a success that is the first to wait, met another one, or is late.
-func (e *era) tend(counted bool) {
-	if !counted {
+// succeed counts a success; the first to wait, or one that is late, says so.
+func (e *era) succeed() {
+	if !e.successes.try() {
 		e.successes.addSharded()
 	}
 	if e.flag.Load() != marked {
@@ -278,5 +274,5 @@ func (p *Permit) enter(s *stance, o Outcome, slow bool, label string) {
 	if s.aged {
 		b.age(p.era, s.policy.WindowTime/10)
 	}
-	p.era.tend(p.era.successes.try())
+	p.era.succeed()
 }

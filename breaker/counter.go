@@ -2,18 +2,17 @@ package breaker
 
 import (
 	"math/bits"
-	"math/rand/v2"
 	"runtime"
 	"sync/atomic"
+	"unsafe"
 )
 
 // counter counts what many goroutines see at once. It is one word until they collide again and again; from then on it is
-// a shard for each processor, so that an idle breaker stays small and a busy one does not make processors wait for each
-// other.
+// shards, so that an idle breaker stays small and a busy one does not make processors wait for each other.
 type counter struct {
 	n          atomic.Uint64 // the count, or its beginning and the mark of shards
 	shards     atomic.Pointer[[]shard]
-	collisions atomic.Uint32 // since it was emptied
+	collisions atomic.Uint32 // before there are shards: since it was emptied
 }
 
 type shard struct {
@@ -41,21 +40,30 @@ func (c *counter) try() bool {
 // addSharded adds one where try did not.
 func (c *counter) addSharded() {
 	shards := c.shards.Load()
-	for shards == nil {
+	if shards == nil {
 		if c.collisions.Add(1) > borne {
 			c.shard()
-		} else if c.try() {
-			return
 		}
-		shards = c.shards.Load()
+		c.add()
+		return
 	}
-	i := int(rand.Uint32()) & (len(*shards) - 1)
-	(*shards)[i].n.Add(1)
+	n := &(*shards)[here()>>(c.collisions.Load()%32)%uint64(len(*shards))].n
+	if seen := n.Load(); !n.CompareAndSwap(seen, seen+1) {
+		n.Add(1)
+		c.collisions.Add(1) // those who met here part
+	}
 }
 
-// shard makes shards, a power of two of them.
+// here tells goroutines apart, by where their stacks lie: each stays with one shard, so that its processor need not fetch
+// that from another. All bits from the 16th up are good for it.
+func here() uint64 {
+	var local byte
+	return uint64(uintptr(unsafe.Pointer(&local))>>11) * 0x9E3779B97F4A7C15 >> 16
+}
+
+// shard makes shards: four for each processor, so that two goroutines seldom share one, and a power of two of them.
 func (c *counter) shard() {
-	shards := make([]shard, 1<<bits.Len(uint(runtime.GOMAXPROCS(0)-1)))
+	shards := make([]shard, 4<<bits.Len(uint(runtime.GOMAXPROCS(0)-1)))
 	c.shards.CompareAndSwap(nil, &shards)
 	c.n.Or(sharded)
 }
@@ -65,7 +73,7 @@ func (c *counter) isSharded() bool { return c.shards.Load() != nil }
 
 // take empties the counter.
 func (c *counter) take() uint64 {
-	if c.collisions.Load() != 0 {
+	if c.collisions.Load() != 0 && !c.isSharded() {
 		c.collisions.Store(0)
 	}
 	n := c.n.Load() &^ sharded
