@@ -15,6 +15,9 @@ import (
 	redisstore "github.com/commontrip/commontrip/store/redis"
 )
 
+// callRate is how often a second each replica calls through each breaker.
+const callRate = 10
+
 var errTier = errors.New("tier failed")
 
 // fleet is so many Managers in this process, each with a client of its own, as so many replicas would have.
@@ -101,22 +104,18 @@ func (m *member) hear(e breaker.Event) {
 	}
 }
 
-// run lets each replica call each of its breakers so often a second, at moments of its own, until close.
-func (f *fleet) run(perSecond float64) {
+// run lets each replica call its breakers at random moments, the first of them hot times as often as the others, until
+// halt.
+func (f *fleet) run(hot int) {
 	ctx, stop := context.WithCancel(context.Background())
 	f.stop = stop
-	every := time.Duration(float64(time.Second) / perSecond)
+	wait := func() time.Duration { return time.Duration(rand.ExpFloat64() * float64(time.Second/callRate)) }
 	for _, m := range f.members {
 		f.done.Go(func() {
-			timer := time.NewTimer(rand.N(every))
-			defer timer.Stop()
-			for {
-				select {
-				case <-timer.C:
-				case <-ctx.Done():
-					return
+			for sleep(ctx, wait()) {
+				for range hot - 1 {
+					_ = m.breakers[0].Run(ctx, func(context.Context) error { return f.call(0) })
 				}
-				timer.Reset(every)
 				for i, b := range m.breakers {
 					_ = b.Run(ctx, func(context.Context) error { return f.call(i) })
 				}
@@ -181,4 +180,16 @@ func (f *fleet) until(t testing.TB, name string, to breaker.State, from time.Tim
 }
 
 // pass lets time go by.
-func pass(d time.Duration) { <-time.After(d) }
+func pass(d time.Duration) { sleep(context.Background(), d) }
+
+// sleep lets time go by, unless ctx ends.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -30,7 +30,9 @@ type shape struct {
 	work              time.Duration
 }
 
-func (s shape) String() string { return fmt.Sprintf("%d, %d, %d ms", s.callers, s.replicas, s.work.Milliseconds()) }
+func (s shape) String() string {
+	return fmt.Sprintf("%d, %d, %d ms", s.callers, s.replicas, s.work.Milliseconds())
+}
 
 var shapes = []shape{
 	{1, 1, 0}, {8, 1, 0}, {8, 4, 0}, {64, 1, 0}, {64, 4, 0},
