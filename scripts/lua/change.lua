@@ -31,24 +31,6 @@ local function load_count(b)
   end
 end
 
--- Reads the leases that have not ended, once.
-local function load_leases(b)
-  if b.leases then return end
-  local s, at = b.f.leases or '', 1
-  b.leases = {}
-  if s == '' then return end
-  for from, number, generation, finish, id, replica, to in
-      string.gmatch(s, '()(%d+) (%d+) (%d+) ([^\n\t]+)\t([^\n\t]+)\n()') do
-    if from == at then at = to end
-    finish = tonumber(finish)
-    if b.m < finish then
-      b.leases[#b.leases + 1] = { number = tonumber(number), generation = tonumber(generation), finish = finish,
-        id = id, replica = replica }
-    end
-  end
-  if at ~= #s + 1 then spoil(b, 'leases') end
-end
-
 -- What a script needs that changes more than counts: change().open(b, e).
 local function change()
   -- How often each label came up, "count label" each, tabs between.
@@ -158,15 +140,30 @@ local function change()
   end
 
   return {
-    refit = refit, openings = openings, open_time = open_time, before = before, enter = enter,
-    begin_generation = begin_generation, transition = transition, open = open, end_mode = end_mode, end_policy = end_policy,
+    refit = refit, openings = openings, open_time = open_time, before = before, enter = enter, open = open,
+    begin_generation = begin_generation, transition = transition, end_mode = end_mode, end_policy = end_policy,
   }
 end
 
 -- Ends what has ended at m: leases, then a timed mode, then a timed policy. who found it is their cause. Bans and buckets
 -- are looked at where they matter.
 local function expire(b, who)
-  load_leases(b)
+  if not b.leases then
+    local s, at = b.f.leases or '', 1
+    b.leases = {}
+    if s ~= '' then
+      for from, number, generation, finish, id, replica, to in
+          string.gmatch(s, '()(%d+) (%d+) (%d+) ([^\n\t]+)\t([^\n\t]+)\n()') do
+        if from == at then at = to end
+        finish = tonumber(finish)
+        if b.m < finish then
+          b.leases[#b.leases + 1] = { number = tonumber(number), generation = tonumber(generation), finish = finish,
+            id = id, replica = replica }
+        end
+      end
+      if at ~= #s + 1 then spoil(b, 'leases') end
+    end
+  end
   if b.mode ~= AUTO and b.mode_end > 0 and b.m >= b.mode_end then
     change().end_mode(b, { reason = 'time', cause = who })
   end

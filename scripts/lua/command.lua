@@ -41,7 +41,8 @@ end
 local function trip()
   if b.state ~= OPEN then return happen.open(b, e, ms > 0 and ms or nil) end
   local n = happen.openings(b)
-  happen.transition(b, OPEN, { until_ = b.m + (ms > 0 and ms or happen.open_time(b, math.max(n - 1, 0))), openings = n }, e)
+  local period = ms > 0 and ms or happen.open_time(b, math.max(n - 1, 0))
+  happen.transition(b, OPEN, { until_ = b.m + period, openings = n }, e)
 end
 
 local function reset() happen.transition(b, CLOSED, { openings = 0 }, e) end

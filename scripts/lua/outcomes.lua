@@ -1,48 +1,7 @@
 -- Outcomes: into the totals and the window, and judged.
 
--- The rule that trips now, and whose outcomes counted; nil where none does.
-local function judge(b)
-  local p, active = b.p, roster(b).active
-
-  -- The replicas behind one kind of adverse outcomes whose place is lowest or above; nil where they are fewer than the
-  -- policy wants.
-  local function witnesses(kind, lowest)
-    local names, list, at = {}, b.by[kind] or field(b, kind), 1
-    for from, name, place, to in string.gmatch(list, '()([^\n\t]+)\t(%-?%d+)\n()') do
-      if from == at then at = to end
-      if not lowest or tonumber(place) >= lowest then names[#names + 1] = name end
-    end
-    if at ~= #list + 1 then spoil(b, kind) end
-    if #names >= math.min(p.reporters, active[1] + active[2] - active[3]) then return names end
-  end
-
-  if p.consecutive > 0 and b.streak >= p.consecutive and b.m - b.first >= p.consecutive_for then
-    local names = witnesses('by_streak')
-    if names then return 'consecutive-failures', names end
-  end
-  if b.calls < p.min_calls then return end
-  local lowest = p.window_calls > 0 and b.arrivals - b.calls + 1 or bucket_of(b, b.m) - 9
-  if p.failure_rate > 0 and b.failures * 10000 >= p.failure_rate * b.calls then
-    local names = witnesses('by_failure', lowest)
-    if names then return 'failure-rate', names end
-  end
-  if p.slow_rate > 0 and b.slow * 10000 >= p.slow_rate * b.calls then
-    local names = witnesses('by_slow', lowest)
-    if names then return 'slow-call-rate', names end
-  end
-end
-
 local function end_streak(b)
   if b.streak > 0 then b.streak, b.first, b.by.by_streak, b.mine.by_streak = 0, 0, '', nil end
-end
-
--- Brings the lists of the replica that reports up to date, of which note_run knows.
-local function sign(b, who)
-  local mine = b.mine
-  if mine.by_failure then touch(b, 'by_failure', who, mine.by_failure) end
-  if mine.by_slow then touch(b, 'by_slow', who, mine.by_slow) end
-  if mine.by_streak then touch(b, 'by_streak', who, mine.by_streak) end
-  b.mine = {}
 end
 
 -- The bucket of a window of time for outcomes of that age, made where there is none yet; nil where they are older than
@@ -72,82 +31,162 @@ local function take_successes(b, n, age)
   end
 end
 
--- Notes n adverse outcomes of one run. bucket: of a window of time, nil where they are older than it.
-local function note_run(b, failed, slow, n, bucket, label)
-  local mine, place = b.mine, b.p.window_calls > 0 and b.arrivals or bucket
-  if failed then
-    mine.by_streak = b.arrivals
-    add_labels(b, label, n)
-  end
-  if not place then return end
-  if failed then mine.by_failure = math.max(place, mine.by_failure or place) end
-  if slow then mine.by_slow = math.max(place, mine.by_slow or place) end
-end
-
--- Whether a rule might hold after one of n more adverse outcomes. ripe: the streak is old enough.
-local function may_trip(b, failed, slow, n, ripe)
-  local p = b.p
-  if b.state ~= CLOSED then return false end
-  if ripe and b.streak + n >= p.consecutive then return true end
-  if b.calls + n < p.min_calls then return false end
-  local calls = math.max(p.min_calls, b.calls) -- the fewest that rates are taken of
-  return p.failure_rate > 0 and (b.failures + (failed and n or 0)) * 10000 >= p.failure_rate * calls
-    or p.slow_rate > 0 and (b.slow + (slow and n or 0)) * 10000 >= p.slow_rate * calls
-end
-
--- n adverse outcomes, each judged while b is closed; all at once where none can trip. Returns how many were taken: those
--- after one that trips belong to an older generation.
-local function take_adverse(b, failed, slow, n, age, label, who)
+-- What adverse outcomes of one report do, by who: adverse(b, who) is made where a report has one.
+local function adverse(b, who)
   local p, size = b.p, b.p.window_calls
-  local times, bucket
-  b.window_changed = true
-  if not failed then
-    end_streak(b)
-  elseif b.streak == 0 then
-    b.first = b.m
-  end
-  if size > 0 then
-    b.tail[#b.tail + 1] = string.rep(failed and (slow and '3' or '1') or '2', n)
-  else
-    times, bucket = bucket_for(b, age)
-  end
-  local ripe = failed and p.consecutive > 0 and b.m - b.first >= p.consecutive_for
-  local step = may_trip(b, failed, slow, n, ripe) and 1 or n
-  local noted = 0
-  for i = step, n, step do
-    b.arrivals = b.arrivals + step
-    if failed then b.streak = b.streak + step end
-    if size > 0 or times then
-      b.calls = b.calls + step
-      if failed then b.failures = b.failures + step end
-      if slow then b.slow = b.slow + step end
+
+  -- Moves the replica to its newest place among those behind one kind of adverse outcomes: a line each, lowest place
+  -- first, of equal places the earlier arrival first. A place never moves back, and of more than 16 the lowest goes.
+  local function touch(kind, place)
+    local list, head = b.by[kind] or field(b, kind), who .. '\t'
+    local mine = string.sub(list, 1, #head) == head and 1
+    if not mine then
+      mine = string.find(list, '\n' .. head, 1, true)
+      mine = mine and mine + 1
     end
-    if times then
-      times[1] = times[1] + step
-      if failed then times[2] = times[2] + step end
-      if slow then times[3] = times[3] + step end
-    elseif size > 0 then
-      cut_window(b, b.calls - size)
+    if mine then
+      local stop = string.find(list, '\n', mine, true) or #list
+      local old = tonumber(string.sub(list, mine + #who + 1, stop - 1))
+      if old and old > place then return end
+      list = string.sub(list, 1, mine - 1) .. string.sub(list, stop + 1)
     end
-    if step == 1 and may_trip(b, failed, slow, 0, ripe) then
-      note_run(b, failed, slow, i - noted, bucket, label)
-      noted = i
-      sign(b, who)
-      local reason, names = judge(b)
-      if reason then
-        change().open(b, { reason = reason, cause = who, witnesses = names })
-        return i
+    local line = head .. text(place) .. '\n'
+    local behind = #list + 1
+    if p.window_time > 0 and kind ~= 'by_streak' then -- places are buckets: an old outcome's may be a low one
+      for from, other in string.gmatch(list, '()[^\n\t]+\t(%-?%d+)\n') do
+        if tonumber(other) > place then
+          behind = from
+          break
+        end
       end
     end
+    list = string.sub(list, 1, behind - 1) .. line .. string.sub(list, behind)
+    if not mine then
+      local _, lines = string.gsub(list, '\n', '\n')
+      if lines > REPORTERS then list = string.sub(list, string.find(list, '\n', 1, true) + 1) end
+    end
+    b.by[kind] = list
   end
-  if noted < n then note_run(b, failed, slow, n - noted, bucket, label) end
-  return n
+
+  -- Brings the lists of the replica that reports up to date, of which note_run knows.
+  local function sign()
+    local mine = b.mine
+    if mine.by_failure then touch('by_failure', mine.by_failure) end
+    if mine.by_slow then touch('by_slow', mine.by_slow) end
+    if mine.by_streak then touch('by_streak', mine.by_streak) end
+    b.mine = {}
+  end
+
+  -- Notes n adverse outcomes of one run. bucket: of a window of time, nil where they are older than it.
+  local function note_run(failed, slow, n, bucket, label)
+    local mine, place = b.mine, size > 0 and b.arrivals or bucket
+    if failed then
+      mine.by_streak = b.arrivals
+      add_labels(b, label, n)
+    end
+    if not place then return end
+    if failed then mine.by_failure = math.max(place, mine.by_failure or place) end
+    if slow then mine.by_slow = math.max(place, mine.by_slow or place) end
+  end
+
+  -- The rule that trips now, and whose outcomes counted; nil where none does.
+  local function judge()
+    local active = roster(b).active
+
+    -- The replicas behind one kind of adverse outcomes whose place is lowest or above; nil where they are fewer than the
+    -- policy wants.
+    local function witnesses(kind, lowest)
+      local names, list, at = {}, b.by[kind] or field(b, kind), 1
+      for from, name, place, to in string.gmatch(list, '()([^\n\t]+)\t(%-?%d+)\n()') do
+        if from == at then at = to end
+        if not lowest or tonumber(place) >= lowest then names[#names + 1] = name end
+      end
+      if at ~= #list + 1 then spoil(b, kind) end
+      if #names >= math.min(p.reporters, active[1] + active[2] - active[3]) then return names end
+    end
+
+    if p.consecutive > 0 and b.streak >= p.consecutive and b.m - b.first >= p.consecutive_for then
+      local names = witnesses('by_streak')
+      if names then return 'consecutive-failures', names end
+    end
+    if b.calls < p.min_calls then return end
+    local lowest = p.window_calls > 0 and b.arrivals - b.calls + 1 or bucket_of(b, b.m) - 9
+    if p.failure_rate > 0 and b.failures * 10000 >= p.failure_rate * b.calls then
+      local names = witnesses('by_failure', lowest)
+      if names then return 'failure-rate', names end
+    end
+    if p.slow_rate > 0 and b.slow * 10000 >= p.slow_rate * b.calls then
+      local names = witnesses('by_slow', lowest)
+      if names then return 'slow-call-rate', names end
+    end
+  end
+
+  -- Whether a rule might hold after one of n more adverse outcomes. ripe: the streak is old enough.
+  local function may_trip(failed, slow, n, ripe)
+    if b.state ~= CLOSED then return false end
+    if ripe and b.streak + n >= p.consecutive then return true end
+    if b.calls + n < p.min_calls then return false end
+    local calls = math.max(p.min_calls, b.calls) -- the fewest that rates are taken of
+    return p.failure_rate > 0 and (b.failures + (failed and n or 0)) * 10000 >= p.failure_rate * calls
+      or p.slow_rate > 0 and (b.slow + (slow and n or 0)) * 10000 >= p.slow_rate * calls
+  end
+
+  -- n adverse outcomes, each judged while b is closed; all at once where none can trip. Returns how many were taken: those
+  -- after one that trips belong to an older generation.
+  local function take(failed, slow, n, age, label)
+    local times, bucket
+    b.window_changed = true
+    if not failed then
+      end_streak(b)
+    elseif b.streak == 0 then
+      b.first = b.m
+    end
+    if size > 0 then
+      b.tail[#b.tail + 1] = string.rep(failed and (slow and '3' or '1') or '2', n)
+    else
+      times, bucket = bucket_for(b, age)
+    end
+    local ripe = failed and p.consecutive > 0 and b.m - b.first >= p.consecutive_for
+    local step = may_trip(failed, slow, n, ripe) and 1 or n
+    local noted = 0
+    for i = step, n, step do
+      b.arrivals = b.arrivals + step
+      if failed then b.streak = b.streak + step end
+      if size > 0 or times then
+        b.calls = b.calls + step
+        if failed then b.failures = b.failures + step end
+        if slow then b.slow = b.slow + step end
+      end
+      if times then
+        times[1] = times[1] + step
+        if failed then times[2] = times[2] + step end
+        if slow then times[3] = times[3] + step end
+      elseif size > 0 then
+        cut_window(b, b.calls - size)
+      end
+      if step == 1 and may_trip(failed, slow, 0, ripe) then
+        note_run(failed, slow, i - noted, bucket, label)
+        noted = i
+        sign()
+        local reason, names = judge()
+        if reason then
+          change().open(b, { reason = reason, cause = who, witnesses = names })
+          return i
+        end
+      end
+    end
+    if noted < n then note_run(failed, slow, n - noted, bucket, label) end
+    return n
+  end
+
+  return { take = take, sign = sign }
 end
 
 -- All runs of a report of generation gen: lines of kind (0 good, 1 failed, 2 slow, 3 failed and slow, 4 ignored), count,
 -- age, label. What enters the totals is counted in the replica's entry, too.
 local function take_runs(b, entry, runs, gen, max_age, who)
   local calls, failures, slow_calls, ignored, late = 0, 0, 0, 0, 0
+  local bad
   for kind, n, age, label in string.gmatch(runs, '(%d)(%d+) (%d+) ([^\n]*)\n') do
     n, age = tonumber(n), age == '0' and 0 or tonumber(age)
     if gen ~= b.gen or age > max_age then
@@ -159,7 +198,8 @@ local function take_runs(b, entry, runs, gen, max_age, who)
       local taken = n
       if b.mode == AUTO then -- else they go to the totals only
         if failed or slow then
-          taken = take_adverse(b, failed, slow, n, age, label, who)
+          bad = bad or adverse(b, who)
+          taken = bad.take(failed, slow, n, age, label)
         else
           take_successes(b, n, age)
         end
@@ -169,7 +209,7 @@ local function take_runs(b, entry, runs, gen, max_age, who)
       if slow then slow_calls = slow_calls + taken end
     end
   end
-  sign(b, who)
+  if bad then bad.sign() end
   count(b, CALLS, calls)
   count(b, FAILURES, failures)
   count(b, SLOW, slow_calls)

@@ -16,6 +16,71 @@ local function put(b, name, value)
   end
 end
 
+local function put_numbers(b)
+  if b.gen ~= b.old_gen then put(b, 'generation', text(b.gen)) end
+  if b.rev ~= b.old_rev then put(b, 'rev', text(b.rev)) end
+  if b.moved then
+    put(b, 'v', VERSION)
+    put(b, 'state', string.format('%d %d %d %d %d', b.state, b.since, b.until_, b.openings, b.successes))
+    put(b, 'cause', b.cause)
+  end
+  local t = b.tomb
+  put(b, 'tomb', t and string.format('%d %d %d %d', t.bare and 1 or 2, t.gen, t.rev, t.finish) or '')
+end
+
+local function put_commands(b)
+  put(b, 'mode', b.mode == AUTO and '' or
+    string.format('%d %d %d\n%s', b.mode, b.mode_at, b.mode_end, b.mode_note))
+  local r = b.retuned
+  put(b, 'retuned', r and string.format('%d %d\n%s\n%s', r.at, r.finish, r.note, r.policy) or '')
+end
+
+local function put_window(b)
+  put(b, 'tally', format_tally(b))
+  join_window(b)
+  join_labels(b)
+  put(b, 'window', string.sub(b.w, b.cut + 1))
+  put(b, 'labels', b.label_count > 0 and text(b.label_count) .. '\n' .. b.labels or '')
+  local by = b.by
+  if by.by_failure then put(b, 'by_failure', by.by_failure) end
+  if by.by_slow then put(b, 'by_slow', by.by_slow) end
+  if by.by_streak then put(b, 'by_streak', by.by_streak) end
+end
+
+local function put_probes(b)
+  if b.leases then
+    local lines = {}
+    for i, l in ipairs(b.leases) do
+      lines[i] = string.format('%d %d %d %s\t%s\n', l.number, l.generation, l.finish, l.id, l.replica)
+    end
+    put(b, 'leases', table.concat(lines))
+  end
+  if b.probes then
+    local lines = {}
+    for i, p in ipairs(b.probes) do lines[i] = string.format('%d %d %s\n', p.number, p.ban, p.name) end
+    put(b, 'probes', table.concat(lines))
+  end
+end
+
+local function face(b)
+  local f = b.f
+  return f.generation, f.rev, f.clock, f.state, f.cause or '', f.mode or '', f.policy or '', f.retuned or '',
+    f.totals or '', f.tally or '', f.labels or '', f.leases or '', f.roster or '', f.tomb or ''
+end
+
+-- Tells all subscribers of channel what this script wrote to the history: version, key, number of entries, entries,
+-- face, parted by \1. Returns 1, or 0 where the server denied it.
+local function push(b, channel)
+  local n = #b.entries
+  local parts = { '1', b.key, text(n) }
+  for i = 1, n do parts[3 + i] = b.entries[i] end
+  local tail = { face(b) }
+  for i = 1, #tail do parts[3 + n + i] = tail[i] end
+  local r = redis.pcall('PUBLISH', channel, table.concat(parts, '\1'))
+  if type(r) == 'table' and r.err then return 0 end
+  return 1
+end
+
 -- How long the hash is kept without a script, in ms: at least a day, ten times the longest period, and an hour, within
 -- which it is not set anew; nil: for ever.
 local function lifetime(b)
@@ -31,81 +96,6 @@ local function lifetime(b)
     longest = math.max(longest, b.retuned.finish - b.m)
   end
   return math.max(10 * longest, b.tomb and 2 * DAY or DAY) + HOUR
-end
-
-local function put_numbers(b)
-  if b.gen ~= b.old_gen then put(b, 'generation', text(b.gen)) end
-  if b.rev ~= b.old_rev then put(b, 'rev', text(b.rev)) end
-  if b.moved then
-    put(b, 'v', VERSION)
-    put(b, 'state', string.format('%d %d %d %d %d', b.state, b.since, b.until_, b.openings, b.successes))
-    put(b, 'cause', b.cause)
-  end
-  local t = b.tomb
-  put(b, 'tomb', t and string.format('%d %d %d %d', t.bare and 1 or 2, t.gen, t.rev, t.finish) or '')
-end
-
-local function put_commands(b)
-  put(b, 'policy', b.fleet)
-  if not b.commanded then return end
-  put(b, 'mode', b.mode == AUTO and '' or
-    string.format('%d %d %d\n%s', b.mode, b.mode_at, b.mode_end, b.mode_note))
-  local r = b.retuned
-  put(b, 'retuned', r and string.format('%d %d\n%s\n%s', r.at, r.finish, r.note, r.policy) or '')
-end
-
-local function put_window(b)
-  if not b.window_changed then return end
-  put(b, 'tally', format_tally(b))
-  join_window(b)
-  join_labels(b)
-  put(b, 'window', string.sub(b.w, b.cut + 1))
-  put(b, 'labels', b.label_count > 0 and text(b.label_count) .. '\n' .. b.labels or '')
-  local by = b.by
-  if by.by_failure then put(b, 'by_failure', by.by_failure) end
-  if by.by_slow then put(b, 'by_slow', by.by_slow) end
-  if by.by_streak then put(b, 'by_streak', by.by_streak) end
-end
-
-local function put_probes(b)
-  if b.leases and (#b.leases > 0 or b.f.leases and b.f.leases ~= '') then
-    local lines = {}
-    for i, l in ipairs(b.leases) do
-      lines[i] = string.format('%d %d %d %s\t%s\n', l.number, l.generation, l.finish, l.id, l.replica)
-    end
-    put(b, 'leases', table.concat(lines))
-  end
-  if b.probes then
-    local lines = {}
-    for i, p in ipairs(b.probes) do lines[i] = string.format('%d %d %s\n', p.number, p.ban, p.name) end
-    put(b, 'probes', table.concat(lines))
-  end
-end
-
-local function put_counters(b)
-  local t = b.totals
-  if t then put(b, 'totals', table.concat(t, ' ')) end
-  if b.history then put(b, 'count', string.format('%d %d', b.history, b.granted)) end
-end
-
-local function face(b)
-  local f = b.f
-  return f.generation, f.rev, f.clock, f.state, f.cause or '', f.mode or '', f.policy or '', f.retuned or '',
-    f.totals or '', f.tally or '', f.labels or '', f.leases or '', f.roster or '', f.tomb or ''
-end
-
--- Tells all subscribers of channel what this script wrote to the history: version, key, number of entries, entries,
--- face, parted by \1. Returns 1, 0 where the server denied it, -1 where there is nothing to tell.
-local function push(b, channel)
-  local n = #b.entries
-  if n == 0 then return -1 end
-  local parts = { '1', b.key, text(n) }
-  for i = 1, n do parts[3 + i] = b.entries[i] end
-  local tail = { face(b) }
-  for i = 1, #tail do parts[3 + n + i] = tail[i] end
-  local r = redis.pcall('PUBLISH', channel, table.concat(parts, '\1'))
-  if type(r) == 'table' and r.err then return 0 end
-  return 1
 end
 
 -- Writes all that changed, in one HSET, and keeps the hash from expiring.
@@ -125,12 +115,8 @@ local function write(b)
   end
 end
 
--- The reply: 'ok', 1 where the breaker is newly to be seen, what push says, the last entry that was made or '', the face.
-local function reply(b, pushed)
-  return { 'ok', b.appeared and not b.tomb and 1 or 0, pushed, b.made or '', face(b) }
-end
-
--- Saves what this script made of b and answers; or says what is wrong with the hash, and leaves it as it is.
+-- Saves what this script made of b and answers; or says what is wrong with the hash, and leaves it as it is. The reply is
+-- 'ok', 1 where the breaker is newly to be seen, what push says, the last entry that was made or '', and the face.
 local function save(b, channel)
   put_numbers(b)
   if not (b.tomb and b.tomb.bare) then
@@ -140,12 +126,15 @@ local function save(b, channel)
       count(b, CALLS, 0)
       b.window_changed = true
     end
-    put_commands(b)
-    put_window(b)
-    put_probes(b)
-    put_counters(b)
+    put(b, 'policy', b.fleet)
+    if b.commanded then put_commands(b) end
+    if b.window_changed then put_window(b) end
+    if b.leases and (#b.leases > 0 or b.f.leases and b.f.leases ~= '') or b.probes then put_probes(b) end
+    if b.totals then put(b, 'totals', table.concat(b.totals, ' ')) end
+    if b.history then put(b, 'count', string.format('%d %d', b.history, b.granted)) end
   end
   write(b)
   if b.bad then return corrupt(b.bad) end
-  return reply(b, push(b, channel))
+  local pushed = #b.entries > 0 and push(b, channel) or -1
+  return { 'ok', b.appeared and not b.tomb and 1 or 0, pushed, b.made or '', face(b) }
 end

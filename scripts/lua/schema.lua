@@ -63,32 +63,6 @@ end
 -- is written.
 local function spoil(b, field) b.bad = b.bad or field end
 
--- Steps from one schema to the next: migrations[n](f) makes fields f of schema n those of n + 1.
-local migrations = {}
-
--- Brings fields f to this schema, or gives an error reply.
-local function check_schema(f)
-  local v = int(f.v)
-  if not v then return corrupt('v') end
-  if v > SCHEMA then
-    return redis.error_reply('COMMONTRIP schema ' .. text(v) .. ' is newer than this replica\'s ' .. text(SCHEMA))
-  end
-  for n = v, SCHEMA - 1 do
-    if not migrations[n] then return corrupt('v') end
-    migrations[n](f)
-  end
-end
-
--- A machine that nobody made yet.
-local function absent(key, now)
-  return {
-    key = key, f = {}, writes = {}, drops = {}, entries = {}, now = now, m = now, blank = true, appeared = true,
-    moved = true,
-    commanded = true, gen = 0, rev = 0, state = CLOSED, since = now, until_ = 0, openings = 0, successes = 0,
-    cause = '\n', mode = AUTO, mode_at = 0, mode_end = 0, mode_note = '', fleet = '', retuned = false, kept = 0,
-  }
-end
-
 -- A field that load did not read.
 local function field(b, name)
   local value = b.f[name]
@@ -134,14 +108,30 @@ local function parse(b)
   end
 end
 
--- The clock in ms: what the caller gives, or the server's.
-local function read_clock(clock)
-  local now = tonumber(clock)
-  if not now then
-    local t = redis.call('TIME')
-    now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
+-- A machine that nobody made yet, at now. All that scripts set is named here, so that the table need not grow.
+local function absent(key, now)
+  return {
+    key = key, f = {}, writes = {}, drops = {}, entries = {}, now = now, m = now, kept = 0, blank = true, wipe = false,
+    appeared = true, moved = true, commanded = true, gen = 0, rev = 0, old_gen = false, old_rev = false, state = CLOSED,
+    since = now, until_ = 0, openings = 0, successes = 0, cause = '\n', mode = AUTO, mode_at = 0, mode_end = 0, mode_note = '',
+    fleet = '', retuned = false, tomb = false, p = false, p_source = false, roster = false, leases = false, totals = false,
+    by = false, mine = false, w = '', tail = false, cut = 0, buckets = false, arrivals = 0, calls = 0, failures = 0,
+    slow = 0, streak = 0, first = 0, labels = '', label_count = 0, fresh = false, window_changed = false,
+  }
+end
+
+-- Brings fields f to this schema, or gives an error reply.
+local function migrate(f)
+  local steps = {} -- steps[n](f) makes fields f of schema n those of n + 1
+  local v = int(f.v)
+  if not v then return corrupt('v') end
+  if v > SCHEMA then
+    return redis.error_reply('COMMONTRIP schema ' .. text(v) .. ' is newer than this replica\'s ' .. text(SCHEMA))
   end
-  return math.max(now, 0)
+  for n = v, SCHEMA - 1 do
+    if not steps[n] then return corrupt('v') end
+    steps[n](f)
+  end
 end
 
 -- Reads the breaker at key and brings machine time to now: it never goes back. clock is the store's in ms, or '' to read
@@ -149,10 +139,17 @@ end
 local function load(key, clock, ...)
   local r = redis.call('HMGET', key, 'v', 'generation', 'rev', 'clock', 'state', 'cause', 'mode', 'policy', 'retuned',
     'totals', 'tally', 'labels', 'leases', 'roster', 'tomb', ...)
-  local now = read_clock(clock)
+  local now = tonumber(clock)
+  if not now then
+    local t = redis.call('TIME')
+    now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
+  end
+  local b = absent(key, math.max(now, 0))
   if not (r[1] or r[2] or r[4] or r[5]) then
-    if text(MAX) ~= '9007199254740991' then return nil, redis.error_reply('COMMONTRIP server of 32 bits: its %d is too short') end
-    return absent(key, now)
+    if text(MAX) ~= '9007199254740991' then
+      return nil, redis.error_reply('COMMONTRIP server of 32 bits: its %d is too short for our numbers')
+    end
+    return b
   end
   local f = {
     v = r[1] or '', generation = r[2] or '', rev = r[3] or '', clock = r[4] or '', state = r[5] or '',
@@ -161,29 +158,20 @@ local function load(key, clock, ...)
     window = false, by_failure = false, by_slow = false, by_streak = false, count = false,
   }
   for i = 1, select('#', ...) do f[select(i, ...)] = r[15 + i] or '' end
-  local old = f.v ~= VERSION
-  if old then
-    local refused = check_schema(f)
+  b.f, b.blank, b.appeared, b.moved, b.commanded = f, false, false, f.v ~= VERSION, false
+  if b.moved then
+    local refused = migrate(f)
     if refused then return nil, refused end
   end
   local at, off, kept = string.match(f.clock, '^(%d+) (%-?%d+) (%d+)$')
   if not at then return nil, corrupt('clock') end
-  local m = math.max(tonumber(at), now + tonumber(off))
-  if m > MAX then return nil, corrupt('clock') end
-  -- All that scripts set is named here, so that the table need not grow.
-  local b = {
-    key = key, f = f, writes = {}, drops = {}, entries = {}, now = now, m = m, kept = tonumber(kept), blank = false,
-    appeared = false, moved = old, commanded = false, gen = 0, rev = 0, state = CLOSED, since = now, until_ = 0,
-    openings = 0, successes = 0, cause = '\n', mode = AUTO, mode_at = 0, mode_end = 0, mode_note = '', fleet = '', retuned = false,
-    old_gen = false, old_rev = false, p = false, p_source = false, roster = false, leases = false, totals = false,
-    by = false, mine = false, w = '', tail = false, cut = 0, buckets = false, arrivals = 0, calls = 0, failures = 0,
-    slow = 0, streak = 0, first = 0, labels = '', label_count = 0, fresh = false, window_changed = false,
-  }
+  b.m, b.kept = math.max(tonumber(at), b.now + tonumber(off)), tonumber(kept)
+  if b.m > MAX then return nil, corrupt('clock') end
   parse(b)
   if b.bad then return nil, corrupt(b.bad) end
 
   if b.tomb and b.m >= b.tomb.finish then
-    b = absent(key, now)
+    b = absent(key, b.now)
     b.wipe = true
   end
   return b

@@ -83,39 +83,6 @@ local function cut_window(b, n)
   end
 end
 
--- Moves name to its newest place among the replicas behind one kind of adverse outcomes: a line each, lowest place first,
--- of equal places the earlier arrival first. A place never moves back, and of more than 16 the lowest goes.
-local function touch(b, kind, name, place)
-  local list, head = b.by[kind] or field(b, kind), name .. '\t'
-  local mine = string.sub(list, 1, #head) == head and 1
-  if not mine then
-    mine = string.find(list, '\n' .. head, 1, true)
-    mine = mine and mine + 1
-  end
-  if mine then
-    local stop = string.find(list, '\n', mine, true) or #list
-    local old = tonumber(string.sub(list, mine + #name + 1, stop - 1))
-    if old and old > place then return end
-    list = string.sub(list, 1, mine - 1) .. string.sub(list, stop + 1)
-  end
-  local line = head .. text(place) .. '\n'
-  local behind = #list + 1
-  if b.p.window_time > 0 and kind ~= 'by_streak' then -- places are buckets: an old outcome's may be a low one
-    for from, other in string.gmatch(list, '()[^\n\t]+\t(%-?%d+)\n') do
-      if tonumber(other) > place then
-        behind = from
-        break
-      end
-    end
-  end
-  list = string.sub(list, 1, behind - 1) .. line .. string.sub(list, behind)
-  if not mine then
-    local _, lines = string.gsub(list, '\n', '\n')
-    if lines > REPORTERS then list = string.sub(list, string.find(list, '\n', 1, true) + 1) end
-  end
-  b.by[kind] = list
-end
-
 -- Notes the labels of n failures, for join_labels.
 local function add_labels(b, label, n)
   n = math.min(n, LABELS)
