@@ -3,13 +3,17 @@
 SHELL         := bash
 .SHELLFLAGS   := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo compose compose-test compose-down integration test lint fmt bench peers fuzz cover diff tools vuln
+.PHONY: help demo compose compose-test compose-down integration chaos mutants test lint fmt bench peers fuzz \
+	cover diff tools vuln
 
 DEMO       ?=
 FUZZTIME   ?= 20000x
 BENCHTIME  ?= 1s
 BENCH      ?= .
 DIFF_STEPS ?= 200000
+ROW        ?=
+SEED       ?=
+PROFILE    ?= full
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
@@ -31,6 +35,13 @@ compose-down: ## take that fleet away: containers, networks, images
 
 integration: ## Redis in containers, alone, as Cluster, under Sentinels, with TLS, with least rights (REQUIRE_DOCKER=1: or fail)
 	COMMONTRIP_INTEGRATION=1 go test -race -count=1 -timeout 20m ./tests/integration
+
+chaos: ## every fault and attack of the scoreboard, about an hour (ROW=15 SEED=7 for one; PROFILE=quick for minutes)
+	@scripts/chaos.sh '$(ROW)' '$(SEED)' '$(PROFILE)'
+
+mutants: ## small bugs put into machine, scripts and breaker, one at a time: does a test find each? (about 20 minutes)
+	@scripts/install-redis.sh
+	REQUIRE_REDIS=1 go run ./tests/mutants
 
 test: ## all tests with the race detector; installs redis-server where it may
 	@scripts/test.sh
