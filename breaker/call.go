@@ -180,7 +180,7 @@ func (p *Permit) Record(o Outcome) {
 
 func (b *Breaker) admit(ctx context.Context, s *stance, p *Permit) {
 	p.era, p.ctx, p.state = s.era, ctx, openCustom
-	if s.clocked {
+	if s.policy.SlowCallAfter > 0 {
 		p.state = uint64(uptime())
 	}
 }

@@ -64,10 +64,10 @@ func (b *Breaker) mark(e *era) {
 
 // age is called before a success is counted where successes need ages: those of an earlier bucket are taken out first.
 func (b *Breaker) age(e *era, width time.Duration) {
-	at := now()
-	if int64(at.up) < e.bucket.Load() {
+	if int64(uptime()) < e.bucket.Load() {
 		return
 	}
+	at := now()
 	b.mu.Lock()
 	b.drain(e, at)
 	e.bucket.Store(int64(at.up + width))

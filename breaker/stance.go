@@ -16,7 +16,7 @@ type stance struct {
 	verdict Verdict
 	asleep  bool // the call must wake the breaker first
 	fresh   bool
-	clocked bool // the call must read the clock: to know whether it was slow, or when it succeeded
+	clocked bool // a clock must be read: to know whether a call was slow, or when it succeeded
 	aged    bool // successes need ages, and are kept apart by a bucket of the window
 	policy  *Policy
 	era     *era

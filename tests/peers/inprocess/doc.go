@@ -96,8 +96,10 @@ func floors() []contender {
 func ours(t testing.TB, redis string) []contender {
 	closed, open := newBreaker(t, breaker.Policy{}), tripped(t, newBreaker(t, breaker.Policy{OpenFor: rest}))
 	slow := breaker.Policy{SlowCallAfter: time.Second, SlowCallRate: 0.5, ConsecutiveFailures: 5, OpenFor: rest}
+	window := breaker.Policy{WindowTime: time.Minute, ConsecutiveFailures: 5, OpenFor: rest}
 	out := []contender{
 		{byValue, "commontrip", doLoop(closed), doLoop(open)},
+		{byValue, "commontrip, a minute's window", doLoop(newBreaker(t, window)), doLoop(tripped(t, newBreaker(t, window)))},
 		{byValue, "commontrip, slow calls timed", doLoop(newBreaker(t, slow)), doLoop(tripped(t, newBreaker(t, slow)))},
 	}
 	if redis != "" {
