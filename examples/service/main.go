@@ -96,8 +96,8 @@ func openStore(c config.Store) (store.Store, error) {
 // visit is what callers, Prometheus and an operator see.
 func visit(ctx context.Context, url string) {
 	for range 6 {
-		resp, _ := get(ctx, url+"/quote")
-		fmt.Println("/quote:", resp.Status+says(resp.Header))
+		status, _ := get(ctx, url+"/quote")
+		fmt.Println("/quote:", status)
 	}
 	_, text := get(ctx, url+"/metrics")
 	for line := range strings.Lines(text) {
@@ -111,14 +111,7 @@ func visit(ctx context.Context, url string) {
 	fmt.Println("/breakers/:", snapshots[0].Name, "is", snapshots[0].State, "by", snapshots[0].Reason)
 }
 
-func says(h http.Header) string {
-	if h.Get("Retry-After") == "" {
-		return ""
-	}
-	return ", with Retry-After"
-}
-
-func get(ctx context.Context, url string) (*http.Response, string) {
+func get(ctx context.Context, url string) (status, text string) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	check(err)
 	resp, err := http.DefaultClient.Do(req)
@@ -126,7 +119,10 @@ func get(ctx context.Context, url string) (*http.Response, string) {
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	check(err)
-	return resp, string(body)
+	if resp.Header.Get("Retry-After") != "" {
+		return resp.Status + ", with Retry-After", string(body)
+	}
+	return resp.Status, string(body)
 }
 
 // within gives what is closed so long, however the service ended.

@@ -189,7 +189,8 @@ func (l *Link) Watch(ctx context.Context, fn func(store.Event)) error {
 func (l *Link) watchWhile(ctx context.Context, c *condition, fn func(store.Event)) error {
 	ours, stop := context.WithCancel(ctx)
 	defer stop()
-	defer context.AfterFunc(c.while, stop)()
+	unhook := context.AfterFunc(c.while, stop)
+	defer unhook()
 	passOn := fn
 	if fn != nil { // the store says what it thinks of nil
 		passOn = func(e store.Event) {

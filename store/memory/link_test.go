@@ -16,10 +16,10 @@ import (
 var errAway = errors.New("connection refused")
 
 func TestALinkThatWorksIsAStoreLikeAnyOther(t *testing.T) {
-	storetest.Run(t, func(t testing.TB) storetest.Harness {
+	storetest.Run(t, func(testing.TB) storetest.Harness {
 		var s *memorystore.Store
 		return storetest.Harness{
-			Open: func(t testing.TB, now func() time.Time) store.Store {
+			Open: func(_ testing.TB, now func() time.Time) store.Store {
 				if s == nil {
 					s = memorystore.New(memorystore.WithClock(now))
 				}

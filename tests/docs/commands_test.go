@@ -24,7 +24,7 @@ func TestEveryCommandThatIsShownExists(t *testing.T) {
 				if len(words) == 0 {
 					continue
 				}
-				if err, ok := known.check(words); err != nil {
+				if ok, err := known.check(words); err != nil {
 					t.Errorf("%s:%d: %s: %v", p.path, line, part, err)
 				} else if ok {
 					seen++
@@ -59,19 +59,19 @@ func newPrograms(t *testing.T) programs {
 }
 
 // check says what does not exist in a command, and whether the command is one that it knows.
-func (p programs) check(words []string) (err error, known bool) {
+func (p programs) check(words []string) (known bool, err error) {
 	switch name := words[0]; {
 	case name == "make" && len(words) > 1:
-		return p.make(words[1:]), true
+		return true, p.make(words[1:])
 	case name == "commontrip" && len(words) > 1:
-		return p.commontrip(words[1:]), true
+		return true, p.commontrip(words[1:])
 	case name == "go" && len(words) > 2:
-		return golang(words[1:]), true
+		return true, golang(words[1:])
 	case strings.HasPrefix(name, "scripts/"), strings.HasPrefix(name, "./"):
 		_, err := os.Stat(filepath.Join(root, name))
-		return err, true
+		return true, err
 	}
-	return nil, false
+	return false, nil
 }
 
 func (p programs) make(words []string) error {

@@ -97,7 +97,7 @@ func TestEveryNameOfAPackageThatIsQuotedExists(t *testing.T) {
 	for _, p := range pages(t) {
 		p.quoted(func(line int, text string) {
 			m := selectors.FindStringSubmatch(text)
-			if m == nil || exported[m[1]] == nil {
+			if len(m) == 0 || len(exported[m[1]]) == 0 {
 				return
 			}
 			seen++
