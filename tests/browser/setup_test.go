@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 	"github.com/commontrip/commontrip/dashboard"
 	"github.com/commontrip/commontrip/store"
@@ -78,9 +80,10 @@ func start(path string) {
 // tab is a page that notes what went wrong on it.
 type tab struct {
 	*testing.T
-	ctx context.Context
-	mu  sync.Mutex
-	bad []string // what the console said and the page threw
+	ctx   context.Context
+	close func()
+	mu    sync.Mutex
+	bad   []string // what the console said and the page threw
 }
 
 func open(t *testing.T) *tab {
@@ -88,7 +91,7 @@ func open(t *testing.T) *tab {
 	path := chromium(t)
 	shared.once.Do(func() { start(path) })
 	ctx, cancel := chromedp.NewContext(shared.ctx)
-	one := &tab{T: t, ctx: ctx}
+	one := &tab{T: t, ctx: ctx, close: cancel}
 	t.Cleanup(cancel)
 	messages := chromedp.Console(ctx)
 	go func() {
@@ -119,6 +122,27 @@ func (t *tab) said() []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return append([]string{}, t.bad...)
+}
+
+// watchForScripts makes every page that the tab opens from now on note what no page of ours ever does: a dialog, a break of
+// its Content-Security-Policy, and calls of hacked, which the texts of the tests would make where any ran.
+func (t *tab) watchForScripts() {
+	t.Helper()
+	t.do(func(ctx context.Context, target *chromedp.Target) (chromedp.Void, error) {
+		_, err := cdp.Call(ctx, target, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: `
+			window.caught = [];
+			window.hacked = (what) => { window.caught.push('ran: ' + what); };
+			for (const name of ['alert', 'confirm', 'prompt', 'print']) window[name] = () => { window.caught.push(name); };
+			window.addEventListener('securitypolicyviolation', (e) => { window.caught.push(e.violatedDirective + ' ' + e.blockedURI); });
+		`})
+		return chromedp.Void{}, err
+	})
+}
+
+// caught is what the page noted.
+func (t *tab) caught() []string {
+	t.Helper()
+	return evaluate[[]string](t, "window.caught")
 }
 
 // await waits until the expression is true on the page.

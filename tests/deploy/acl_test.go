@@ -14,6 +14,7 @@ import (
 	"github.com/commontrip/commontrip/store"
 	redisstore "github.com/commontrip/commontrip/store/redis"
 	"github.com/commontrip/commontrip/store/storetest"
+	"github.com/commontrip/commontrip/tests/chaos/board"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
@@ -216,7 +217,8 @@ func rights(t *testing.T, user string) (commands []string) {
 	return commands
 }
 
-func TestWhatIsNoneOfOursIsRefused(t *testing.T) {
+// trespass lets both users try what is none of theirs.
+func trespass(t *testing.T) (commands, allowed int) {
 	s := secure(t)
 	s.must(t, "set", "foreign", "1")
 	s.must(t, "hset", "foreign:h", "f", "1")
@@ -262,11 +264,23 @@ func TestWhatIsNoneOfOursIsRefused(t *testing.T) {
 			{"restore", "commontrip:x", "0", "x"},
 			{"migrate", "h", "1", "k", "0", "1"},
 		} {
+			commands++
 			if err := c.Do(t.Context(), args...).Err(); err == nil || !denies(err.Error()) {
+				allowed++
 				t.Errorf("%s: %v: %v; want it refused", user, args, err)
 			}
 		}
 	}
+	return commands, allowed
+}
+
+func TestWhatIsNoneOfOursIsRefused(t *testing.T) { trespass(t) }
+
+func TestRow36NothingBeyondTheListIsAllowed(t *testing.T) {
+	row := board.Start(t, 36, "the least rights: commands, keys and channels that are none of ours")
+	commands, allowed := trespass(t)
+	row.AtLeast("commands tried", commands, 50)
+	row.Zero("commands allowed beyond the list", allowed)
 }
 
 // denies reports whether the server says that the user lacks a right, in a script or outside.
