@@ -70,6 +70,33 @@ func TestABadFieldIsAnErrorAndNeverClosed(t *testing.T) {
 	}
 }
 
+// TestANumberThatNoClockMadeIsAnError is about a hash into which a hand wrote a generation far ahead: the replicas took it
+// over, and a store that forgot it afterwards refused all that they reported.
+func TestANumberThatNoClockMadeIsAnError(t *testing.T) {
+	for field, name := range faceFields[:2] {
+		for _, ahead := range []int64{24 * 3_600_000, maxAhead, maxAhead + 1, store.MaxNumber - nowMillis} {
+			fields := goodFace()
+			fields[field] = fmt.Sprint(nowMillis + ahead)
+			d := decoder{of: "test"}
+			d.face(fields, -1)
+			if err := d.err(); (err != nil) != (ahead > maxAhead) {
+				t.Errorf("%s %d ms ahead of machine time: %v", name, ahead, err)
+			}
+		}
+	}
+}
+
+// TestVersionsReadTheTombstone: whatever stood in that field hid the breaker.
+func TestVersionsReadTheTombstone(t *testing.T) {
+	srv := redistest.Start(t)
+	s, c := openOn(t, srv.URL()), admin(t, srv)
+	do(t, c, "hset", s.keys.breaker("x"), "generation", "1", "rev", "0", "tomb", "nonsense")
+	var reply *ReplyError
+	if versions, err := s.Versions(context.Background(), "x"); !errors.As(err, &reply) {
+		t.Errorf("%v, %v; want a ReplyError", versions, err)
+	}
+}
+
 func TestAReplyOfAnotherShapeIsAnError(t *testing.T) {
 	s := &Store{done: make(chan struct{})}
 	good := func() []any {

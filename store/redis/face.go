@@ -20,6 +20,10 @@ const (
 	maxWitnesses = 8
 	slice        = 30_000 // ms of the roster
 	conflictFor  = 60_000 // ms that a conflict is shown
+
+	// maxAhead is how many ms a number may be ahead of machine time: what a replica knew may have been 24 h ahead, and each
+	// step since adds one. A replica that took over a number beyond could never bring it back to a store that lost it.
+	maxAhead = 25 * 3_600_000
 )
 
 // face is a breaker as its hash shows it, at m, the machine time of the script or the read.
@@ -44,6 +48,8 @@ func (d *decoder) face(fields []string, now int64) face {
 	}
 	f.m = max(clock[0], now+clock[1])
 	f.off = f.m - now
+	d.within("generation", d.numbers("generation", f.generation, 1)[0], 0, f.m+maxAhead)
+	d.within("rev", d.numbers("rev", f.rev, 1)[0], 0, f.m+maxAhead)
 	f.state = d.numbers("state", fields[3], 5)
 	d.within("state", f.state[0], 0, int64(store.HalfOpen))
 	d.within("since", f.state[1], 0, f.m)

@@ -169,6 +169,9 @@ func (s *Store) Versions(ctx context.Context, names ...string) ([]store.Version,
 		d := decoder{of: "versions"}
 		r := d.row(d.list(c.reply, 3), 0)
 		if r.absent || r.fields[2] != "" {
+			if !r.absent {
+				d.numbers("tomb", r.fields[2], 4)
+			}
 			if err := d.err(); err != nil {
 				return nil, err
 			}
