@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/commontrip/commontrip/tests/chaos/overlay"
 )
 
 const replicaPackage = "github.com/commontrip/commontrip/tests/chaos/replica"
@@ -31,25 +33,42 @@ func Main(m *testing.M) {
 	os.Exit(status)
 }
 
-// build builds the replica, with the race detector where the test has it, and gives its path.
+// build builds the replica and gives its path.
 func build(name string, args ...string) (string, error) {
 	dir, err := built()
 	if err != nil {
 		return "", err
 	}
 	path := filepath.Join(dir, name)
-	args = append([]string{"build", "-o", path}, args...)
-	if raced {
-		args = append(args, "-race")
-	}
-	out, err := exec.Command("go", append(args, replicaPackage)...).CombinedOutput() //nolint:noctx // once, whatever test comes first
+	args = append([]string{"build", "-o", path}, append(args, replicaPackage)...)
+	out, err := exec.Command("go", args...).CombinedOutput() //nolint:noctx // once, whatever test comes first
 	if err != nil {
 		return "", fmt.Errorf("go %q: %w\n%s", args, err, out)
 	}
 	return path, nil
 }
 
-var buildPlain = sync.OnceValues(func() (string, error) { return build("replica") })
+// buildPlain has the race detector where the test has it.
+var buildPlain = sync.OnceValues(func() (string, error) {
+	if raced {
+		return build("replica", "-race")
+	}
+	return build("replica")
+})
+
+// buildSkewed is of a replica whose wall clock can be moved. It has no race detector: with each Go it builds the whole standard
+// library anew, which takes long enough without.
+var buildSkewed = sync.OnceValues(func() (string, error) {
+	dir, err := built()
+	if err != nil {
+		return "", err
+	}
+	over, err := overlay.Write(dir)
+	if err != nil {
+		return "", err
+	}
+	return build("replica-skewed", "-overlay", over, "-tags", overlay.Tag)
+})
 
 func binary(t testing.TB) string {
 	t.Helper()

@@ -80,6 +80,12 @@ func countedOf(t testing.TB, s store.Store, name, replica string) uint64 {
 // join makes a replica in this process, of the fleet that calls name. It is closed with the test.
 func join(t testing.TB, url, replica, name string, opts ...breaker.ManagerOption) *breaker.Breaker {
 	t.Helper()
+	b, _ := joinManager(t, url, replica, name, opts...)
+	return b
+}
+
+func joinManager(t testing.TB, url, replica, name string, opts ...breaker.ManagerOption) (*breaker.Breaker, *breaker.Manager) {
+	t.Helper()
 	s, err := redisstore.Open(url)
 	if err != nil {
 		t.Fatal(err)
@@ -98,7 +104,7 @@ func join(t testing.TB, url, replica, name string, opts ...breaker.ManagerOption
 	if err != nil {
 		t.Fatal(err)
 	}
-	return b
+	return b, m
 }
 
 // startAll starts n replicas at once, named web-0 and so on, and waits until all of them are ready.

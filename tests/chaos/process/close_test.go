@@ -1,0 +1,123 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/commontrip/commontrip/breaker"
+	"github.com/commontrip/commontrip/store"
+	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/chaos/respfault"
+	"github.com/commontrip/commontrip/tests/redistest"
+)
+
+// A Manager with ten thousand outcomes to report is closed, twice at once, while calls go on and its Redis is well, takes half
+// a second for each report, or hangs. Close returns by its deadline, says what it could not report, and the calls go on.
+func TestRow09CloseUnderFire(t *testing.T) {
+	row := board.Start(t, 9, "Close under fire")
+	for _, fire := range []struct {
+		name  string
+		light func(*redistest.Server, *respfault.Proxy)
+		whole bool // everything can be reported in time
+	}{
+		{"well", func(*redistest.Server, *respfault.Proxy) {}, true},
+		{"slow", func(_ *redistest.Server, p *respfault.Proxy) {
+			p.On(respfault.Sync, respfault.Rule{Wait: 500 * time.Millisecond})
+		}, false},
+		{"hung", func(s *redistest.Server, _ *respfault.Proxy) { s.Stop() }, false},
+	} {
+		closeUnderFire(t, row, fire.name, fire.whole, fire.light)
+	}
+}
+
+func closeUnderFire(t *testing.T, row *board.Row, fire string, whole bool, light func(*redistest.Server, *respfault.Proxy)) {
+	t.Helper()
+	const outcomes, closeBy, grace = 10_000, 2 * time.Second, 10 * time.Second
+	server := redistest.Start(t)
+	proxy := respfault.Start(t, server.Addr())
+	fleet := operator(t, server.URL())
+	b, m := joinManager(t, proxy.URL(), "web-1", tierName, breaker.WithPolicy(store.Policy{ConsecutiveFailures: 1_000_000}),
+		breaker.WithErrorLabel(func(err error) string { return err.Error() }),
+		breaker.WithTiming(breaker.Timing{FlushInterval: 900 * time.Millisecond, StartTimeout: Deadline}))
+	caller := underFire{b: b}
+	light(server, proxy)
+	for i := range outcomes {
+		caller.call(i)
+	}
+	before, lostBefore := caller.finished.Load(), b.Status().Lost
+	var calling, closing sync.WaitGroup
+	stop := make(chan struct{})
+	for range 4 {
+		calling.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+					caller.call(i)
+				}
+			}
+		})
+	}
+	var said [2]error
+	var took [2]time.Duration
+	start := time.Now()
+	for i := range said {
+		closing.Go(func() {
+			ctx, cancel := context.WithTimeout(context.Background(), closeBy)
+			defer cancel()
+			said[i] = m.Close(ctx)
+			took[i] = time.Since(start)
+		})
+	}
+	closing.Wait()
+	afterClose := caller.finished.Load()
+	eventually(t, "calls go on after Close", func() bool { return caller.finished.Load() > afterClose+100 })
+	close(stop)
+	calling.Wait()
+	proxy.Heal()
+	server.Cont()
+
+	name := func(s string) string { return fmt.Sprintf("%s: %s", fire, s) }
+	over, silent := 0, 0
+	for _, d := range took {
+		if d > closeBy+grace {
+			over++
+		}
+	}
+	left := b.Status().Lost - lostBefore
+	switch {
+	case left > 0 && !strings.Contains(fmt.Sprint(errors.Join(said[:]...)), "not reported"), whole && said[0] != nil && said[1] != nil:
+		silent++
+		t.Logf("%s: Close said %v", fire, said)
+	}
+	now := truth(t, fleet)
+	known := now.Totals.Calls + now.Totals.Late + b.Status().Lost
+	row.Zero(name("Closes over their deadline"), over)
+	row.Zero(name("Closes that did not say what is left"), silent)
+	row.Zero(name("outcomes lost silently"), missing(before, known))
+	row.Zero(name("calls refused or failed by us"), int(caller.broken.Load()))
+	row.Report(name("outcomes that Close could not report, and said so"), left)
+	row.Within(name("longest Close"), max(took[0], took[1]), closeBy+100*time.Millisecond)
+}
+
+// underFire calls, and tells what comes of it.
+type underFire struct {
+	b                *breaker.Breaker
+	finished, broken atomic.Uint64
+}
+
+// call fails with one of two labels in turn, so that no two outcomes are one run.
+func (u *underFire) call(i int) {
+	failure := fmt.Errorf("label %d", i%2)
+	if err := u.b.Run(context.Background(), func(context.Context) error { return failure }); !errors.Is(err, failure) {
+		u.broken.Add(1)
+	}
+	u.finished.Add(1)
+}

@@ -1,0 +1,168 @@
+package process
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/commontrip/commontrip/breaker"
+	"github.com/commontrip/commontrip/store"
+	redisstore "github.com/commontrip/commontrip/store/redis"
+	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/chaos/replica/wire"
+	"github.com/commontrip/commontrip/tests/redistest"
+)
+
+// startTimeout is Timing's default.
+const startTimeout = time.Second
+
+// Replica processes start, several at once, while the fleet's breaker is open, and while their Redis hangs, refuses, wants
+// another password, or is empty. They hold the fleet's verdict before their first call, or start on their own in time.
+func TestRow33ReplicasStartLateOrWithADeadStore(t *testing.T) {
+	row := board.Start(t, 33, "late start and dead store")
+	replicas := board.Pick(row, 4, 16)
+	server := redistest.Start(t)
+	secret := redistest.Start(t, "--requirepass", "open-sesame")
+	config := wire.Config{URL: server.URL(), Breaker: tierName}
+	row.Report("processes at once", replicas)
+	var longest time.Duration
+	start := func(what string, config wire.Config) (admitted, broken, alone int) {
+		fleet := startAll(t, replicas, config)
+		defer func() {
+			for _, r := range fleet {
+				r.Kill()
+			}
+		}()
+		for _, r := range fleet {
+			longest = max(longest, r.Ready().Took)
+			if r.Ready().Status.Own {
+				alone++
+			}
+			calls := r.Do(wire.Request{Do: wire.Call, N: 20}).Calls
+			admitted, broken = admitted+int(calls.Admitted), broken+int(calls.Broken)
+		}
+		row.Zero(what+": errors to calls", broken)
+		return admitted, broken, alone
+	}
+
+	config.Timing.StartTimeout = Deadline // a store that is well is waited for, however busy the machine is
+	admitted, _, alone := start("empty", config)
+	row.AtLeast("empty: calls admitted", admitted, 20*replicas)
+	row.Zero("empty: replicas that started alone", alone)
+
+	command(t, operator(t, server.URL()), store.Command{Action: store.Trip, For: time.Hour})
+	admitted, _, alone = start("open", config)
+	row.Zero("open: calls admitted at start", admitted)
+	row.Zero("open: replicas that started alone", alone)
+
+	longest = 0
+	config.Timing.StartTimeout = startTimeout
+	wrong := config
+	wrong.URL = "redis://:wrong@" + secret.Addr()
+	server.Stop()
+	hung := config
+	for what, config := range map[string]wire.Config{"hung": hung, "wrong password": wrong} {
+		admitted, _, alone = start(what, config)
+		row.AtLeast(what+": calls admitted by the own verdict", admitted, 20*replicas)
+		row.AtLeast(what+": replicas that say that they stand alone", alone, replicas)
+	}
+	server.Cont()
+	server.Kill()
+	admitted, _, alone = start("refusing", config)
+	row.AtLeast("refusing: calls admitted by the own verdict", admitted, 20*replicas)
+	row.AtLeast("refusing: replicas that say that they stand alone", alone, replicas)
+	row.Within("longest Register with a dead store", longest, startTimeout+100*time.Millisecond)
+}
+
+// Very many replicas, here in one process with a client each, start at once with a wrong password, or find a store that hangs.
+// Each starts in time, and they do not storm the server with their password.
+func TestRow33VeryManyStartWithAWrongPassword(t *testing.T) {
+	row := board.Start(t, 33, "a crowd starts with a wrong password")
+	replicas := board.Pick(row, 50, 1000)
+	secret := redistest.Start(t, "--requirepass", "open-sesame", "--maxclients", "20000")
+	row.Report("replicas", replicas)
+	managers := crowd(t, replicas, "redis://:wrong@"+secret.Addr())
+	admin := redis.NewClient(&redis.Options{Addr: secret.Addr(), Password: "open-sesame"})
+	defer func() { _ = admin.Close() }()
+	took := make([]time.Duration, replicas)
+	start := time.Now()
+	var starting sync.WaitGroup
+	for i, m := range managers {
+		starting.Go(func() {
+			start := time.Now()
+			if _, err := m.Register(t.Context(), tierName); err != nil {
+				t.Error(err)
+			}
+			took[i] = time.Since(start)
+		})
+	}
+	starting.Wait()
+	row.Report("until all had started", time.Since(start))
+	longest, broken := time.Duration(0), 0
+	for i, m := range managers {
+		longest = max(longest, took[i])
+		b, ok := m.Breaker(tierName)
+		if !ok || b.Run(t.Context(), func(context.Context) error { return nil }) != nil {
+			broken++
+		}
+	}
+	row.Zero("calls failed or refused", broken)
+	row.Within("longest Register", longest, startTimeout+100*time.Millisecond)
+
+	before, since := attempts(t, admin), time.Now()
+	pass(board.Pick(row, 3*time.Second, 15*time.Second))
+	perSecond := float64(attempts(t, admin)-before) / time.Since(since).Seconds()
+	row.AtLeast("logins refused a second, of all", int(perSecond), 1)
+	row.AtMost("logins refused a second, of each", int(perSecond/float64(replicas)), 20)
+}
+
+// crowd makes Managers with a store and a client each. All are closed with the test, at once.
+func crowd(t *testing.T, n int, url string) []*breaker.Manager {
+	t.Helper()
+	managers := make([]*breaker.Manager, n)
+	for i := range managers {
+		s, err := redisstore.Open(url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if managers[i], err = breaker.NewManager(s, breaker.WithReplica(fmt.Sprintf("web-%d", i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		var closing sync.WaitGroup
+		for _, m := range managers {
+			closing.Go(func() {
+				_ = m.Close(ctx) // nothing can be reported
+				_ = m.Store().Close()
+			})
+		}
+		closing.Wait()
+	})
+	return managers
+}
+
+// attempts is how many logins a server has refused.
+func attempts(t *testing.T, admin *redis.Client) (n int) {
+	t.Helper()
+	info, err := admin.Info(t.Context(), "errorstats").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(info) {
+		if count, ok := strings.CutPrefix(line, "errorstat_WRONGPASS:count="); ok {
+			if n, err = strconv.Atoi(strings.TrimSpace(count)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return n
+}
