@@ -1,0 +1,87 @@
+package main
+
+// change is one text for another in a file, and the law that forbids it.
+type change struct{ name, file, old, new, law string }
+
+// mutants lists all.
+func mutants() (all []mutant) {
+	for _, c := range inMachine {
+		all = append(all, mutant{
+			name: c.name, file: "internal/machine/" + c.file, old: c.old, new: c.new,
+			law:    suite{"./store/memory", "^TestConformance$/^" + c.law + "_"},
+			others: []suite{{"./internal/machine", "."}, {"./store/memory", "^TestConformance$"}},
+		})
+	}
+	for _, c := range inLua {
+		law := suite{"./store/redis", "^TestConformanceOnRedis$/^" + c.law + "_"}
+		if c.law[0] == 'T' {
+			law.run = "^" + c.law + "$"
+		}
+		all = append(all, mutant{
+			name: c.name + ", in Lua", file: "scripts/lua/" + c.file, old: c.old, new: c.new, law: law,
+			others: []suite{{"./store/redis", "^(TestConformanceOnRedis|TestDifferential)$"}, {"./store/redis", "."}},
+		})
+	}
+	for _, c := range inBreaker {
+		all = append(all, mutant{
+			name: c.name, file: "breaker/" + c.file, old: c.old, new: c.new,
+			law:    suite{"./breaker", "^" + c.law + "$"},
+			others: []suite{{"./breaker", "."}, {"./tests/fleet", "."}},
+		})
+	}
+	return all
+}
+
+var inMachine = []change{
+	{"a report sent again counts", "machine.go", `again := r.Seq <= m.roster.seq(s.slice(), r.Replica)`, `again := false`, "3.01"},
+	{"the last report sent again counts", "machine.go", `again := r.Seq <= m.roster`, `again := r.Seq < m.roster`, "3.01"},
+	{"numbers do not begin at the time", "machine.go", `return max(number+1, uint64(at))`, `return number + 1`, "2.05"},
+	{"a Known from beyond tomorrow is taken", "machine.go", `limit := uint64(s.at) + uint64(day)`, `limit := uint64(s.at) + 365*uint64(day)`, "4.16"},
+	{"machine time goes back", "time.go", `at := max(m.at, now+m.off)`, `at := now + m.off`, "1.03"},
+	{"a step back is not carried on", "time.go", `return moment{at: at, off: at - now}`, `return moment{at: at, off: m.off}`, "1.03"},
+
+	{"a success is judged", "outcomes.go", `case run.Outcome == store.Success && !run.Slow:`, `case run.Outcome == store.Success && run.Count < 0:`, "8.13"},
+	{"outcomes of another generation count", "outcomes.go", `case r.Generation != m.generation || run.Age > r.MaxAge:`, `case run.Age > r.MaxAge:`, "6.02"},
+	{"an outcome as old as MaxAge is late", "outcomes.go", `run.Age > r.MaxAge:`, `run.Age >= r.MaxAge:`, "6.03"},
+	{"an ignored outcome breaks a streak", "outcomes.go", `add(&m.counters().Ignored, n)`, "add(&m.counters().Ignored, n)\n\t\t\tm.recent().endStreak()", "6.06"},
+	{"a forced closed breaker is judged", "outcomes.go", `case m.mode != store.Auto:`, `case m.mode == store.ForcedOpen:`, "13.04"},
+	{"an open breaker is judged", "outcomes.go", `if m.state == store.Closed {`, `if m.state != store.HalfOpen {`, "6.08"},
+	{"outcomes after the tripping one count", "outcomes.go", `add(&m.counters().Late, uint64(run.Count-i))`, `add(&m.counters().Calls, uint64(run.Count-i))`, "6.07"},
+
+	{"a rate must be above its threshold", "judge.go", `n*10_000 >= int64(rate)*calls`, `n*10_000 > int64(rate)*calls`, "8.08"},
+	{"a streak must be longer than its length", "judge.go", `w.streak >= int(p.consecutiveFailures)`, `w.streak > int(p.consecutiveFailures)`, "8.01"},
+	{"a streak need not last", "judge.go", `s.at-w.streakFrom >= int64(p.consecutiveFor)`, `s.at >= w.streakFrom`, "8.03"},
+	{"rates wait for no calls", "judge.go", `if t.calls < int64(p.minCalls) {`, `if t.calls < 1 {`, "8.11"},
+	{"one sick replica trips the fleet", "judge.go", `quorum := min(int(p.reporters), m.roster.reporting(s.slice()))`, `quorum := 1`, "9.01"},
+	{"a lone replica is no quorum", "judge.go", `quorum := min(int(p.reporters), m.roster.reporting(s.slice()))`, `quorum := int(p.reporters)`, "9.02"},
+	{"who calls in both slices counts twice", "roster.go", `return int(l.now + l.last - l.both)`, `return int(l.now + l.last)`, "9.06"},
+	{"a window of time holds eleven buckets", "buckets.go", `slot.index > head-bucketCount && slot.index <= head`, `slot.index >= head-bucketCount && slot.index <= head`, "7.01"},
+	{"a witness moves back", "witnesses.go", `if known.place.before(p) {`, `if known.place != p {`, "9.15"},
+
+	{"a transition keeps the window", "turn.go", `m.window, m.labels = nil, nil`, `m.labels = nil`, "6.10"},
+	{"the open time does not double", "turn.go", `int64(p.openFor)<<min(openings, 20)`, `int64(p.openFor)`, "10.05"},
+	{"the backoff is forgotten at the close", "turn.go", `if m.state == store.Closed && at-m.since >= int64(m.policy().openFor) {`, `if m.state == store.Closed {`, "10.07"},
+	{"the chain of generations breaks", "history.go", `Prev: m.generation,`, `Prev: m.generation - 1,`, "10.09"},
+
+	{"a lease does not end", "probes.go", `return at >= l.end })`, `return at < 0 })`, "11.11"},
+	{"a place too many", "probes.go", `free := int(m.policy().places) - len(p.leases)`, `free := int(m.policy().places) + 1 - len(p.leases)`, "11.03"},
+	{"a claim sent twice gets twice", "probes.go", `if same := p.claimed(s, c.ID); len(same) > 0 {`, `if same := p.claimed(s, c.ID); len(same) > 1000 {`, "11.05"},
+	{"a ban bans nobody", "probes.go", `ban != nil && s.at < ban.until {`, `ban != nil && s.at < ban.first {`, "12.19"},
+	{"an open breaker leases a moment late", "probes.go", `s.at >= m.until {`, `s.at > m.until {`, "11.02"},
+	{"anybody settles a lease", "settle.go", `; i >= 0 && m.probes.leases[i].replica == s.who {`, `; i >= 0 {`, "12.08"},
+	{"a probe of an older round decides", "settle.go", `if l.generation == m.generation && set.Lease.Generation == m.generation {`, `if l.generation != 0 {`, "12.11"},
+	{"a settlement for another generation decides", "settle.go", `l.generation == m.generation && set.Lease.Generation == m.generation`, `l.generation == m.generation`, "12.12"},
+	{"one more success than asked for closes", "settle.go", `m.probes.successes >= int(m.policy().probeSuccesses)`, `m.probes.successes > int(m.policy().probeSuccesses)`, "12.01"},
+	{"one replica's failed probe reopens a fleet", "settle.go", `return again || len(p.failed) >= reporters`, `return true`, "12.19"},
+	{"who fails again does not reopen", "settle.go", `return again || len(p.failed) >= reporters`, `return len(p.failed) >= reporters`, "12.20"},
+
+	{"a lower generation is adopted", "repair.go", `if k.Generation > m.generation {`, `if k.Generation != 0 && k.Generation != m.generation {`, "4.02"},
+	{"an adopted open time is as long as they say", "repair.go", `min(millis(k.RetryIn), int64(m.policy().openForMax))`, `millis(k.RetryIn)`, "4.04"},
+	{"a known half-open stays half-open", "repair.go", `if k.State == store.HalfOpen {`, `if k.State == store.HalfOpen && k.Rev == 7 {`, "4.06"},
+	{"adopting a generation keeps its predecessor's leases", "repair.go", `m.probes.leases = nil`, `m.probes.successes = 0`, "4.20"},
+	{"lifting a force admits a herd", "commands.go", `to = store.HalfOpen`, `to = store.Closed`, "13.05"},
+	{"a timed force ends a moment late", "commands.go", `n.timed && at >= n.ends`, `n.timed && at > n.ends`, "14.01"},
+	{"a trip while open is a step of backoff", "commands.go", `length := m.period(max(m.openings-1, 0))`, `length := m.period(m.openings)`, "13.10"},
+	{"a removed name keeps its generation", "tombstone.go", `generation: next(m.generation, s.at), rev:`, `generation: m.generation, rev:`, "15.12"},
+	{"a sign of life brings a removed name back", "machine.go", `counts := !again && len(r.Runs) > 0`, `counts := !again`, "15.02"},
+}

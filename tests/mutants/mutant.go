@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// mutant is one way to be wrong.
+type mutant struct {
+	name     string // what it does wrong
+	file     string // of the module
+	old, new string // old must be there exactly once
+	law      suite  // the tests that are about this
+	others   []suite
+}
+
+// suite is a choice of tests: a package, and what go test -run takes.
+type suite struct{ pkg, run string }
+
+// text is the mutated file.
+func (m mutant) text(root string) (string, error) {
+	source, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(m.file)))
+	if err != nil {
+		return "", err
+	}
+	if n := strings.Count(string(source), m.old); n != 1 {
+		return "", fmt.Errorf("%s holds %q %d times; want once", m.file, m.old, n)
+	}
+	return strings.Replace(string(source), m.old, m.new, 1), nil
+}
+
+// try runs first the tests that are about what the mutant does wrong, then the others, until one fails.
+func (m mutant) try(ctx context.Context, root string) death {
+	d := death{mutant: m}
+	overlay, clean, err := m.overlay(root)
+	if err != nil {
+		d.err = err
+		return d
+	}
+	defer clean()
+	for i, s := range append([]suite{m.law}, m.others...) {
+		d.killer, d.err = s.test(ctx, root, overlay)
+		d.own = i == 0
+		if d.killer != "" || d.err != nil {
+			break
+		}
+	}
+	return d
+}
+
+// overlay writes what go test -overlay takes.
+func (m mutant) overlay(root string) (path string, clean func(), err error) {
+	text, err := m.text(root)
+	if err != nil {
+		return "", nil, err
+	}
+	dir, err := os.MkdirTemp("", "mutant")
+	if err != nil {
+		return "", nil, err
+	}
+	clean = func() { _ = os.RemoveAll(dir) }
+	mutated, path := filepath.Join(dir, filepath.Base(m.file)), filepath.Join(dir, "overlay.json")
+	spec, err := json.Marshal(map[string]map[string]string{
+		"Replace": {filepath.Join(root, filepath.FromSlash(m.file)): mutated},
+	})
+	if err == nil {
+		err = errors.Join(os.WriteFile(mutated, []byte(text), 0o600), os.WriteFile(path, spec, 0o600))
+	}
+	if err != nil {
+		clean()
+		return "", nil, err
+	}
+	return path, clean, nil
+}
+
+// test runs the suite on an overlay and gives the first test that fails, or none.
+func (s suite) test(ctx context.Context, root, overlay string) (killer string, err error) {
+	cmd := exec.CommandContext(ctx, "go", "test", "-overlay", overlay, "-vet=off", "-ldflags=-s -w",
+		"-count=1", "-failfast", "-short", "-timeout=5m", "-run", s.run, s.pkg)
+	cmd.Dir = root
+	cmd.Env = append(os.Environ(), "REQUIRE_REDIS=1", "COMMONTRIP_DIFF_STEPS=20000", "COMMONTRIP_CHAOS=")
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	switch text := string(out); {
+	case err == nil && strings.Contains(text, "no tests to run"):
+		return "", fmt.Errorf("%s has no test %s", s.pkg, s.run)
+	case err == nil:
+		return "", nil
+	case !errors.As(err, &exit):
+		return "", err
+	case strings.Contains(text, "[build failed]"), strings.Contains(text, "[setup failed]"):
+		return "", fmt.Errorf("it does not compile: %s", strings.Join(strings.Fields(text), " "))
+	default:
+		return firstFailure(text), nil
+	}
+}
+
+var (
+	failedTest  = regexp.MustCompile(`(?m)^ *--- FAIL: (\S+)`)
+	runningTest = regexp.MustCompile(`(?m)^running tests:\n\s+(\S+)`)
+	panicked    = regexp.MustCompile(`(?m)^(panic|fatal error): (.*)$`)
+)
+
+// firstFailure names the test that failed, the inmost one, or what ended the process.
+func firstFailure(out string) string {
+	name := ""
+	for _, found := range failedTest.FindAllStringSubmatch(out, -1) {
+		if !strings.HasPrefix(found[1], name) {
+			break
+		}
+		name = found[1]
+	}
+	if found := runningTest.FindStringSubmatch(out); found != nil {
+		return found[1] + ", by its deadline"
+	}
+	if found := panicked.FindStringSubmatch(out); name == "" && found != nil {
+		return found[1] + ": " + found[2]
+	}
+	if name == "" {
+		return "the exit status"
+	}
+	return name
+}
+
+// moduleRoot is the folder of go.mod.
+func moduleRoot(ctx context.Context) (string, error) {
+	out, err := exec.CommandContext(ctx, "go", "env", "GOMOD").Output()
+	if err != nil {
+		return "", fmt.Errorf("go env GOMOD: %w", err)
+	}
+	mod := strings.TrimSpace(string(out))
+	if filepath.Base(mod) != "go.mod" {
+		return "", errors.New("not inside the module")
+	}
+	return filepath.Dir(mod), nil
+}
