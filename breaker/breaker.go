@@ -10,12 +10,12 @@ import (
 	memorystore "github.com/commontrip/commontrip/store/memory"
 )
 
-// Breaker guards one tier. It is made by [New] or [Manager.Register] and safe for concurrent use.
-//
-// Locks, in the order in which they are taken: turn (one report of a local store at a time), mu (everything that is not
-// atomic), then the lane's, then a listener's. No lock is held while a user's function runs, nor mu or a lane's during an
-// exchange with the store.
+// Breaker guards one tier. It is made by [New] or [Manager.Register] and safe for concurrent use. No lock of it is held
+// while a function of the user's runs.
 type Breaker struct {
+	// Locks, in the order in which they are taken: turn (one report of a local store at a time), mu (everything that is
+	// not atomic), then the lane's, then a listener's. Neither mu nor a lane's is held during an exchange with the store.
+
 	stance  atomic.Pointer[stance] // what a call looks at
 	name    string
 	core    *core

@@ -9,7 +9,8 @@ import (
 )
 
 // Command carries out an operator's word for the whole fleet and returns once it is in force here; other replicas follow
-// within moments. c.Name may be empty. The snapshot is the store's, just after it.
+// within moments. c.Name may be empty. The snapshot is the store's, just after it. An error that Is
+// [store.ErrInvalid] or [store.ErrUnknown] changed nothing; after any other it is open whether the store carried it out.
 func (b *Breaker) Command(ctx context.Context, c Command) (Snapshot, error) {
 	if b == nil || ctx == nil {
 		misused("Command", b == nil, ctx == nil, false)

@@ -99,8 +99,8 @@ func WithIgnore(errs ...error) Option {
 }
 
 // WithErrorLabel sets how a failure's error is named in reports, so that a transition can say why. Labels are few and
-// short (they are cut to 64 bytes) and never the error's text. nil is the default: deadline, timeout, the errno's name, the
-// HTTP or gRPC code, else the type.
+// short (they are cut to 64 bytes) and never the error's text. nil is the default: "deadline", "timeout", what the errno is
+// called ("connection refused"), the HTTP or gRPC code, else the type.
 func WithErrorLabel(fn func(error) string) Option { return option(func(c *config) { c.label = fn }) }
 
 // WithListener adds a listener. It gets the events of its breakers in order, one at a time, on a goroutine of its own: it

@@ -34,13 +34,13 @@ type Status struct {
 	State      State // what rules calls here and now; see [Breaker.State]
 	Mode       Mode
 	Verdict    Verdict
-	RetryAfter time.Duration // 0 where calls are admitted
-	Fleet      Snapshot      // as last seen
-	FleetAge   time.Duration // how long ago that was
-	Pending    int           // outcomes not yet reported
-	Totals     store.Totals  // of this replica since it started
-	Lost       uint64        // outcomes that could not be reported in time
-	Refused    map[Refusal]uint64
+	RetryAfter time.Duration         // 0 where calls are admitted
+	Fleet      Snapshot              // as last seen
+	FleetAge   time.Duration         // how long ago that was
+	Pending    int                   // outcomes not yet reported
+	Totals     store.Totals          // of this replica since it started
+	Lost       uint64                // outcomes that could not be reported in time
+	Refused    map[Refusal]uint64    // calls, since it was registered here; what never refused has no entry
 	Events     map[EventClass]uint64 // since it was registered here
 }
 

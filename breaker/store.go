@@ -2,7 +2,8 @@ package breaker
 
 import "github.com/commontrip/commontrip/store"
 
-// The nouns of package store that a user of breakers needs, so that a single node imports one package.
+// The nouns of package store that a user of breakers needs, so that a single node imports one package. Their fields,
+// methods and ranges stand there.
 type (
 	Policy   = store.Policy
 	State    = store.State

@@ -16,8 +16,8 @@ type Health uint8
 // The three healths.
 const (
 	Unknown Health = iota // too few checks so far; guards admit
-	Up
-	Down
+	Up                    // UpAfter checks in a row succeeded
+	Down                  // DownAfter checks in a row failed; guards refuse
 )
 
 var healthTexts = []string{"unknown", "up", "down"}

@@ -23,7 +23,7 @@ type Policy struct {
 	OpenForMax          time.Duration // each failed round of probes doubles OpenFor up to this; OpenFor..24 h; default OpenFor
 	Probes              int           // live probe leases, fleet-wide; 1..1000; default 3
 	ProbeSuccesses      int           // successful probes that close; default 2; may exceed Probes
-	ProbeLease          time.Duration // a probe's time; a lease that nobody settled frees its place, no more; 1 ms..24 h; default 30 s
+	ProbeLease          time.Duration // a probe's time: its context ends at 90 %; a lease that nobody settled frees its place, no more; 1 ms..24 h; default 30 s
 	RampUp              time.Duration // after closing from half-open the admitted share of calls grows over this; 0..24 h; 0 = at once
 	Observe             bool          // dry run: count and transition, refuse nobody
 }

@@ -45,7 +45,7 @@ type Snapshot struct {
 	Window                  Tally
 	Errors                  []ErrorCount // of this generation, the most frequent 8
 	Probing, ProbeSuccesses int          // live leases; successful probes of this half-open
-	Replicas                int          // that reported lately
+	Replicas                int          // that reported in this half minute or the one before
 	Totals                  Totals
 	Policy                  Policy // in force
 	Retuned                 bool   // Policy is an operator's
@@ -74,7 +74,7 @@ type Transition struct {
 	Prev, Generation uint64 // the generation before it, and its own
 	Rev              uint64 // after it
 	Action           Action // the command; 0 = none
-	At               time.Time
+	At               time.Time // by the store's clock, for display
 	Reason           Reason
 	Cause, Why       string       // the replica whose report made it, or the operator, with why
 	Window           Tally        // just before it
