@@ -70,10 +70,10 @@ func (s Snapshot) Effective() State {
 type Transition struct {
 	Name             string
 	From, To         State
-	Mode             Mode   // after it
-	Prev, Generation uint64 // the generation before it, and its own
-	Rev              uint64 // after it
-	Action           Action // the command; 0 = none
+	Mode             Mode      // after it
+	Prev, Generation uint64    // the generation before it, and its own
+	Rev              uint64    // after it
+	Action           Action    // the command; 0 = none
 	At               time.Time // by the store's clock, for display
 	Reason           Reason
 	Cause, Why       string       // the replica whose report made it, or the operator, with why
