@@ -1,0 +1,143 @@
+package wire
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/commontrip/commontrip/store"
+	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/chaos/respfault"
+	"github.com/commontrip/commontrip/tests/redistest"
+)
+
+// lively trips on a failing tier and comes back at once.
+var lively = store.Policy{ConsecutiveFailures: 5, OpenFor: 50 * time.Millisecond, Probes: 2, ProbeSuccesses: 2, ProbeLease: time.Second}
+
+// halves counts the transitions of the history that do not follow from one another, or that the state does not follow
+// from: of a script that was applied in part.
+func (w *world) halves() (n int) {
+	w.t.Helper()
+	for _, name := range w.names {
+		history, err := w.truth.History(w.t.Context(), name, 50)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		s := w.read(name)
+		for i, h := range history {
+			if i == 0 && (h.Generation != s.Generation || h.To != s.State) ||
+				i > 0 && (h.Generation != history[i-1].Prev || h.To != history[i-1].From) {
+				n++
+				w.t.Logf("%s: entry %d of %+v does not follow", name, i, history)
+			}
+		}
+	}
+	return n
+}
+
+// swing lets the tier fail and come back, n times, and counts the transitions that this made.
+func (w *world) swing(n int) (made int) {
+	w.t.Helper()
+	generations := func() (sum uint64) {
+		for _, name := range w.names {
+			sum += w.read(name).Generation
+		}
+		return sum
+	}
+	for range n {
+		for _, down := range []bool{true, false} {
+			before := generations()
+			w.down.Store(down)
+			w.eventually("a transition", func() bool { return generations() != before })
+			made++
+		}
+	}
+	w.down.Store(false)
+	w.eventually("all close", func() bool {
+		for _, name := range w.names {
+			if w.read(name).State != store.Closed {
+				return false
+			}
+		}
+		return true
+	})
+	return made
+}
+
+// Scripts are killed, run out of memory, and lose their replies, while the tier fails and comes back.
+func TestRow25ScriptsAreCutOff(t *testing.T) {
+	row := board.Start(t, 25, "half-applied script: killed, out of memory, reply lost")
+	w := newWorld(t, row, plan{server: redistest.Start(t, "--busy-reply-threshold", "1"), replicas: 3, names: names(2), policy: lively})
+	w.load(5 * time.Millisecond)
+	ctx, stop := context.WithCancel(t.Context())
+	var hurting sync.WaitGroup
+	hurt := func(every time.Duration, fn func()) {
+		hurting.Go(func() {
+			for ctx.Err() == nil {
+				fn()
+				select {
+				case <-time.After(every):
+				case <-ctx.Done():
+				}
+			}
+		})
+	}
+	killer, squeezer := client(t, w.server), client(t, w.server)
+	hurt(2*time.Millisecond, func() { _ = killer.ScriptKill(ctx).Err() })
+	hurt(300*time.Millisecond, func() {
+		_ = squeezer.ConfigSet(ctx, "maxmemory", "1").Err()
+		pass(100 * time.Millisecond)
+		_ = squeezer.ConfigSet(context.Background(), "maxmemory", "0").Err()
+	})
+	rng := row.Rand()
+	for _, r := range w.fleet {
+		own := rand.New(rand.NewPCG(rng.Uint64(), 1))
+		for _, verb := range []respfault.Verb{respfault.Sync, respfault.Claim, respfault.Settle} {
+			r.proxy.On(verb, respfault.Rule{Act: respfault.CutAfter, Only: func(respfault.Request) bool { return own.IntN(8) == 0 }})
+		}
+	}
+	made := w.swing(board.Pick(row, 3, 30))
+	stop()
+	hurting.Wait()
+	cut := 0
+	for _, r := range w.fleet {
+		cut += r.proxy.Acted(respfault.Any)
+	}
+	w.heal()
+	row.Within("converged", w.converge(), 2*refresh)
+	row.Zero("half-applied transitions", w.halves())
+	twice, _ := w.counted()
+	row.Zero("outcomes counted twice", twice)
+	row.AtLeast("replies lost", cut, 5)
+	row.AtLeast("transitions", made, 6)
+	row.Report("scripts refused for want of memory", w.infoInt("stats", "total_error_replies"))
+	w.promised()
+}
+
+// The replicas' user has no right to the channel: transitions are whole, every push is denied, and the refresh carries
+// them.
+func TestRow25PushesAreDenied(t *testing.T) {
+	row := board.Start(t, 25, "half-applied script: no right to the channel")
+	server := redistest.Start(t)
+	if got, err := server.Command("ACL", "SETUSER", "fleet", "on", ">secret", "~commontrip:*", "resetchannels", "+@all"); got != "+OK" {
+		t.Fatal(got, err)
+	}
+	w := newWorld(t, row, plan{server: server, replicas: 3, names: names(2), policy: lively, user: "fleet:secret@"})
+	w.load(5 * time.Millisecond)
+	made := w.swing(board.Pick(row, 2, 20))
+	row.Within("converged", w.converge(), 2*refresh)
+	denied, failed := 0, 0
+	for _, r := range w.fleet {
+		denied += int(r.store.Pushes().Denied)
+		failed += int(r.manager.Status().ExchangeErrors)
+	}
+	row.Zero("half-applied transitions", w.halves())
+	twice, _ := w.counted()
+	row.Zero("outcomes counted twice", twice)
+	row.AtLeast("transitions", made, 4)
+	row.AtLeast("pushes denied, and said so", denied, made)
+	row.Report("failed exchanges", failed)
+	w.promised()
+}
