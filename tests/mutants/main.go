@@ -5,11 +5,12 @@
 //	go run ./tests/mutants              # all
 //	go run ./tests/mutants -run lease   # those with a name like that
 //
-// No file of the tree is touched: go test -overlay shows the compiler another text.
+// It touches no file of the tree.
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -39,17 +40,18 @@ func hunt(ctx context.Context, pattern string, out *os.File) (all deaths, err er
 	if err != nil {
 		return nil, fmt.Errorf("-run: %w", err)
 	}
-	root, err := moduleRoot(ctx)
+	b, err := newBench(ctx)
 	if err != nil {
 		return nil, err
 	}
+	defer func() { err = errors.Join(err, b.close()) }()
 	fmt.Fprintln(out, "| mutant | in | killed by | its own law | s |\n|---|---|---|---|---|")
 	for _, m := range mutants() {
 		if !named.MatchString(m.name) {
 			continue
 		}
 		began := time.Now()
-		d := m.try(ctx, root)
+		d := m.try(ctx, b)
 		if ctx.Err() != nil {
 			return all, ctx.Err()
 		}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -37,16 +36,24 @@ func (m mutant) text(root string) (string, error) {
 }
 
 // try runs first the tests that are about what the mutant does wrong, then the others, until one fails.
-func (m mutant) try(ctx context.Context, root string) death {
+func (m mutant) try(ctx context.Context, b *bench) death {
 	d := death{mutant: m}
-	overlay, clean, err := m.overlay(root)
+	text, err := m.text(b.root)
 	if err != nil {
 		d.err = err
 		return d
 	}
-	defer clean()
+	prepare := b.goTest
+	if strings.HasSuffix(m.file, ".lua") {
+		prepare = b.luaTest
+	}
+	command, err := prepare(ctx, m.file, text)
+	if err != nil {
+		d.err = err
+		return d
+	}
 	for i, s := range append([]suite{m.law}, m.others...) {
-		d.killer, d.err = s.test(ctx, root, overlay)
+		d.killer, d.err = s.verdict(command(s))
 		d.own = i == 0
 		if d.killer != "" || d.err != nil {
 			break
@@ -55,37 +62,9 @@ func (m mutant) try(ctx context.Context, root string) death {
 	return d
 }
 
-// overlay writes what go test -overlay takes.
-func (m mutant) overlay(root string) (path string, clean func(), err error) {
-	text, err := m.text(root)
-	if err != nil {
-		return "", nil, err
-	}
-	dir, err := os.MkdirTemp("", "mutant")
-	if err != nil {
-		return "", nil, err
-	}
-	clean = func() { _ = os.RemoveAll(dir) }
-	mutated, path := filepath.Join(dir, filepath.Base(m.file)), filepath.Join(dir, "overlay.json")
-	spec, err := json.Marshal(map[string]map[string]string{
-		"Replace": {filepath.Join(root, filepath.FromSlash(m.file)): mutated},
-	})
-	if err == nil {
-		err = errors.Join(os.WriteFile(mutated, []byte(text), 0o600), os.WriteFile(path, spec, 0o600))
-	}
-	if err != nil {
-		clean()
-		return "", nil, err
-	}
-	return path, clean, nil
-}
-
-// test runs the suite on an overlay and gives the first test that fails, or none.
-func (s suite) test(ctx context.Context, root, overlay string) (killer string, err error) {
-	cmd := exec.CommandContext(ctx, "go", "test", "-overlay", overlay, "-vet=off", "-ldflags=-s -w",
-		"-count=1", "-failfast", "-short", "-timeout=5m", "-run", s.run, s.pkg)
-	cmd.Dir = root
-	cmd.Env = append(os.Environ(), "REQUIRE_REDIS=1", "COMMONTRIP_DIFF_STEPS=20000", "COMMONTRIP_CHAOS=")
+// verdict gives the first test that fails, or none.
+func (s suite) verdict(cmd *exec.Cmd) (killer string, err error) {
+	cmd.Env = append(cmd.Environ(), "REQUIRE_REDIS=1", "COMMONTRIP_DIFF_STEPS=20000", "COMMONTRIP_CHAOS=")
 	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
 	switch text := string(out); {
@@ -95,7 +74,7 @@ func (s suite) test(ctx context.Context, root, overlay string) (killer string, e
 		return "", nil
 	case !errors.As(err, &exit):
 		return "", err
-	case strings.Contains(text, "[build failed]"), strings.Contains(text, "[setup failed]"):
+	case strings.Contains(text, "[build failed]"), strings.Contains(text, "[setup failed]"), strings.Contains(text, "compiling script"):
 		return "", fmt.Errorf("it does not compile: %s", strings.Join(strings.Fields(text), " "))
 	default:
 		return firstFailure(text), nil
@@ -127,17 +106,4 @@ func firstFailure(out string) string {
 		return "the exit status"
 	}
 	return name
-}
-
-// moduleRoot is the folder of go.mod.
-func moduleRoot(ctx context.Context) (string, error) {
-	out, err := exec.CommandContext(ctx, "go", "env", "GOMOD").Output()
-	if err != nil {
-		return "", fmt.Errorf("go env GOMOD: %w", err)
-	}
-	mod := strings.TrimSpace(string(out))
-	if filepath.Base(mod) != "go.mod" {
-		return "", errors.New("not inside the module")
-	}
-	return filepath.Dir(mod), nil
 }
