@@ -47,6 +47,16 @@ func contenders() []contender {
 	}
 }
 
+// openers are those that ever open, and commontrip with a quorum, where own verdicts count at all times.
+func openers() []contender {
+	return []contender{
+		{commontrip, openOurs},
+		{commontrip + ", 2 reporters", openQuorum},
+		{distributed, openDistributed},
+		{scripts, openScripts},
+	}
+}
+
 const (
 	noGuard     = "no guard"
 	commontrip  = "commontrip"

@@ -12,8 +12,16 @@ import (
 
 const name = "tier"
 
-func openOurs(t testing.TB, srv *redistest.Server, n int) (r replicas) {
-	policy := breaker.Policy{ConsecutiveFailures: five, Reporters: 1, OpenFor: rest}
+func openOurs(t testing.TB, srv *redistest.Server, n int) replicas { return openReported(t, srv, n, 1) }
+
+// openQuorum wants failures from two replicas, as the default policy of a fleet does. Then a replica stands on its own
+// verdict, too, until the fleet's is known.
+func openQuorum(t testing.TB, srv *redistest.Server, n int) replicas {
+	return openReported(t, srv, n, 2)
+}
+
+func openReported(t testing.TB, srv *redistest.Server, n, reporters int) (r replicas) {
+	policy := breaker.Policy{ConsecutiveFailures: five, Reporters: reporters, OpenFor: rest}
 	var managers []*breaker.Manager
 	for range n {
 		s, err := redisstore.Open(srv.URL())
