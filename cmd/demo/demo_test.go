@@ -6,9 +6,11 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -98,6 +100,64 @@ func TestCtrlCEndsEveryProcess(t *testing.T) {
 	_ = cmd.Wait()
 	if cmd.ProcessState.ExitCode() != 130 || !bytes.Contains(rest, []byte("interrupted")) {
 		t.Errorf("it ended with %v and said %q; want status 130", cmd.ProcessState, rest)
+	}
+	goneSoon(t, cmd.Path)
+}
+
+// follow reads lines until one has the words, and gives the address in it.
+func follow(t *testing.T, lines *bufio.Reader, words string) string {
+	t.Helper()
+	for {
+		line, err := lines.ReadString('\n')
+		if err != nil {
+			t.Fatalf("it ended before it said %q: %v", words, err)
+		}
+		if strings.Contains(line, words) {
+			return regexp.MustCompile(`http://[0-9.:]+/`).FindString(line)
+		}
+	}
+}
+
+func TestThePageIsServedAndTakesCommandsOnceTheStoryIsTold(t *testing.T) {
+	if testing.Short() {
+		t.Skip("plays half of the demo, some 15 s: not with -short")
+	}
+	cmd := demo(t, "-only", "tiers", "-speed", "2", "-stay")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	lines := bufio.NewReader(out)
+	url := follow(t, lines, "The fleet's page:")
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 20 * time.Second}
+	command := func() int {
+		answer, err := client.Post(url+"api/breakers/tier1_mcp/command", "application/json", strings.NewReader(`{"action":"trip","why":"to see it"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		return answer.StatusCode
+	}
+	if status := command(); status != http.StatusForbidden {
+		t.Errorf("a command while the story is told: %d", status)
+	}
+	if again := follow(t, lines, "Ctrl-C ends it"); again != url {
+		t.Errorf("%s became %s", url, again)
+	}
+	if status := command(); status != http.StatusOK {
+		t.Errorf("a command to the fleet that goes on: %d", status)
+	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.Copy(io.Discard, lines)
+	_ = cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 0 && code != 1 { // by its promises, which other tests look at
+		t.Errorf("it ended with %v", cmd.ProcessState)
 	}
 	goneSoon(t, cmd.Path)
 }

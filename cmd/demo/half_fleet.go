@@ -57,7 +57,10 @@ func (s *stage) playFleet(ctx context.Context) error {
 			return err
 		}
 	}
-	return h.measure(ctx)
+	if err := h.measure(ctx); err != nil || !h.alone {
+		return err
+	}
+	return h.linger(ctx)
 }
 
 func (h *fleetHalf) open(ctx context.Context) (err error) {

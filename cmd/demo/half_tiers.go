@@ -66,7 +66,7 @@ func (s *stage) playTiers(ctx context.Context) error {
 		}
 	}
 	h.measure()
-	return nil
+	return h.linger(ctx)
 }
 
 func (h *tiersHalf) open(ctx context.Context) (err error) {
@@ -94,7 +94,7 @@ func (h *tiersHalf) environment(replica string) []string {
 	var env []string
 	for _, v := range [][2]string{
 		{"CIRCUIT_BREAKER_STORE_URL", h.redis.url},
-		{"CIRCUIT_BREAKER_STORE_PREFIX", h.redis.prefix + "-tiers"},
+		{"CIRCUIT_BREAKER_STORE_PREFIX", h.redis.prefix},
 		{"CIRCUIT_BREAKER_REPLICA", replica},
 		{"CIRCUIT_BREAKER_FAILURE_THRESHOLD", "5"},
 		{"CIRCUIT_BREAKER_FAILURE_RATE", "0.5"},

@@ -18,7 +18,8 @@ const usage = `usage: demo [flags]
 
 A fleet on this machine: eight replica processes with one breaker between them, tiers (processes too) that are broken
 in the ways that tiers break, and a Redis that goes away. On a terminal it shows a live board, elsewhere plain lines; it
-ends with what was counted in this run, and with status 1 where a promise did not hold. About a minute.
+ends with what was counted in this run, and with status 1 where a promise did not hold. About a minute. The operator's
+page of the fleet is served meanwhile, at the address that is said first.
 
   fleet   one tier of payments; the same calls also go through eight breakers that share nothing, as a measure
   tiers   an account service of three tiers, tier1_mcp, tier2_sdk, tier3_rest: fallback, retry, health checks
@@ -45,10 +46,12 @@ func main() {
 
 // options are the flags.
 type options struct {
-	only  string
-	speed float64
-	plain bool
-	log   string
+	only   string
+	speed  float64
+	plain  bool
+	log    string
+	listen string
+	stay   bool
 }
 
 func flags(args []string) (options, error) {
@@ -63,6 +66,8 @@ func flags(args []string) (options, error) {
 	f.Float64Var(&o.speed, "speed", 1, "so many times faster than life; 0.25 to 4")
 	f.BoolVar(&o.plain, "plain", false, "plain lines on a terminal too")
 	f.StringVar(&o.log, "log", "", "append what every replica logs (JSON, one object a line) to this `file`")
+	f.StringVar(&o.listen, "listen", "127.0.0.1:0", "serve the operator's page at this `address`; port 0 takes a free one")
+	f.BoolVar(&o.stay, "stay", false, "let the fleet and its page live on until Ctrl-C; the page then takes commands")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
@@ -95,11 +100,13 @@ func parent(args []string) int {
 	defer cancel()
 	r := &report{}
 	err = play(ctx, o, r)
-	if ctx.Err() != nil {
+	if !r.printed && ctx.Err() != nil {
 		fmt.Println("\ninterrupted; every process has ended")
 		return 130
 	}
-	r.print(os.Stdout, inkFor(os.Stdout))
+	if !r.printed {
+		r.print(os.Stdout, inkFor(os.Stdout))
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		return 1
@@ -112,7 +119,7 @@ func parent(args []string) int {
 
 // play runs what was asked for; when it returns, every process has ended.
 func play(ctx context.Context, o options, r *report) (err error) {
-	s := &stage{pace: pace(o.speed), report: r, logs: io.Discard}
+	s := &stage{pace: pace(o.speed), report: r, logs: io.Discard, alone: o.only != "", stays: o.stay}
 	if o.log != "" {
 		f, err := os.OpenFile(o.log, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 		if err != nil {
@@ -125,6 +132,11 @@ func play(ctx context.Context, o options, r *report) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.redis.Close()) }()
+	if s.page, err = openPage(ctx, s.redis.operator, o.listen); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.page.close()) }()
+	fmt.Println("The fleet's page:", s.page.url)
 	s.screen = newScreen(os.Stdout, o.plain)
 	defer s.screen.close()
 	if o.only != "tiers" {

@@ -11,6 +11,7 @@ import (
 type report struct {
 	tables   []*table
 	promises []promise
+	printed  bool
 }
 
 // table is one set of measurements: a heading, columns, rows.
@@ -57,6 +58,7 @@ func (r *report) kept() bool {
 }
 
 func (r *report) print(w io.Writer, i ink) {
+	r.printed = true
 	for _, t := range r.tables {
 		t.print(w, i)
 	}

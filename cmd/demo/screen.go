@@ -25,8 +25,9 @@ type screen struct {
 	notes []string
 	drawn int // so many lines of the last frame stand above the cursor
 
-	done chan struct{} // closed: the live board ends
-	live sync.WaitGroup
+	done  chan struct{} // closed: the live board ends
+	ended sync.Once
+	live  sync.WaitGroup
 }
 
 // newScreen looks at where it writes to: a terminal gets the live board, unless plain lines are wanted.
@@ -97,7 +98,7 @@ func (s *screen) close() {
 	s.mu.Lock()
 	s.board = nil
 	s.mu.Unlock()
-	close(s.done)
+	s.ended.Do(func() { close(s.done) })
 	s.live.Wait()
 }
 

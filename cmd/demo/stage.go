@@ -28,7 +28,10 @@ type stage struct {
 	screen *screen
 	report *report
 	redis  *redisSide
+	page   *page
 	logs   io.Writer
+	alone  bool // this half is the only one
+	stays  bool // the fleet lives on when its story has been told
 
 	mu       sync.Mutex
 	children []*process
