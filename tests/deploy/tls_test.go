@@ -226,7 +226,7 @@ const (
 
 func client(address string, config *tls.Config) *redis.Client {
 	return redis.NewClient(&redis.Options{
-		Addr: address, Password: canary, TLSConfig: config, ContextTimeoutEnabled: true, MaxRetries: -1, DialTimeout: 2 * time.Second, DisableIdentity: true,
+		Addr: address, Password: canary, TLSConfig: config, ContextTimeoutEnabled: true, MaxRetries: -1, DialTimeout: 2 * time.Second, DialerRetries: 1, DisableIdentity: true,
 	})
 }
 
