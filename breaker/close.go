@@ -152,12 +152,17 @@ func (m *Manager) drainListeners(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+var errTooOld = errors.New("they had waited for too long")
+
 // notReported is the error of outcomes that were left.
 func notReported(left int, why error) error {
-	if left == 0 {
+	switch {
+	case left == 0:
 		return nil
+	case why == nil:
+		why = errTooOld
 	}
-	return fmt.Errorf("%d outcomes were not reported: %w", left, errors.Join(why))
+	return fmt.Errorf("%d outcomes were not reported: %w", left, why)
 }
 
 // leave closes b's book, so that what it holds is everything there is to report, whatever calls go on.
@@ -166,9 +171,13 @@ func (b *Breaker) leave() {
 	defer b.mu.Unlock()
 	b.drain(b.era, now())
 	b.leaving = true
+	if b.book != nil {
+		b.book.lostBefore = b.book.lost
+	}
 }
 
-// detach leaves b on its own. It gives the last Seq used and how many outcomes were left.
+// detach leaves b on its own. It gives the last Seq used and how many outcomes were left, those included that have become
+// too old since leave.
 func (b *Breaker) detach() (seq uint64, left int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -179,6 +188,7 @@ func (b *Breaker) detach() (seq uint64, left int) {
 	if k := b.book; k != nil {
 		k.lost += uint64(left)
 		k.settled += uint64(left)
+		left = int(k.lost - k.lostBefore)
 		k.runs, k.frozen = nil, nil
 	}
 	b.asleep = false

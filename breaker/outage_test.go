@@ -3,6 +3,7 @@ package breaker_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -410,6 +411,31 @@ func TestCloseComesBackInTimeAndSaysWhatItCouldNotReport(t *testing.T) {
 		}
 		if err := b.Run(t.Context(), succeed); err != nil {
 			t.Fatal(err)
+		}
+	})
+}
+
+func TestCloseSaysWhatBecameTooOldUnderASlowStore(t *testing.T) {
+	// What a slow store kept waiting for longer than StaleAfter was dropped by Close, which returned nil.
+	bubble(t, func(t *testing.T) {
+		f := newFleet(t)
+		r := f.replica(breaker.WithPolicy(breaker.Policy{FailureRate: 1, MinCalls: 100}))
+		b := r.register(t, "tier")
+		r.net.delay.Store(int64(800 * time.Millisecond))
+		const outcomes = 2000 // eight reports
+		for range outcomes / 2 {
+			_ = b.Run(t.Context(), fail)
+			_ = b.Run(t.Context(), succeed)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		err := r.Close(ctx)
+		lost, counted := b.Status().Lost, f.read("tier").Totals.Calls
+		if lost == 0 || lost+counted != outcomes {
+			t.Fatalf("%d lost, %d counted", lost, counted)
+		}
+		if want := fmt.Sprintf("%d outcomes were not reported: they had waited for too long", lost); err == nil || err.Error() != want {
+			t.Errorf("Close said %v; want %q", err, want)
 		}
 	})
 }

@@ -19,13 +19,14 @@ type run struct {
 
 // book is what a breaker keeps of its outcomes. An idle breaker has none.
 type book struct {
-	runs     []run // oldest first
-	frozen   *frozen
-	totals   store.Totals
-	lost     uint64 // outcomes that no store will count, as far as we know
-	taken    uint64 // outcomes that entered
-	settled  uint64 // outcomes that left, reported or lost
-	rejected uint64 // refusals that are in a report
+	runs       []run // oldest first
+	frozen     *frozen
+	totals     store.Totals
+	lost       uint64 // outcomes that no store will count, as far as we know
+	lostBefore uint64 // those when the book was closed
+	taken      uint64 // outcomes that entered
+	settled    uint64 // outcomes that left, reported or lost
+	rejected   uint64 // refusals that are in a report
 }
 
 // The bounds of a book.
