@@ -22,19 +22,20 @@ func holds(t *testing.T, s shape) {
 	storetest.Run(t, func(t testing.TB) storetest.Harness {
 		s.wipe(t)
 		return storetest.Harness{Wipe: s.wipe, Open: func(t testing.TB, now func() time.Time) store.Store {
-			return s.open(t, redisstore.WithClock(now), redisstore.WithTimeout(30*time.Second))
+			return s.openTest(t, redisstore.WithClock(now), redisstore.WithTimeout(30*time.Second))
 		}}
 	})
 }
 
 func TestOneRedis(t *testing.T) {
 	needDocker(t)
-	holds(t, single(t, ownImage(t)))
+	s, _ := single(t, ownImage(t), simple())
+	holds(t, s)
 }
 
 func TestAClusterOfThree(t *testing.T) {
 	needDocker(t)
-	holds(t, cluster(t, ownImage(t)))
+	holds(t, cluster(t, ownImage(t)).shape)
 }
 
 func TestThreeSentinels(t *testing.T) {
@@ -44,19 +45,24 @@ func TestThreeSentinels(t *testing.T) {
 
 func TestTLS(t *testing.T) {
 	needDocker(t)
-	s, address := encrypted(t, ownImage(t))
+	s, address := single(t, ownImage(t), encrypted(t))
 	for name, url := range map[string]string{"without TLS": "redis://" + address, "of an unknown authority": "rediss://" + address} {
 		stranger, err := redisstore.Open(url)
-		if opened(t, stranger, err).Ping(t.Context()) == nil {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if stranger.Ping(t.Context()) == nil {
 			t.Errorf("a connection %s is answered", name)
 		}
+		stranger.Close()
 	}
 	holds(t, s)
 }
 
 func TestTheUserWithTheLeastRights(t *testing.T) {
 	needDocker(t)
-	holds(t, least(t, ownImage(t)))
+	s, _ := single(t, ownImage(t), least(t))
+	holds(t, s)
 }
 
 // TestTheNewestServers needs a registry; where none answers, redis-server of this machine has been tested above.
@@ -65,7 +71,8 @@ func TestTheNewestServers(t *testing.T) {
 		t.Run(image, func(t *testing.T) {
 			needDocker(t)
 			pull(t, image)
-			holds(t, single(t, image))
+			s, _ := single(t, image, simple())
+			holds(t, s)
 		})
 	}
 }

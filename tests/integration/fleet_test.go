@@ -26,7 +26,7 @@ func newFleet(t *testing.T, s shape, openFor time.Duration) *fleet {
 	t.Helper()
 	f := &fleet{t: t}
 	for i := range 5 {
-		m, err := breaker.NewManager(s.open(t), breaker.WithReplica(fmt.Sprint("web-", i)), breaker.WithPolicy(breaker.Policy{
+		m, err := breaker.NewManager(s.openTest(t), breaker.WithReplica(fmt.Sprint("web-", i)), breaker.WithPolicy(breaker.Policy{
 			ConsecutiveFailures: 4, Reporters: 2, OpenFor: openFor, Probes: 1, ProbeSuccesses: 2, ProbeLease: 2 * time.Second,
 		}))
 		if err != nil {
@@ -93,13 +93,13 @@ func TestAFailoverLeavesTheFleetOpen(t *testing.T) {
 	needDocker(t)
 	s := sentinels(t, ownImage(t))
 	f := newFleet(t, s.shape, time.Hour)
-	operator := s.open(t)
+	operator := s.openTest(t)
 	f.trip()
 	before := f.breakers[0].Status().Fleet.Generation
 	if n, err := s.admin.Wait(t.Context(), 2, 5*time.Second).Result(); err != nil || n != 2 {
 		t.Fatalf("%d replicas have the verdict, %v; want 2", n, err)
 	}
-	s.master.kill(t)
+	s.nodes[0].kill(t)
 
 	stayOpen := func() {
 		for i, b := range f.breakers {

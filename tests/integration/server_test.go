@@ -20,6 +20,7 @@ const port = "6379/tcp"
 
 // server is one Redis or Sentinel in a container.
 type server struct {
+	town      *town
 	container testcontainers.Container
 	inside    string // the address by which its peers know it
 	outside   string // the same at the loopback of this machine
@@ -78,19 +79,27 @@ func (w *town) start(args []string, files ...testcontainers.ContainerFile) *serv
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	ip, err := c.ContainerIP(w.t.Context())
+	s := &server{town: w, container: c}
+	s.locate()
+	return s
+}
+
+// locate finds out where a server that has just started can be reached.
+func (s *server) locate() {
+	w := s.town
+	w.t.Helper()
+	ip, err := s.container.ContainerIP(w.t.Context())
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	outside, err := c.PortEndpoint(w.t.Context(), port, "")
+	outside, err := s.container.PortEndpoint(w.t.Context(), port, "")
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	s := &server{container: c, inside: net.JoinHostPort(ip, "6379"), outside: outside}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	s.inside, s.outside = net.JoinHostPort(ip, "6379"), outside
 	w.outside[s.inside] = outside
-	return s
 }
 
 // plain are the arguments of a redis-server that keeps nothing.

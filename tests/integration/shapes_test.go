@@ -1,7 +1,11 @@
 package integration
 
 import (
+	"bytes"
+	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"testing"
@@ -9,23 +13,25 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/testcontainers/testcontainers-go"
 
+	"github.com/commontrip/commontrip/store"
 	redisstore "github.com/commontrip/commontrip/store/redis"
 )
 
 // shape is a Redis as it is run somewhere: how to open a store on it, and how to wipe it.
 type shape struct {
-	open func(t testing.TB, options ...redisstore.Option) *redisstore.Store
+	open func(options ...redisstore.Option) (store.Store, error)
 	wipe func(t testing.TB)
 }
 
-// opened is a store that ends with its test.
-func opened(t testing.TB, s *redisstore.Store, err error) *redisstore.Store {
+// openTest is a store that ends with its test.
+func (s shape) openTest(t testing.TB, options ...redisstore.Option) store.Store {
 	t.Helper()
+	opened, err := s.open(options...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { s.Close() })
-	return s
+	t.Cleanup(func() { opened.Close() })
+	return opened
 }
 
 // wiper empties every server.
@@ -39,40 +45,131 @@ func wiper(admins ...*redis.Client) func(t testing.TB) {
 	}
 }
 
-// byClient opens each store on a client of its own.
-func byClient(wipe func(testing.TB), client func() redis.UniversalClient) shape {
-	return shape{wipe: wipe, open: func(t testing.TB, options ...redisstore.Option) *redisstore.Store {
-		c := client()
-		t.Cleanup(func() { c.Close() })
-		s, err := redisstore.New(c, options...)
-		return opened(t, s, err)
-	}}
+// owning is a store that closes its client.
+type owning struct {
+	*redisstore.Store
+	client io.Closer
 }
 
-// single is one server.
-func single(t *testing.T, image string) shape {
-	w := newTown(t, image)
-	s := w.start(plain())
-	return shape{wipe: wiper(w.admin(s)), open: func(t testing.TB, options ...redisstore.Option) *redisstore.Store {
-		s, err := redisstore.Open("redis://"+s.outside, options...)
-		return opened(t, s, err)
-	}}
+func (o owning) Close() error { return errors.Join(o.Store.Close(), o.client.Close()) }
+
+// on opens a store on a client of its own.
+func on(c redis.UniversalClient, options ...redisstore.Option) (store.Store, error) {
+	s, err := redisstore.New(c, options...)
+	return owning{s, c}, err
 }
 
-// cluster is three masters, with a third of the slots each.
-func cluster(t *testing.T, image string) shape {
+// kind is how a server is run, and what it demands of those who connect to it.
+type kind struct {
+	args   []string
+	files  map[string][]byte // in /data
+	client func(addr string) *redis.Client
+	open   func(addr string, options ...redisstore.Option) (store.Store, error)
+	ready  func(admin *redis.Client) error // once it runs
+}
+
+func byURL(prefix string) func(addr string, options ...redisstore.Option) (store.Store, error) {
+	return func(addr string, options ...redisstore.Option) (store.Store, error) {
+		return redisstore.Open(prefix+addr, options...)
+	}
+}
+
+func plainClient(addr string) *redis.Client { return redis.NewClient(&redis.Options{Addr: addr}) }
+
+// simple is a server for everybody.
+func simple() kind { return kind{client: plainClient, open: byURL("redis://")} }
+
+// encrypted is a server that speaks TLS alone and wants a client's certificate.
+func encrypted(t *testing.T) kind {
+	a := newAuthority(t)
+	cert, key := a.issue("redis")
+	config := a.client()
+	k := kind{
+		args: []string{
+			"--port", "0", "--tls-port", "6379", "--tls-replication", "yes", "--tls-cert-file", "/data/redis.crt",
+			"--tls-key-file", "/data/redis.key", "--tls-ca-cert-file", "/data/ca.crt",
+		},
+		files: map[string][]byte{"redis.crt": cert, "redis.key": key, "ca.crt": a.certificate()},
+		client: func(addr string) *redis.Client {
+			return redis.NewClient(&redis.Options{Addr: addr, TLSConfig: config})
+		},
+	}
+	k.open = func(addr string, options ...redisstore.Option) (store.Store, error) {
+		return on(k.client(addr), options...)
+	}
+	return k
+}
+
+// least is a server with the users of deploy/redis-users.acl, opened as the one for replicas.
+func least(t *testing.T) kind {
+	rules, err := os.ReadFile("../../deploy/redis-users.acl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kind{
+		args: []string{"--aclfile", "/data/users.acl"}, files: map[string][]byte{"users.acl": rules},
+		client: plainClient, open: byURL("redis://commontrip:secret@"),
+		ready: func(admin *redis.Client) error {
+			return admin.Do(context.Background(), "acl", "setuser", "commontrip", "on", ">secret").Err()
+		},
+	}
+}
+
+// node starts a server of a kind.
+func (k kind) node(w *town, more ...string) *node {
+	w.t.Helper()
+	var files []testcontainers.ContainerFile
+	for name, content := range k.files {
+		files = append(files, testcontainers.ContainerFile{
+			Reader: bytes.NewReader(content), ContainerFilePath: "/data/" + name, FileMode: 0o644,
+		})
+	}
+	n := &node{server: w.start(plain(append(k.args, more...)...), files...), t: w.t, client: k.client}
+	admin := k.client(n.outside)
+	defer admin.Close()
+	eventually(w.t, "a server is ready", func() string { // Docker's port answers before the server does
+		err := admin.Ping(w.t.Context()).Err()
+		if err == nil && k.ready != nil {
+			err = k.ready(admin)
+		}
+		if err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+	return n
+}
+
+// single is one server of a kind.
+func single(t *testing.T, image string, k kind) (s shape, address string) {
+	n := k.node(newTown(t, image))
+	admin := k.client(n.outside)
+	t.Cleanup(func() { admin.Close() })
+	return shape{wipe: wiper(admin), open: func(options ...redisstore.Option) (store.Store, error) {
+		return k.open(n.outside, options...)
+	}}, n.outside
+}
+
+// shards is three masters, with a third of the slots each.
+type shards struct {
+	shape
+	nodes []*node
+}
+
+func cluster(t *testing.T, image string) shards {
 	const slots, size = 16384, 3
 	w := newTown(t, image)
-	var nodes []string
+	var c shards
+	var addrs []string
 	var admins []*redis.Client
 	for i := range size {
-		s := w.start(plain("--cluster-enabled", "yes", "--cluster-node-timeout", "5000"))
-		a := w.admin(s)
-		nodes, admins = append(nodes, s.inside), append(admins, a)
+		n := simple().node(w, "--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-require-full-coverage", "no")
+		a := w.admin(n.server)
+		c.nodes, addrs, admins = append(c.nodes, n), append(addrs, n.inside), append(admins, a)
 		for _, args := range [][]any{
 			{"cluster", "addslotsrange", slots * i / size, slots*(i+1)/size - 1},
 			{"cluster", "set-config-epoch", i + 1},
-			{"cluster", "meet", strings.TrimSuffix(nodes[0], ":6379"), 6379},
+			{"cluster", "meet", strings.TrimSuffix(addrs[0], ":6379"), 6379},
 		} {
 			if err := a.Do(t.Context(), args...).Err(); err != nil {
 				t.Fatal(args, err)
@@ -89,33 +186,38 @@ func cluster(t *testing.T, image string) shape {
 			return fmt.Sprint(info, err)
 		})
 	}
-	return byClient(wiper(admins...), func() redis.UniversalClient {
-		return redis.NewClusterClient(&redis.ClusterOptions{Addrs: nodes, Dialer: w.dial})
-	})
+	c.wipe = wiper(admins...)
+	c.open = func(options ...redisstore.Option) (store.Store, error) {
+		return on(redis.NewClusterClient(&redis.ClusterOptions{Addrs: addrs, Dialer: w.dial}), options...)
+	}
+	return c
 }
 
 // watched is a master with two replicas under three Sentinels, of which two must agree.
 type watched struct {
 	shape
-	master *server
-	admin  *redis.Client // of the master
+	nodes, guards []*node       // the first node is the master
+	admin         *redis.Client // of the master
 }
 
 func sentinels(t *testing.T, image string) watched {
 	w := newTown(t, image)
-	master := w.start(plain())
+	var all watched
+	master := simple().node(w)
+	all.nodes = append(all.nodes, master)
 	host := strings.TrimSuffix(master.inside, ":6379")
 	for range 2 {
-		w.start(plain("--replicaof", host+" 6379"))
+		all.nodes = append(all.nodes, simple().node(w, "--replicaof", host+" 6379", "--repl-diskless-sync-delay", "0"))
 	}
 	var guards []string
 	for range 3 {
 		conf := fmt.Sprintf("port 6379\ndir /tmp\nprotected-mode no\nsentinel monitor main %s 6379 2\n"+
-			"sentinel down-after-milliseconds main 2000\nsentinel failover-timeout main 10000\n", host)
+			"sentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 3000\n", host)
 		s := w.start([]string{"/data/sentinel.conf", "--sentinel"}, testcontainers.ContainerFile{
 			Reader: strings.NewReader(conf), ContainerFilePath: "/data/sentinel.conf", FileMode: 0o666,
 		})
 		guards = append(guards, s.inside)
+		all.guards = append(all.guards, &node{server: s, t: t, client: plainClient})
 		a := w.admin(s)
 		eventually(t, "a Sentinel knows both replicas", func() string {
 			info, err := a.Info(t.Context(), "sentinel").Result()
@@ -134,50 +236,10 @@ func sentinels(t *testing.T, image string) watched {
 			})
 		}
 	}
-	admin := w.admin(master)
-	return watched{master: master, admin: admin, shape: byClient(wiper(admin), func() redis.UniversalClient {
-		return redis.NewFailoverClient(&redis.FailoverOptions{MasterName: "main", SentinelAddrs: guards, Dialer: w.dial})
-	})}
-}
-
-// encrypted is a server that speaks TLS alone and wants a client's certificate.
-func encrypted(t *testing.T, image string) (s shape, address string) {
-	w := newTown(t, image)
-	a := newAuthority(t)
-	file := func(name string, content []byte) testcontainers.ContainerFile {
-		return testcontainers.ContainerFile{
-			Reader: strings.NewReader(string(content)), ContainerFilePath: "/data/" + name, FileMode: 0o644,
-		}
+	all.admin = w.admin(master.server)
+	all.wipe = wiper(all.admin)
+	all.open = func(options ...redisstore.Option) (store.Store, error) {
+		return on(redis.NewFailoverClient(&redis.FailoverOptions{MasterName: "main", SentinelAddrs: guards, Dialer: w.dial}), options...)
 	}
-	cert, key := a.issue("redis")
-	server := w.start(plain("--port", "0", "--tls-port", "6379", "--tls-cert-file", "/data/redis.crt", "--tls-key-file",
-		"/data/redis.key", "--tls-ca-cert-file", "/data/ca.crt"),
-		file("redis.crt", cert), file("redis.key", key), file("ca.crt", a.certificate()))
-	client := func() *redis.Client {
-		return redis.NewClient(&redis.Options{Addr: server.outside, TLSConfig: a.client()})
-	}
-	admin := client()
-	t.Cleanup(func() { admin.Close() })
-	return byClient(wiper(admin), func() redis.UniversalClient { return client() }), server.outside
-}
-
-// least is a server with the users of deploy/redis-users.acl, opened as the one for replicas.
-func least(t *testing.T, image string) shape {
-	const file = "../../deploy/redis-users.acl"
-	rules, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := newTown(t, image)
-	s := w.start(plain("--aclfile", "/data/users.acl"), testcontainers.ContainerFile{
-		Reader: strings.NewReader(string(rules)), ContainerFilePath: "/data/users.acl", FileMode: 0o644,
-	})
-	admin := w.admin(s)
-	if err := admin.Do(t.Context(), "acl", "setuser", "commontrip", "on", ">secret").Err(); err != nil {
-		t.Fatal(err)
-	}
-	return shape{wipe: wiper(admin), open: func(t testing.TB, options ...redisstore.Option) *redisstore.Store {
-		s, err := redisstore.Open("redis://commontrip:secret@"+s.outside, options...)
-		return opened(t, s, err)
-	}}
+	return all
 }

@@ -42,7 +42,7 @@ func Migrations(t *testing.T, row *board.Row, s Shards, moves int) {
 	defer rest()
 	f.Converge(truth)
 
-	m := migrations{t: t, s: s, f: f, truth: truth, tripped: map[string]uint64{}}
+	m := migrations{t: t, s: s, f: f, truth: truth, slots: map[string]string{}, tripped: map[string]uint64{}}
 	for i := range moves {
 		m.migrate(names[i%len(names)])
 	}
@@ -74,6 +74,7 @@ type migrations struct {
 	s                    Shards
 	f                    *Fleet
 	truth                store.Store
+	slots                map[string]string // by name
 	disturbed, forgotten int
 	knew, back           time.Duration
 	tripped              map[string]uint64 // breakers that must be open at the end, in that generation
@@ -88,11 +89,14 @@ func key(name string) string {
 // slot is the slot of a breaker, as the Cluster says.
 func (m *migrations) slot(name string) string {
 	m.t.Helper()
-	line, err := m.s.Nodes[0].Command("CLUSTER", "KEYSLOT", key(name))
-	if err != nil || !strings.HasPrefix(line, ":") {
-		m.t.Fatal(line, err)
+	if m.slots[name] == "" {
+		line, err := m.s.Nodes[0].Command("CLUSTER", "KEYSLOT", key(name))
+		if err != nil || !strings.HasPrefix(line, ":") {
+			m.t.Fatal(line, err)
+		}
+		m.slots[name] = line[1:]
 	}
-	return line[1:]
+	return m.slots[name]
 }
 
 // owner is the node that serves a slot.
@@ -237,9 +241,9 @@ func (m *migrations) kill(names []string) {
 	for _, e := range []string{"MOVED", "ASK", "CLUSTERDOWN", "CROSSSLOT"} {
 		m.died[e] = errorReplies(dying, e)
 	}
-	slots := map[string]bool{} // a lane shares its fate: 512 slots
+	lanes := map[int]bool{} // the breakers of a lane share their fate
 	for _, name := range lost {
-		slots[m.lane(name)] = true
+		lanes[m.truth.Lane(name)] = true
 	}
 	tripped := m.f.Replicas[0].Command(m.t, store.Command{Name: lost[0], Action: store.Trip})
 	All(m.t, "all know of a trip", m.f.Replicas, lost[0], func(s breaker.Status) bool {
@@ -249,7 +253,7 @@ func (m *migrations) kill(names []string) {
 	All(m.t, "the breakers of a dead node stand on their own", m.f.Replicas, lost[0], func(s breaker.Status) bool {
 		return s.Verdict == breaker.Own
 	})
-	m.watch(func(name string) bool { return !slots[m.lane(name)] }, "a node is dead")
+	m.watch(func(name string) bool { return !lanes[m.truth.Lane(name)] }, "a node is dead")
 	if !m.s.Revive {
 		return
 	}
@@ -257,8 +261,6 @@ func (m *migrations) kill(names []string) {
 	m.backToFleet(lost[0])
 	m.tripped[lost[0]] = tripped.Generation
 }
-
-func (m *migrations) lane(name string) string { return fmt.Sprint(m.truth.Lane(name)) }
 
 // errorReplies is how often the Cluster answered so.
 func (m *migrations) errorReplies(kind string) int {

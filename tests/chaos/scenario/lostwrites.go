@@ -22,15 +22,16 @@ type Pair struct {
 func (p *Pair) swap() { p.Master, p.Replica = p.Replica, p.Master }
 
 // LostWrites fails over to a replica that misses what its master had acknowledged: a trip, a standing command, leases and
-// reports. Half of the fleet knew of them, the other half did not. Between two trials the killed node comes back empty.
-func LostWrites(t *testing.T, row *board.Row, p Pair, trials int) {
+// reports. Half of the fleet knew of them, the other half did not. Between two trials the killed node comes back empty, as
+// the replica; at the end p's master is dead.
+func LostWrites(t *testing.T, row *board.Row, p *Pair, trials int) {
 	var l losses
 	for trial := range trials {
 		if trial > 0 {
 			p.Master.Restart()
 			p.swap()
 		}
-		l.trial(t, p)
+		l.trial(t, *p)
 	}
 	row.Report("failovers", trials)
 	row.Zero("trips forgotten", l.tripsForgotten)

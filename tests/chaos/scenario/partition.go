@@ -2,6 +2,8 @@ package scenario
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -75,17 +77,16 @@ type partitions struct {
 func (p *partitions) once(t *testing.T, d Divided, way Way, f *Fleet, near, far []*Replica) {
 	t.Helper()
 	d.Cut(way)
-	p.alone = max(p.alone, All(t, "the far half stands alone, "+way.String(), far, "tripped", func(s breaker.Status) bool {
-		return s.Verdict == breaker.Own
+	p.alone = max(p.alone, Eventually(t, "the far half says that it stands alone, "+way.String(), func() string {
+		if n := claiming(far); n > 0 {
+			return fmt.Sprintf("%d do not", n)
+		}
+		return ""
 	}))
 	trip := near[0].Command(t, store.Command{Name: "tripped", Action: store.Trip})
 	knows := func(s breaker.Status) bool { return s.Fleet.Generation >= trip.Generation }
 	All(t, "this side knows of a trip", near, "tripped", knows)
-	for _, r := range far {
-		if r.Breaker("tripped").Status().Verdict != breaker.Own || r.Manager.Status().StoreUp {
-			p.claims++
-		}
-	}
+	p.claims += claiming(far)
 	for _, r := range near {
 		if !r.Manager.Status().StoreUp {
 			p.nearLost++
@@ -97,6 +98,17 @@ func (p *partitions) once(t *testing.T, d Divided, way Way, f *Fleet, near, far 
 	}))
 	reset := near[0].Command(t, store.Command{Name: "tripped", Action: store.Reset})
 	All(t, "all are back", f.Replicas, "tripped", func(s breaker.Status) bool { return s.Fleet.Generation >= reset.Generation })
+}
+
+// claiming counts the replicas that claim that their store answers, or that a fleet's verdict rules one of their breakers.
+func claiming(replicas []*Replica) (n int) {
+	for _, r := range replicas {
+		s := r.Manager.Status()
+		if s.StoreUp || slices.ContainsFunc(s.Breakers, func(b breaker.Status) bool { return b.Verdict == breaker.Fleet }) {
+			n++
+		}
+	}
+	return n
 }
 
 // account compares the calls to a tier with what the store counted.

@@ -12,12 +12,13 @@ import (
 )
 
 // TwoMasters promotes a replica while its master lives, with half of the fleet on each. Both halves trip, one recovers,
-// and each takes a command; then one of the two is demoted, the old one and the new one in turn.
-func TwoMasters(t *testing.T, row *board.Row, p Pair, trials int) {
+// and each takes a command; then one of the two is demoted, the old one and the new one in turn. At the end p says who is the
+// master.
+func TwoMasters(t *testing.T, row *board.Row, p *Pair, trials int) {
 	var s split
 	for trial := range trials {
 		demoteOld := trial%2 == 0
-		s.trial(t, p, demoteOld)
+		s.trial(t, *p, demoteOld)
 		if demoteOld {
 			p.swap()
 		}

@@ -43,7 +43,7 @@ func openTest(t *testing.T, url string) *redisstore.Store {
 	return s
 }
 
-func startPair(t *testing.T) scenario.Pair {
+func startPair(t *testing.T) *scenario.Pair {
 	t.Helper()
-	return scenario.Pair{Master: process{redistest.Start(t)}, Replica: process{redistest.Start(t)}, Open: open}
+	return &scenario.Pair{Master: process{redistest.Start(t)}, Replica: process{redistest.Start(t)}, Open: open}
 }
