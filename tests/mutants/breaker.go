@@ -5,7 +5,7 @@ var inBreaker = []change{
 	{"a permit counts as often as it is done", "call.go", `switch state := atomic.SwapUint64(&p.state, ended); {`, `switch state := atomic.LoadUint64(&p.state); {`, "TestAPermitCountsOnceHoweverOftenItIsDone"},
 	{"a late outcome counts in the present generation", "record.go", `r.generation, r.since = e.generation, r.at.up`, `r.generation, r.since = b.generation, r.at.up`, "TestALateSuccessOfAnEarlierGenerationMovesNothing"},
 	{"pending outcomes have no bound", "record.go", `if n >= maxRuns {`, `if n >= 1000*maxRuns {`, "TestPendingOutcomesAreBounded"},
-	{"a report without an answer is forgotten", "report.go", `if k.frozen == nil {`, `if k.frozen = nil; k.frozen == nil {`, "TestAReportWhoseAnswerIsLostIsCountedOnce"},
+	{"a report is sent again under another number", "report.go", `return sending{b.report(k.frozen, at), b.request(), at}, true`, "b.seq++\n\tk.frozen.seq = b.seq\n\treturn sending{b.report(k.frozen, at), b.request(), at}, true", "TestAReportWhoseAnswerIsLostIsCountedOnce"},
 	{"a report is sent however old it is", "report.go", `at.since(f.at) > stale {`, `at.since(f.at) > 1000*stale {`, "TestOutcomesOlderThanStaleAfterAreLostAndSaidToBe"},
 	{"a view goes back", "view.go", `newState := !b.heard || s.Generation > b.generation ||`, `newState := !b.heard || s.Generation != b.generation ||`, "TestAViewNeverGoesBack"},
 	{"another breaker's answer is taken", "view.go", `if s.Name != b.name || s.State > HalfOpen`, `if s.State > HalfOpen`, "TestAStoreThatLiesIsAStoreThatFailed"},

@@ -27,10 +27,10 @@ func TestEveryMutantHasItsPlace(t *testing.T) {
 
 func TestTheInmostFailureIsNamed(t *testing.T) {
 	for out, want := range map[string]string{
-		"--- FAIL: TestA (0.1s)\n    --- FAIL: TestA/3.01_x (0.0s)\n        a.go:1: no\nFAIL\n":    "TestA/3.01_x",
-		"panic: test timed out after 3m\n\trunning tests:\nrunning tests:\n\tTestB (3m0s)\n\nFAIL": "TestB, by its deadline",
-		"panic: oh no\n\ngoroutine 1:\nFAIL\n":                                                     "panic: oh no",
-		"FAIL\n":                                                                                   "the exit status",
+		"--- FAIL: TestA (0.1s)\n    --- FAIL: TestA/3.01_x (0.0s)\n        a.go:1: no\nFAIL\n":        "TestA/3.01_x",
+		"panic: test timed out after 3m0s\n\trunning tests:\n\t\tTestB (3m0s)\n\ngoroutine 1:\nFAIL\n": "TestB, by its deadline",
+		"panic: oh no\n\ngoroutine 1:\nFAIL\n":                                                         "panic: oh no",
+		"FAIL\n":                                                                                       "the exit status",
 	} {
 		if got := firstFailure(out); got != want {
 			t.Errorf("of %q: %q, want %q", out, got, want)

@@ -83,7 +83,7 @@ func (s suite) verdict(cmd *exec.Cmd) (killer string, err error) {
 
 var (
 	failedTest  = regexp.MustCompile(`(?m)^ *--- FAIL: (\S+)`)
-	runningTest = regexp.MustCompile(`(?m)^running tests:\n\s+(\S+)`)
+	runningTest = regexp.MustCompile(`(?m)^\s*running tests:\n\s+(\S+)`)
 	panicked    = regexp.MustCompile(`(?m)^(panic|fatal error): (.*)$`)
 )
 
