@@ -1,0 +1,173 @@
+package wire
+
+import (
+	"fmt"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/commontrip/commontrip/breaker"
+	"github.com/commontrip/commontrip/metrics"
+	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/redistest"
+	"github.com/commontrip/commontrip/transport/breakerhttp"
+)
+
+// flood is a server, and what it and this process held before.
+type flood struct {
+	*world
+	heap, goroutines, memory int
+}
+
+func newFlood(t *testing.T, row *board.Row) *flood {
+	w := newWorld(t, row, plan{server: redistest.Start(t)})
+	return &flood{w, heap(), runtime.NumGoroutine(), w.infoInt("memory", "used_memory")}
+}
+
+// manager is a replica without a proxy.
+func (f *flood) manager(name string) *breaker.Manager {
+	f.t.Helper()
+	s := open(f.t, f.server.URL())
+	m, err := breaker.NewManager(s, breaker.WithReplica(name), breaker.WithTiming(breaker.Timing{StartTimeout: patience, StaleAfter: patience}))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.t.Cleanup(func() { _ = m.Close(f.t.Context()) })
+	return m
+}
+
+// register registers n names by many goroutines, which share pipelines.
+func (f *flood) register(m *breaker.Manager, n int) {
+	f.t.Helper()
+	var next, failed atomic.Int64
+	var running sync.WaitGroup
+	for range 500 {
+		running.Go(func() {
+			for i := next.Add(1); i <= int64(n); i = next.Add(1) {
+				if _, err := m.Register(f.t.Context(), fmt.Sprintf("GET /users/%d", i)); err != nil {
+					failed.Add(1)
+				}
+			}
+		})
+	}
+	running.Wait()
+	f.row.Zero("registrations that failed", int(failed.Load()))
+}
+
+// idle is how many commands a second Redis runs while nobody calls.
+func (f *flood) idle(d time.Duration) float64 {
+	before, start := f.infoInt("stats", "total_commands_processed"), time.Now()
+	pass(d)
+	return float64(f.infoInt("stats", "total_commands_processed")-before) / time.Since(start).Seconds()
+}
+
+// walks counts the commands that look at every key of the server.
+func (f *flood) walks() (n int) {
+	info, err := f.redis.Info(f.t.Context(), "commandstats").Result()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	for _, command := range []string{"keys", "scan", "sscan", "hscan", "randomkey"} {
+		n += strings.Count(info, "cmdstat_"+command+":")
+	}
+	return n
+}
+
+// scrape is what Prometheus gets of m, and how long it waits for it.
+func scrape(t *testing.T, m *breaker.Manager) (string, time.Duration) {
+	t.Helper()
+	registry := prometheus.NewRegistry()
+	if err := registry.Register(metrics.NewCollector(m)); err != nil {
+		t.Fatal(err)
+	}
+	handler := promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+	answer, start := httptest.NewRecorder(), time.Now()
+	handler.ServeHTTP(answer, httptest.NewRequest("GET", "/metrics", nil))
+	return answer.Body.String(), time.Since(start)
+}
+
+// One replica registers a name for every URL path.
+func TestRow30NameFlood(t *testing.T) {
+	row := board.Start(t, 30, "name flood: one replica")
+	f := newFlood(t, row)
+	n := board.Pick(row, 3000, 100_000)
+	m, start := f.manager("web-1"), time.Now()
+	f.register(m, n)
+	row.Report("breakers", n)
+	row.Report("registered in", time.Since(start))
+	row.Report("local bytes a breaker", (heap()-f.heap)/n)
+	row.Report("bytes in Redis a breaker", (f.infoInt("memory", "used_memory")-f.memory)/n)
+	goroutines := 0
+	poll(func() bool { goroutines = runtime.NumGoroutine() - f.goroutines; return goroutines <= 3 })
+	row.AtMost("goroutines of a Manager and its store, with one lane", goroutines, 8)
+	row.Report("Redis commands a second when idle", f.idle(board.Pick(row, 3*time.Second, 30*time.Second)))
+
+	row.Zero("names missing of Names", n-len(m.Names()))
+	start = time.Now()
+	snapshots, err := m.Snapshots(t.Context())
+	row.Report("Snapshots in", time.Since(start))
+	start = time.Now()
+	all, err2 := m.Store().Read(t.Context())
+	row.Report("Read of all in", time.Since(start))
+	if err != nil || err2 != nil {
+		t.Error(err, err2)
+	}
+	row.Zero("breakers missing of Snapshots and Read", 2*n-len(snapshots)-len(all))
+	row.Zero("commands that walk the keys", f.walks())
+
+	body, took := scrape(t, m)
+	row.Report("scrape in", took)
+	row.AtMost("bytes of a scrape", len(body), 8<<20)
+	const shown = 1000
+	if want := fmt.Sprintf("commontrip_breakers_left_out %d", n-shown); !strings.Contains(body, want) {
+		t.Errorf("the scrape does not say %q", want)
+	}
+}
+
+// A name for every host that is called is capped: what comes beyond shares one breaker.
+func TestRow30HostsAreCapped(t *testing.T) {
+	row := board.Start(t, 30, "name flood: hosts")
+	f := newFlood(t, row)
+	m := f.manager("web-1")
+	const limit = 50
+	pick := breakerhttp.PerHost(m, limit)
+	failed := 0
+	for i := range board.Pick(row, 2000, 100_000) {
+		b, err := pick(httptest.NewRequest("GET", fmt.Sprintf("http://host-%d.test/", i), nil))
+		if err != nil || b == nil {
+			failed++
+		}
+	}
+	row.Zero("hosts without a breaker", failed)
+	row.AtMost("breakers of all hosts", len(m.Names()), limit+1)
+}
+
+// Many replicas with many names each, all the same.
+func TestRow30ManyReplicasManyNames(t *testing.T) {
+	row := board.Start(t, 30, "name flood: many replicas")
+	f := newFlood(t, row)
+	replicas, n := board.Pick(row, 5, 50), board.Pick(row, 200, 2000)
+	managers := make([]*breaker.Manager, replicas)
+	start := time.Now()
+	for i := range managers {
+		managers[i] = f.manager(fmt.Sprintf("web-%d", i))
+		f.register(managers[i], n)
+	}
+	row.Report("replicas", replicas)
+	row.Report("breakers", n)
+	row.Report("registered in", time.Since(start))
+	row.Report("local bytes a breaker and replica", (heap()-f.heap)/n/replicas)
+	row.Report("bytes in Redis a breaker", (f.infoInt("memory", "used_memory")-f.memory)/n)
+	row.Report("Redis commands a second when idle", f.idle(board.Pick(row, 3*time.Second, 30*time.Second)))
+	row.Zero("commands that walk the keys", f.walks())
+	for _, m := range managers {
+		row.Zero("failed exchanges", int(m.Status().ExchangeErrors))
+	}
+}
