@@ -14,6 +14,7 @@ DIFF_STEPS ?= 200000
 ROW        ?=
 SEED       ?=
 PROFILE    ?= full
+PEERS      ?=
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
@@ -52,12 +53,16 @@ lint: ## golangci-lint at its pinned version (.golangci.yml), built on first use
 fmt: ## rewrite all Go files as gofumpt wants them
 	@linter="$$(scripts/tool.sh golangci-lint)"; set -x; "$$linter" fmt ./...
 
-bench: ## benchmarks with allocations (BENCH=regexp, BENCHTIME=1s)
-	go test -run '^$$' -bench '$(BENCH)' -benchtime '$(BENCHTIME)' -benchmem ./... | \
-		grep -vE '\[no test(s to run| files)\]$$'
+bench: ## benchmarks with allocations, beside other libraries too (BENCH=regexp, BENCHTIME=1s)
+	for module in . tests/peers; do \
+		go -C "$$module" test -run '^$$' -bench '$(BENCH)' -benchtime '$(BENCHTIME)' -benchmem ./... | \
+			grep -vE '\[no test(s to run| files)\]$$'; \
+	done
 
-peers: ## benchmarks beside other libraries, in a module of its own (tests/peers; BENCH, BENCHTIME as above)
-	go -C tests/peers test -run '^$$' -bench '$(BENCH)' -benchtime '$(BENCHTIME)' -benchmem ./...
+peers: ## tables beside other libraries, small (about an hour with PEERS='-full -write', into docs/performance.md)
+	@scripts/install-redis.sh
+	REQUIRE_REDIS=1 go -C tests/peers test -p 1 -count=1 -v -run TestTable -timeout 100m ./inprocess ./shared ./scale \
+		-args $(PEERS)
 
 fuzz: ## every fuzz target in turn (FUZZTIME=20000x runs each, or a time such as 1m)
 	@scripts/fuzz.sh '$(FUZZTIME)'
