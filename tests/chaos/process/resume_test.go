@@ -13,6 +13,7 @@ import (
 	memorystore "github.com/commontrip/commontrip/store/memory"
 	"github.com/commontrip/commontrip/tests/chaos/board"
 	"github.com/commontrip/commontrip/tests/chaos/replica/wire"
+	"github.com/commontrip/commontrip/tests/chaos/tier"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
@@ -27,7 +28,8 @@ func TestRow12AReplicaIsResumedAfterItsTime(t *testing.T) {
 		ProbeLease: halt / 4,
 	}
 	row.Report("halted for", halt)
-	config := wire.Config{URL: server.URL(), Breaker: tierName, Policy: policy}
+	var called tier.Tier
+	config := wire.Config{URL: server.URL(), Breaker: tierName, Policy: policy, Tier: called.Serve(t)}
 	config.Name = "other"
 	other := Start(t, config)
 	config.Name, config.Timing.FlushInterval = "halted", 900*time.Millisecond // time to halt it with what it has to report
@@ -36,7 +38,7 @@ func TestRow12AReplicaIsResumedAfterItsTime(t *testing.T) {
 
 	haltWithFailures(t, row, halted, other, fleetStore, halt)
 	haltWithProbe(t, row, halted, other, halt)
-	haltUnderLoad(t, row, halted, fleetStore, halt)
+	haltUnderLoad(t, row, halted, fleetStore, &called, halt)
 	converge(t, fleetStore, halted, other)
 }
 
@@ -109,26 +111,26 @@ func haltWithProbe(t *testing.T, row *board.Row, halted, other *Replica, halt ti
 }
 
 // haltUnderLoad halts a replica that calls, and opens the breaker meanwhile.
-func haltUnderLoad(t *testing.T, row *board.Row, halted *Replica, s store.Store, halt time.Duration) {
+func haltUnderLoad(t *testing.T, row *board.Row, halted *Replica, s store.Store, called *tier.Tier, halt time.Duration) {
 	t.Helper()
 	command(t, s, store.Command{Action: store.Reset})
 	eventually(t, "it calls", func() bool { return halted.Do(wire.Request{Do: wire.Call}).Calls.Admitted == 1 })
 	const workers = 4
 	halted.Do(wire.Request{Do: wire.Load, Workers: workers, Every: 20 * time.Millisecond})
 	eventually(t, "the load runs", func() bool { return halted.Do(wire.Request{Do: wire.Stats}).Calls.Made > 100 })
-	before := halted.Do(wire.Request{Do: wire.Stats}).Calls.Admitted
 	halted.Stop()
 	opened := command(t, s, store.Command{Action: store.ForceOpen})
 	totals := truth(t, s).Totals
 	pass(halt)
-	halted.Cont()
 	resumed := time.Now()
+	halted.Cont()
 	eventually(t, "it refuses", func() bool { return halted.Status().State == store.Open })
 	refuses := time.Since(resumed)
 	calls := halted.Do(wire.Request{Do: wire.Unload}).Calls
 	halted.Do(wire.Request{Do: wire.Sync})
 	now := truth(t, s)
-	row.Report("calls admitted from just before the halt until it refused", calls.Admitted-before)
+	row.Report("calls that reached the tier on the old verdict after it went on, of 4 that call at once",
+		len(called.Ledger().Of(halted.Name()).Since(resumed)))
 	row.Report("until it refused, after it went on", refuses)
 	row.Zero("errors to calls", int(calls.Broken))
 	row.Zero("generations or revs that it moved", missing(now.Generation+now.Rev, opened.Generation+opened.Rev))
