@@ -25,8 +25,9 @@ type Tier struct {
 	latency atomic.Int64
 
 	calls     atomic.Int64
-	probing   atomic.Int64 // in flight
+	probing   atomic.Int64 // in flight, under the fleet's leases
 	mostProbe atomic.Int64 // in flight at once
+	ownProbes atomic.Int64 // under a replica's own verdict, which has a budget of its own
 }
 
 // Break lets every call fail, or ends that.
@@ -38,12 +39,18 @@ func (tr *Tier) Take(d time.Duration) { tr.latency.Store(int64(d)) }
 // Calls is how many reached it.
 func (tr *Tier) Calls() int { return int(tr.calls.Load()) }
 
-// MostProbes is how many probes were with it at once.
+// MostProbes is how many probes of the fleet were with it at once.
 func (tr *Tier) MostProbes() int { return int(tr.mostProbe.Load()) }
 
-func (tr *Tier) call(ctx context.Context, probe bool) error {
+// OwnProbes is how many probes came from replicas that stood alone.
+func (tr *Tier) OwnProbes() int { return int(tr.ownProbes.Load()) }
+
+func (tr *Tier) call(ctx context.Context, probe, own bool) error {
 	tr.calls.Add(1)
-	if probe {
+	switch {
+	case probe && own:
+		tr.ownProbes.Add(1)
+	case probe:
 		raise(&tr.mostProbe, tr.probing.Add(1))
 		defer tr.probing.Add(-1)
 	}
@@ -162,7 +169,7 @@ func (r *Replica) Call(name string) (admitted bool) {
 	if err == nil {
 		admitted = true
 		called := time.Now()
-		failure := r.tiers[name].call(permit.Context(), permit.Probe())
+		failure := r.tiers[name].call(permit.Context(), permit.Probe(), permit.Probe() && b.Status().Verdict == breaker.Own)
 		inTier = time.Since(called)
 		permit.Done(failure)
 	}

@@ -41,6 +41,7 @@ func LostWrites(t *testing.T, row *board.Row, p *Pair, trials int) {
 	row.Zero("outcomes lost that the old master had not alone", l.unexplained)
 	row.AtMost(fmt.Sprintf("probes at once over the budget of %d", lossProbes), l.overBudget, lossProbes)
 	row.Report("trials with probes over the budget", l.overBudgetTrials)
+	row.Report("probes by replicas that stood alone", l.ownProbes)
 	row.Within("promotion until the verdict is back", slices.Max(l.repaired), 2*refresh)
 	row.Within("until all hold one view", slices.Max(l.converged), 2*refresh)
 	Tally(t, row, l.fleets...)
@@ -52,13 +53,14 @@ type losses struct {
 	tripsForgotten, commandsForgotten int
 	countedTwice, lost, unexplained   int
 	overBudget, overBudgetTrials      int
+	ownProbes                         int
 	repaired, converged               []time.Duration
 }
 
 const (
 	lossProbes = 3
-	lossLease  = 2 * time.Second
-	lossCall   = time.Second // a probe is with its tier for so long
+	lossCall   = time.Second      // a probe is with its tier for so long
+	lossLease  = 10 * time.Second // and well within its lease, however busy the machine is
 )
 
 func (l *losses) trial(t *testing.T, p Pair) {
@@ -122,13 +124,7 @@ func (l *losses) trial(t *testing.T, p Pair) {
 		return fmt.Sprintf("%v %v, %v", now["tripped"], now["forced"], err)
 	})
 	l.repaired = append(l.repaired, time.Since(promoted))
-	// A round of probes that began before the failover, and one that began after it.
-	Eventually(t, "the leases of before have ended", func() string {
-		if time.Since(promoted) > lossLease+lossCall {
-			return ""
-		}
-		return "they have not"
-	})
+	pause(2*lossCall - time.Since(promoted)) // probes that began before the failover, and two rounds that began after it
 	rest()
 	restStrangers()
 	probed.Take(0)
@@ -144,6 +140,7 @@ func (l *losses) trial(t *testing.T, p Pair) {
 	if s := held["forced"]; s.Mode != store.ForcedOpen || s.Rev < lost["forced"].Rev {
 		l.commandsForgotten++
 	}
+	l.ownProbes += probed.OwnProbes()
 	if over := probed.MostProbes() - lossProbes; over > 0 {
 		l.overBudget = max(l.overBudget, over)
 		l.overBudgetTrials++
