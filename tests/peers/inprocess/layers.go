@@ -44,7 +44,7 @@ func chainOf(t testing.TB, first *breaker.Breaker) *fallback.Chain[int, int] {
 	chain, err := fallback.New([]fallback.Tier[int, int]{
 		{
 			Name:   "first",
-			Call:   func(_ context.Context, n int) (int, error) { return value() },
+			Call:   func(context.Context, int) (int, error) { return value() },
 			Guards: []fallback.Guard{again, first},
 		},
 		{Name: "second", Call: func(context.Context, int) (int, error) { return 0, nil }},

@@ -42,7 +42,7 @@ func upper(i int) time.Duration {
 
 // Merge adds what another one has counted.
 func (h *Histogram) Merge(other *Histogram) {
-	for i, n := range other.counts {
+	for i, n := range &other.counts {
 		h.counts[i] += n
 	}
 	h.total += other.total
@@ -53,7 +53,7 @@ func (h *Histogram) Merge(other *Histogram) {
 func (h *Histogram) Quantile(share float64) time.Duration {
 	want := uint64(share * float64(h.total))
 	var seen uint64
-	for i, n := range h.counts {
+	for i, n := range &h.counts {
 		if seen += n; n > 0 && seen >= want {
 			return min(upper(i), h.most)
 		}

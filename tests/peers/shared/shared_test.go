@@ -35,8 +35,15 @@ func (s shape) String() string {
 }
 
 var shapes = []shape{
-	{1, 1, 0}, {8, 1, 0}, {8, 4, 0}, {64, 1, 0}, {64, 4, 0},
-	{1, 1, 5 * time.Millisecond}, {8, 1, 5 * time.Millisecond}, {8, 4, 5 * time.Millisecond}, {64, 1, 5 * time.Millisecond},
+	{1, 1, 0},
+	{8, 1, 0},
+	{8, 4, 0},
+	{64, 1, 0},
+	{64, 4, 0},
+	{1, 1, 5 * time.Millisecond},
+	{8, 1, 5 * time.Millisecond},
+	{8, 4, 5 * time.Millisecond},
+	{64, 1, 5 * time.Millisecond},
 	{64, 4, 5 * time.Millisecond},
 }
 
@@ -48,11 +55,11 @@ type cell struct {
 	contender
 	srv *redistest.Server
 	replicas
-	load            // of all rounds
-	rates           measure.Samples
-	own, redis, all time.Duration
-	commands        float64
-	made            uint64 // calls, those of no round included
+	load       // of all rounds
+	rates      measure.Samples
+	own, redis time.Duration
+	commands   float64
+	made       uint64 // calls, those of no round included
 }
 
 // rate is calls a second.
