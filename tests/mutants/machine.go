@@ -72,8 +72,8 @@ var inMachine = []change{
 	{"a probe of an older round decides", "settle.go", `if l.generation == m.generation && set.Lease.Generation == m.generation {`, `if l.generation != 0 {`, "12.11"},
 	{"a settlement for another generation decides", "settle.go", `l.generation == m.generation && set.Lease.Generation == m.generation`, `l.generation == m.generation`, "12.12"},
 	{"one more success than asked for closes", "settle.go", `m.probes.successes >= int(m.policy().probeSuccesses)`, `m.probes.successes > int(m.policy().probeSuccesses)`, "12.01"},
-	{"one replica's failed probe reopens a fleet", "settle.go", `return again || len(p.failed) >= reporters`, `return true`, "12.19"},
-	{"who fails again does not reopen", "settle.go", `return again || len(p.failed) >= reporters`, `return len(p.failed) >= reporters`, "12.20"},
+	{"one replica's failed probe reopens a fleet", "settle.go", `return again || len(p.failed) >= reporters`, `return again || reporters > 0`, "12.19"},
+	{"who fails again does not reopen", "settle.go", `return again || len(p.failed) >= reporters`, `return again && reporters < 0 || len(p.failed) >= reporters`, "12.20"},
 
 	{"a lower generation is adopted", "repair.go", `if k.Generation > m.generation {`, `if k.Generation != 0 && k.Generation != m.generation {`, "4.02"},
 	{"an adopted open time is as long as they say", "repair.go", `min(millis(k.RetryIn), int64(m.policy().openForMax))`, `millis(k.RetryIn)`, "4.04"},
