@@ -132,3 +132,22 @@ func TestDoctorLooksAtEachNodeOfACluster(t *testing.T) {
 		t.Errorf("%d nodes; want at least 3", n)
 	}
 }
+
+func TestDoctorGoesByWhatTheSentinelsSay(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: two servers")
+	}
+	master := redistest.Start(t)
+	sentinel := redistest.StartSentinel(t, "fleet", master)
+	d := deskAt(t, sentinel.URL()+"?master_name=fleet")
+	d.closed("mcp")
+	found := d.examined(done)
+	holds(t, found("server"), "ok: Redis ")
+	holds(t, found("eviction"), "ok: server: noeviction")
+	holds(t, found("scripts"), "ok: all run")
+	holds(t, found("push"), "ok")
+	holds(t, found("breaker mcp"), "ok: closed for ", "1 replicas")
+
+	_, out, _ := deskAt(t, sentinel.URL()+"?master_name=nobody").run("doctor", "--timeout", "1s")
+	holds(t, out, "problem", "->")
+}
