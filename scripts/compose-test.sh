@@ -26,6 +26,16 @@ served() { look served | awk -v by="$1" '$1 == by { n = $2 } END { print n + 0 }
 # serves TIER: it serves more requests than before.
 serves() { (($(served "$1") > MARK + 20)); }
 
+# measures VALUE QUERY: Prometheus answers the query with that one value.
+measures() {
+	curl -fsS --max-time 5 -G --data-urlencode "query=$2" "$PROMETHEUS/api/v1/query" | grep -qE '"value":\[[0-9.]+,"'"$1"'"\]'
+}
+
+scrapes() { # scrapes N: all N replicas are up for Prometheus
+	within 60 "Prometheus scrapes $1 replicas" measures "$1" 'sum(up{job="accounts"})'
+	holds "Prometheus scrapes all $1 replicas"
+}
+
 NOT_CLOSED='(open|half-open)'
 
 breaks() {
@@ -36,6 +46,12 @@ breaks() {
 	MARK="$(served tier2_sdk)"
 	within 30 "tier2 serves" serves tier2_sdk
 	holds "tier2 serves instead"
+	# It fires after two minutes, for which this story does not wait.
+	within 60 "an alert tells of tier1" measures 1 'count(ALERTS{alertname="CommontripBreakerOpen", job="accounts", breaker="tier1_mcp"})'
+	measures 0 'count(ALERTS{alertname="CommontripBreakerOpen", breaker!="tier1_mcp"}) or vector(0)' || fail "an alert tells of a tier that is well"
+	holds "the alert CommontripBreakerOpen pends for tier1, and for no other"
+	measures 1 'sum(commontrip_transitions_total{breaker="tier1_mcp", to="open", reason!="probe-failure"})' || fail "the trip was not counted once in the fleet"
+	holds "the sum over the replicas counts one trip"
 }
 
 loses_redis() {
@@ -100,6 +116,7 @@ scales() {
 	tell tier1 well
 	within 60 "all ten find tier1 well" held_by 10 tier1_mcp "closed fleet .* up"
 	holds "all ten are back at tier1"
+	scrapes 10
 }
 
 finish() {
@@ -120,6 +137,7 @@ up
 LOAD="$(compose ps -q load)"
 REDIS="$(compose ps -q redis)"
 within 60 "tier1 serves, and all replicas hold it closed" held_by 5 tier1_mcp "closed fleet .* up"
+scrapes 5
 breaks
 loses_redis
 kills_a_prober

@@ -4,13 +4,17 @@
 #   scripts/compose.sh up     build the images, start the cluster, wait until all of it is healthy, say what to look at
 #   scripts/compose.sh down   remove its containers, networks and images, and what they were built from
 #
-# COMMONTRIP_PORT is the port of the loopback where the cluster can be looked at; the default is 18080.
+# COMMONTRIP_PORT and COMMONTRIP_PROMETHEUS_PORT are ports of the loopback where the cluster and its Prometheus can be looked
+# at, by default 18080 and 19090. With COMPOSE_PROFILES=grafana there is Grafana too, on COMMONTRIP_GRAFANA_PORT, by default
+# 13000; its image comes from a registry.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 export COMPOSE_PROJECT_NAME=commontrip-demo COMMONTRIP_PORT="${COMMONTRIP_PORT:-18080}"
+export COMMONTRIP_PROMETHEUS_PORT="${COMMONTRIP_PROMETHEUS_PORT:-19090}" COMMONTRIP_GRAFANA_PORT="${COMMONTRIP_GRAFANA_PORT:-13000}"
 URL="http://127.0.0.1:$COMMONTRIP_PORT"
-PARTS=10 # containers at the start: Redis, three tiers, five replicas, and the users
+PROMETHEUS="http://127.0.0.1:$COMMONTRIP_PROMETHEUS_PORT"
+PARTS=10 # containers that say how they are: Redis, three tiers, five replicas, and the users
 
 fail() {
 	echo "compose: $*" >&2
@@ -49,6 +53,7 @@ folders() {
 	CGO_ENABLED=0 GOOS=linux GOARCH="$arch" go build -trimpath -ldflags='-s -w' -o bin/compose/app/ ./cmd/demo ./cmd/commontrip
 	cp deploy/compose/app.Dockerfile bin/compose/app/Dockerfile
 	scripts/redis-image.sh bin/compose/redis
+	scripts/prometheus-image.sh bin/compose/prometheus
 }
 
 up() {
@@ -58,6 +63,7 @@ up() {
 	compose build
 	compose up -d
 	within 120 "all $PARTS containers are healthy (see: docker ps)" all_healthy
+	within 60 "Prometheus is ready (see: docker ps)" curl -fsS --max-time 5 "$PROMETHEUS/-/ready"
 	cat <<-END
 
 		The cluster is up: five replicas, three tiers, 50 requests a second.
@@ -65,6 +71,8 @@ up() {
 		  $URL            the operator's page
 		  $URL/replicas   what each replica holds of each breaker
 		  $URL/served     who served how many requests
+		  $PROMETHEUS/alerts     Prometheus, with the alerts of deploy/prometheus; it scrapes every replica
+		  http://127.0.0.1:$COMMONTRIP_GRAFANA_PORT            Grafana with the board, where COMPOSE_PROFILES=grafana is set
 
 		  docker exec ${COMPOSE_PROJECT_NAME}${SEPARATOR}load${SEPARATOR}1 /commontrip list
 		  docker exec ${COMPOSE_PROJECT_NAME}${SEPARATOR}load${SEPARATOR}1 /demo ask http://tier1:8081/mode 503    break a tier: 503, hang, refuse; mend it: well
@@ -73,7 +81,7 @@ up() {
 }
 
 down() {
-	compose down --volumes --remove-orphans --rmi all --timeout 5
+	COMPOSE_PROFILES=grafana compose down --volumes --remove-orphans --rmi all --timeout 5
 	rm -rf bin/compose
 }
 
