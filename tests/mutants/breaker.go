@@ -20,7 +20,7 @@ var inBreaker = []change{
 	{"an open circuit closes when the store goes", "stance.go", `if fleet.waits {`, `if fleet.waits && s.fresh {`, "TestAnOpenFleetStaysOpenThroughAnOutageUntilItsTimeAndThenProbes"},
 	{"a forced mode ends when the store goes", "stance.go", `case fleet.mode == store.ForcedOpen:`, `case fleet.mode == store.ForcedOpen && s.fresh:`, "TestAForcedModeHoldsThroughAnOutageUntilItsEnd"},
 	{"a dry run refuses", "stance.go", "\t\tif !observe {\n", "\t\tif true {\n", "TestADryRunCountsAndProbesButRefusesNobody"},
-	{"a ramp admits all", "stance.go", `return share >= 1 || rand.Float64() < share`, `return true`, "TestARampLetsAGrowingShareThrough"},
+	{"a ramp admits all", "stance.go", `return share >= 1 || rand.Float64() < share`, `return share >= 0 || rand.Float64() < share`, "TestARampLetsAGrowingShareThrough"},
 	{"every call claims", "gate.go", `if until > int64(at) || !g.busy`, `if until < 0 || !g.busy`, "TestAClaimHoldsOneCallForTheClaimTimeoutAndRefusesTheOthers"},
 	{"a lease that comes late is lost", "gate.go", "\tif left {\n", "\tif left && l == nil {\n", "TestAStoreSlowerThanTheClaimTimeoutStillGetsItsProbes"},
 	{"a spare lease of an earlier generation is used", "gate.go", "if l.Generation != b.generation {\n\t\tb.settleSoon", "if l.Generation == 0 {\n\t\tb.settleSoon", "TestALeaseThatNobodyWaitedForIsNoneOfALaterGeneration"},
