@@ -49,8 +49,10 @@ func loseLeases(t *testing.T) *afterLostLeases {
 	if len(g.Leases) != probes {
 		t.Fatalf("%d leases before the failover; want %d", len(g.Leases), probes)
 	}
-	a.known = store.Known{Generation: g.Snapshot.Generation, State: store.HalfOpen, Reason: g.Snapshot.Reason, Cause: g.Snapshot.Cause,
-		Openings: g.Snapshot.Openings}
+	a.known = store.Known{
+		Generation: g.Snapshot.Generation, State: store.HalfOpen, Reason: g.Snapshot.Reason, Cause: g.Snapshot.Cause,
+		Openings: g.Snapshot.Openings,
+	}
 	pair.Master.Kill()
 	scenario.Promote(t, pair.Replica)
 	a.Store = at(pair.Replica)
