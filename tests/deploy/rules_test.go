@@ -39,6 +39,10 @@ func TestPromtoolAcceptsTheRules(t *testing.T) {
 	promtool(t, "check", "rules", "--lint=all", "--lint-fatal", "alerts.yml", "slo.yml")
 }
 
+func TestPromtoolAcceptsTheDemoClustersConfiguration(t *testing.T) {
+	promtool(t, "check", "config", "--syntax-only", "../compose/prometheus.yml")
+}
+
 func TestTheRulesFireWhereTheyShallAndNowhereElse(t *testing.T) {
 	promtool(t, "test", "rules", "alerts_test.yml", "slo_test.yml")
 }
