@@ -42,4 +42,7 @@
 // [WithHosts] is refused (DNS rebinding), cross-origin requests to the API are refused (http.CrossOriginProtection),
 // commands are POST with a JSON body only, no frame may show the page, its Content-Security-Policy allows the embedded
 // files and nothing else, and text from the fleet (names, reasons, labels) is only ever set as text.
+//
+// Against clients that hold on: live streams are bounded ([WithMaxStreams]), a page that does not read is ended, bodies are
+// short, and [NewServer] gives a server that lets nobody send the head of a request for ever.
 package dashboard
