@@ -127,7 +127,12 @@ finish() {
 		look store || true
 		docker ps -a --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" || true
 	fi
-	down >/dev/null 2>&1 || status=1
+	if ! down >bin/compose-down.log 2>&1; then
+		echo "compose: not all of it could be taken away:"
+		cat bin/compose-down.log
+		status=1
+	fi
+	rm -f bin/compose-down.log
 	exit "$status"
 }
 

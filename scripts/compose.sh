@@ -81,8 +81,10 @@ up() {
 }
 
 down() {
-	COMPOSE_PROFILES=grafana compose down --volumes --remove-orphans --rmi all --timeout 5
+	local status=0
+	COMPOSE_PROFILES=grafana compose down --volumes --remove-orphans --rmi all --timeout 5 || status=$?
 	rm -rf bin/compose
+	return "$status"
 }
 
 # Version 1 names containers with underscores, version 2 with dashes.
