@@ -27,5 +27,5 @@ var inBreaker = []change{
 	{"a lease is used to its very end", "gate.go", `return d / 10 * 9`, `return d`, "TestAProbeThatNeverComesBackFailsBeforeItsLeaseEnds"},
 	{"a settled probe's context ends", "probe.go", "\t\tpr.timer.Stop()\n", "\t\tpr.timer.Stop()\n\t\tpr.cancel(nil)\n", "TestASettledProbesContextStaysAlive"},
 	{"Close reports nothing", "close.go", `why := m.Sync(ctx)`, `why := error(nil)`, "TestCloseReportsEverythingAndIsIdempotent"},
-	{"an unknown part of the store holds up the others", "lane.go", `ready := !l.busy && at >= l.notBefore`, `ready := at >= l.notBefore`, "TestAManagerHasTwoGoroutinesAndOneALaneAtMost"},
+	{"a lane has many exchanges in flight", "lane.go", `ready := !l.busy && at >= l.notBefore`, `ready := at >= l.notBefore`, "TestAThousandRegistersShareExchanges"},
 }
