@@ -1,6 +1,7 @@
 package respfault_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net"
@@ -116,7 +117,7 @@ func TestWhatBecomesOfARequest(t *testing.T) {
 			server, p, client := setup(t, 3)
 			var reached []respfault.Point
 			c.rule.Times = 1
-			c.rule.Hook = func(r respfault.Request, at respfault.Point) { reached = append(reached, at) }
+			c.rule.Hook = func(_ respfault.Request, at respfault.Point) { reached = append(reached, at) }
 			p.On(respfault.Other, c.rule)
 			reply, err := text(client.Incr(t.Context(), "n"))
 			if err == nil != (c.reply != "") || err == nil && reply != c.reply {
@@ -277,7 +278,7 @@ func TestSlicesOfOneByteChangeNothing(t *testing.T) {
 func TestAListIsTakenApart(t *testing.T) {
 	whole := respfault.List(respfault.Bulk("a\r\nb"), []byte(":7\r\n"), respfault.List([]byte("$-1\r\n")))
 	parts, ok := respfault.Split(whole)
-	if !ok || len(parts) != 3 || string(respfault.List(parts...)) != string(whole) {
+	if !ok || len(parts) != 3 || !bytes.Equal(respfault.List(parts...), whole) {
 		t.Errorf("%q, %v", parts, ok)
 	}
 	if _, ok := respfault.Split([]byte(":1\r\n")); ok {

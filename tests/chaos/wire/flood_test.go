@@ -2,6 +2,7 @@ package wire
 
 import (
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"runtime"
 	"strings"
@@ -89,7 +90,7 @@ func scrape(t *testing.T, m *breaker.Manager) (string, time.Duration) {
 	}
 	handler := promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
 	answer, start := httptest.NewRecorder(), time.Now()
-	handler.ServeHTTP(answer, httptest.NewRequest("GET", "/metrics", nil))
+	handler.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	return answer.Body.String(), time.Since(start)
 }
 
@@ -140,7 +141,7 @@ func TestRow30HostsAreCapped(t *testing.T) {
 	pick := breakerhttp.PerHost(m, limit)
 	failed := 0
 	for i := range board.Pick(row, 2000, 100_000) {
-		b, err := pick(httptest.NewRequest("GET", fmt.Sprintf("http://host-%d.test/", i), nil))
+		b, err := pick(httptest.NewRequest(http.MethodGet, fmt.Sprintf("http://host-%d.test/", i), nil))
 		if err != nil || b == nil {
 			failed++
 		}
