@@ -16,13 +16,14 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"syscall"
 	"time"
 )
 
 func main() {
 	pattern := flag.String("run", "", "only mutants whose name matches this regular expression")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	deaths, err := hunt(ctx, *pattern, os.Stdout)
 	if err == nil {
