@@ -61,7 +61,7 @@ bench: ## benchmarks with allocations, beside other libraries too (BENCH=regexp,
 
 peers: ## tables beside other libraries, small (about an hour with PEERS='-full -write', into docs/performance.md)
 	@scripts/install-redis.sh
-	REQUIRE_REDIS=1 go -C tests/peers test -p 1 -count=1 -v -run TestTable -timeout 100m ./inprocess ./shared ./scale \
+	REQUIRE_REDIS=1 go -C tests/peers test -p 1 -count=1 -v -run '^TestTable' -timeout 100m ./inprocess ./shared ./scale \
 		-args $(PEERS)
 
 fuzz: ## every fuzz target in turn (FUZZTIME=20000x runs each, or a time such as 1m)
