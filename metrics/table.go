@@ -1,7 +1,5 @@
 package metrics
 
-import "github.com/prometheus/client_golang/prometheus"
-
 const prefix = "commontrip_"
 
 // metric describes one family. docs/metrics.md is made of them.
@@ -22,13 +20,6 @@ const (
 )
 
 func (k kind) String() string { return [...]string{"gauge", "counter", "histogram"}[k] }
-
-func (k kind) value() prometheus.ValueType {
-	if k == counter {
-		return prometheus.CounterValue
-	}
-	return prometheus.GaugeValue
-}
 
 // How the replicas' values of one metric are joined.
 const (
