@@ -20,7 +20,7 @@ import (
 type hostile struct {
 	name  string
 	opts  func(*victim) []breaker.Option
-	call  func(*victim, context.Context)
+	call  func(context.Context, *victim)
 	inner int // calls that a call makes
 }
 
@@ -38,7 +38,7 @@ func failing(context.Context) error { return errTier }
 func well(context.Context) error    { return nil }
 
 var hostiles = []hostile{
-	{name: "panics", call: func(v *victim, ctx context.Context) {
+	{name: "panics", call: func(ctx context.Context, v *victim) {
 		want := errors.New("mine")
 		defer func() {
 			if got := recover(); got != nil && got != any(want) {
@@ -47,10 +47,10 @@ var hostiles = []hostile{
 		}()
 		_ = v.Run(ctx, func(context.Context) error { panic(want) })
 	}},
-	{name: "exits", call: func(v *victim, ctx context.Context) {
+	{name: "exits", call: func(ctx context.Context, v *victim) {
 		_ = v.Run(ctx, func(context.Context) error { runtime.Goexit(); return nil })
 	}},
-	{name: "has no context", call: func(v *victim, _ context.Context) {
+	{name: "has no context", call: func(_ context.Context, v *victim) {
 		defer func() {
 			if recover() == nil {
 				v.wrong <- "a call without a context went through"
@@ -58,15 +58,15 @@ var hostiles = []hostile{
 		}()
 		_ = v.Run(nil, well) //nolint:staticcheck // that is the attack
 	}},
-	{name: "cancels its own context", call: func(v *victim, ctx context.Context) {
+	{name: "cancels its own context", call: func(ctx context.Context, v *victim) {
 		ctx, cancel := context.WithCancel(ctx)
 		_ = v.Run(ctx, func(ctx context.Context) error { cancel(); return ctx.Err() })
 	}},
-	{name: "never comes back", call: func(v *victim, ctx context.Context) {
+	{name: "never comes back", call: func(ctx context.Context, v *victim) {
 		_ = v.Run(ctx, func(context.Context) error { <-v.release; return nil })
 	}},
-	{name: "is never done", call: func(v *victim, ctx context.Context) { _, _ = v.Acquire(ctx) }},
-	{name: "is done eight times at once", call: func(v *victim, ctx context.Context) {
+	{name: "is never done", call: func(ctx context.Context, v *victim) { _, _ = v.Acquire(ctx) }},
+	{name: "is done eight times at once", call: func(ctx context.Context, v *victim) {
 		permit, err := v.Acquire(ctx)
 		if err != nil {
 			return
@@ -78,7 +78,7 @@ var hostiles = []hostile{
 		all.Wait()
 		permit.Record(breaker.Success)
 	}},
-	{name: "calls its own breaker", inner: 1, call: func(v *victim, ctx context.Context) {
+	{name: "calls its own breaker", inner: 1, call: func(ctx context.Context, v *victim) {
 		_ = v.Run(ctx, func(ctx context.Context) error { return v.Run(ctx, failing) })
 	}},
 	{name: "has a classifier that panics", call: fails, opts: judging(func() { panic("no") })},
@@ -129,7 +129,7 @@ func with(o breaker.Option) func(*victim) []breaker.Option {
 	return func(*victim) []breaker.Option { return []breaker.Option{o} }
 }
 
-func fails(v *victim, ctx context.Context) { _ = v.Run(ctx, failing) }
+func fails(ctx context.Context, v *victim) { _ = v.Run(ctx, failing) }
 
 // harm is what came of it.
 type harm struct{ leaked, stuck, disordered, wrong, double int }
@@ -180,7 +180,7 @@ func (h hostile) attack(t *testing.T, halfOpen, remote bool) (out harm) {
 	const calls = 10
 	ctx, cancel := context.WithCancel(t.Context())
 	for range calls {
-		go h.call(v, ctx)
+		go h.call(ctx, v)
 		time.Sleep(10 * time.Millisecond)
 	}
 	made := calls * (1 + h.inner)

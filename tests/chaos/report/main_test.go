@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
@@ -61,7 +62,7 @@ func TestTheNewestLineOfATestWins(t *testing.T) {
 			t.Errorf("no %q in:\n%s", want, got)
 		}
 	}
-	if strings.Index(string(got), "TestRow01X") > strings.Index(string(got), "TestRow02A") {
+	if bytes.Index(got, []byte("TestRow01X")) > bytes.Index(got, []byte("TestRow02A")) {
 		t.Error("the rows are not in order")
 	}
 }
