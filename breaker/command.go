@@ -100,22 +100,26 @@ func readAll(ctx context.Context, s store.Store, breakers []*Breaker) ([]Snapsho
 	}
 	sent := now()
 	snapshots, err := s.Read(ctx, names...)
+	failed := err
+	if _, some := errors.AsType[*store.UnreadableError](err); some {
+		failed = nil // the store answered; what is wrong is those breakers' own
+	}
 	lanes := map[*lane]bool{}
 	for _, b := range breakers {
 		if !lanes[b.lane] {
 			lanes[b.lane] = true
-			b.lane.exchanged(sent, err)
+			b.lane.exchanged(sent, failed)
 		}
 	}
-	if err != nil {
-		return nil, err
+	if failed != nil {
+		return nil, failed
 	}
 	for i := range snapshots {
 		if b := byName[snapshots[i].Name]; b != nil {
 			b.takeOver(&snapshots[i], requests[b.name])
 		}
 	}
-	return snapshots, nil
+	return snapshots, err
 }
 
 // takeOver applies a snapshot that was read.

@@ -19,6 +19,12 @@ type problem struct {
 	Range string `json:"range,omitempty"`
 }
 
+// isUnreadable reports that the store answered, and holds of some breakers what cannot be read.
+func isUnreadable(err error) bool {
+	_, ok := errors.AsType[*store.UnreadableError](err)
+	return ok
+}
+
 var errNoSuchBreaker = errors.New("no such breaker")
 
 // nameOf reads a breaker's name from its segment, or from ?name= where the segment is "-".
@@ -33,7 +39,7 @@ func (h *Handler) serveAll(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), patience)
 	defer cancel()
 	snapshots, err := h.store.Read(ctx)
-	if err != nil {
+	if err != nil && !isUnreadable(err) {
 		failStore(w, err)
 		return
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -27,8 +28,9 @@ type told struct {
 		Commands       bool
 	}
 	Store *struct {
-		Up      *bool
-		Problem string
+		Up         *bool
+		Problem    string
+		Unreadable []string
 	}
 	Rows    []store.Snapshot
 	Sparks  map[string][][3]float64
@@ -137,8 +139,8 @@ func visit(h http.Handler, stuck chan struct{}) *page {
 type watched struct {
 	store.Store
 	reads, watches atomic.Int64
-	away           atomic.Bool
-	deaf           bool // no push comes
+	away, torn     atomic.Bool // nothing is answered; "mcp" cannot be read
+	deaf           bool        // no push comes
 }
 
 var errAway = errors.New("dial tcp 10.9.8.7:6379: refused")
@@ -148,7 +150,12 @@ func (s *watched) Read(ctx context.Context, names ...string) ([]store.Snapshot, 
 	if s.away.Load() {
 		return nil, errAway
 	}
-	return s.Store.Read(ctx, names...)
+	snapshots, err := s.Store.Read(ctx, names...)
+	if s.torn.Load() {
+		snapshots = slices.DeleteFunc(snapshots, func(s store.Snapshot) bool { return s.Name == "mcp" })
+		err = &store.UnreadableError{Names: []string{"mcp"}, Err: errors.New("state is torn")}
+	}
+	return snapshots, err
 }
 
 func (s *watched) Watch(ctx context.Context, fn func(store.Event)) error {
@@ -331,6 +338,29 @@ func TestStreamsBeyondTheLimitAreToldToComeBack(t *testing.T) {
 		}
 		b.leave()
 		c.leave()
+	})
+}
+
+func TestABreakerThatNobodyCanReadIsNamedAndHidesNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &watched{Store: seed(t, "a", "mcp")}
+		s.torn.Store(true)
+		h := handler(t, s)
+		p := visit(h, nil)
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		ticks := p.events("tick")
+		if len(ticks) == 0 {
+			t.Fatal("no tick came")
+		}
+		last := ticks[len(ticks)-1]
+		if last.Store.Up == nil || !*last.Store.Up || len(last.Store.Unreadable) != 1 || last.Store.Unreadable[0] != "mcp" {
+			t.Errorf("the last tick says of the store %+v", last.Store)
+		}
+		if r := get(h, "/api/breakers"); r.status != http.StatusOK || !strings.Contains(r.body, `"a"`) {
+			t.Errorf("the list is %d, %s", r.status, r.body)
+		}
+		p.leave()
 	})
 }
 

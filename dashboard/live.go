@@ -157,17 +157,20 @@ func (l *live) read(ctx context.Context) {
 		return // nobody looks any more
 	}
 	l.tick(m, snapshots, err, own, began)
-	if err == nil {
+	if err == nil || isUnreadable(err) {
 		l.lookAtRosters(asking, snapshots)
 	}
 }
 
 // tick tells what a read brought.
 func (l *live) tick(m message, snapshots []store.Snapshot, err error, own map[string]*here, began time.Time) {
-	now, up := time.Now(), err == nil
+	now, up := time.Now(), err == nil || isUnreadable(err)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.contact.Up, l.contact.Problem = &up, ""
+	l.contact.Up, l.contact.Problem, l.contact.Unreadable = &up, "", nil
+	if unreadable, some := errors.AsType[*store.UnreadableError](err); some {
+		l.contact.Unreadable = unreadable.Names[:min(len(unreadable.Names), 10)]
+	}
 	if up {
 		m.Seconds = l.update(&m, snapshots, own, began, now)
 	} else {

@@ -10,9 +10,10 @@ import (
 
 // contact is how the store answers.
 type contact struct {
-	Up      *bool  `json:"up"`                // null: not asked yet since somebody looks
-	Problem string `json:"problem,omitempty"` // where not up
-	SinceMS int64  `json:"since_ms"`          // when it last answered, by the server's uptime
+	Up         *bool    `json:"up"`                   // null: not asked yet since somebody looks
+	Problem    string   `json:"problem,omitempty"`    // where not up
+	Unreadable []string `json:"unreadable,omitempty"` // breakers that the store holds and nobody can read, the first ten
+	SinceMS    int64    `json:"since_ms"`             // when it last answered, by the server's uptime
 }
 
 // message is what a stream carries. Each kind fills what concerns it.

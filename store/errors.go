@@ -34,3 +34,17 @@ func (e *PolicyError) Is(target error) bool { return target == ErrInvalid }
 func invalid(field string, value any, want string) error {
 	return fmt.Errorf("%w: %s is %v; want %s", ErrInvalid, field, value, want)
 }
+
+// UnreadableError is what Read gives beside its snapshots where the store answered, and holds of some breakers what it
+// cannot have written. It says nothing about the others.
+type UnreadableError struct {
+	Names []string // those breakers, in the order asked
+	Err   error    // what is wrong with the first
+}
+
+func (e *UnreadableError) Error() string {
+	return fmt.Sprintf("%d of the breakers cannot be read, %q the first: %v", len(e.Names), e.Names[0], e.Err)
+}
+
+// Unwrap gives Err.
+func (e *UnreadableError) Unwrap() error { return e.Err }

@@ -16,9 +16,10 @@ type Store interface {
 	Settle(ctx context.Context, s Settlement) (Result, error)
 	// Command carries out an operator's word; the Result's Err stays nil. ErrUnknown for a name that Read does not show.
 	Command(ctx context.Context, c Command) (Result, error)
-	// Read never writes. Named breakers come in the order asked, unknown ones left out; no names = all, by name.
+	// Read never writes. Named breakers come in the order asked, unknown ones left out; no names = all, by name. An
+	// *[UnreadableError] comes beside the snapshots of the others.
 	Read(ctx context.Context, names ...string) ([]Snapshot, error)
-	// Versions is Read of two numbers only, at the least cost; no names = none.
+	// Versions is Read of two numbers only, at the least cost; no names = none. What cannot be read is left out.
 	Versions(ctx context.Context, names ...string) ([]Version, error)
 	// Roster lists who reports on a breaker, by name; none for an unknown one.
 	Roster(ctx context.Context, name string) ([]Replica, error)

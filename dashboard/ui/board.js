@@ -116,6 +116,9 @@ export function banner() {
   if (board.store.up === false) {
     return `The store does not answer (${board.store.problem}). Replicas go by their own verdicts.${ago}`;
   }
+  if (board.store.unreadable) {
+    return `The store holds what nobody can read of ${board.store.unreadable.join(', ')}: see what commontrip doctor says.`;
+  }
   if (board.replica && !board.replica.store_up) return 'The replica that serves this page has lost the store and goes by its own verdicts.';
   return '';
 }

@@ -232,6 +232,29 @@ func overwriteByHand(t *testing.T, url string) {
 	}
 }
 
+// One hash that nobody can read made every read of all breakers fail, so that the operators' page was empty.
+func TestABreakerThatNobodyCanReadHidesNoOther(t *testing.T) {
+	s, client := benchServer(t)
+	ctx := context.Background()
+	for _, name := range []string{"a", "b", "c"} {
+		fleetOf(t, s, name, 1)
+	}
+	client.HSet(ctx, s.keys.breaker("b"), "state", "1 2 3", "generation", "x")
+
+	all, err := s.Read(ctx)
+	unreadable, ok := errors.AsType[*store.UnreadableError](err)
+	if !ok || len(unreadable.Names) != 1 || unreadable.Names[0] != "b" {
+		t.Errorf("Read says %v; want that b cannot be read", err)
+	}
+	if len(all) != 2 || all[0].Name != "a" || all[1].Name != "c" {
+		t.Errorf("Read gives %d snapshots; want those of a and c", len(all))
+	}
+	versions, err := s.Versions(ctx, "a", "b", "c")
+	if err != nil || len(versions) != 2 || versions[0].Name != "a" || versions[1].Name != "c" {
+		t.Errorf("Versions gives %v, %v; want a and c", versions, err)
+	}
+}
+
 func refuseClosed(t *testing.T, what string, s store.Snapshot, err error) {
 	t.Helper()
 	if err != nil {

@@ -119,6 +119,7 @@ func (s *Store) Read(ctx context.Context, names ...string) ([]store.Snapshot, er
 		return nil, err
 	}
 	out := make([]store.Snapshot, 0, len(rows))
+	var unreadable *store.UnreadableError
 	for i, r := range rows {
 		if r.absent {
 			continue
@@ -130,9 +131,16 @@ func (s *Store) Read(ctx context.Context, names ...string) ([]store.Snapshot, er
 		}
 		snapshot := d.snapshot(names[i], f, store.Policy{})
 		if err := d.err(); err != nil {
-			return nil, err
+			if unreadable == nil {
+				unreadable = &store.UnreadableError{Err: err}
+			}
+			unreadable.Names = append(unreadable.Names, names[i])
+			continue
 		}
 		out = append(out, snapshot)
+	}
+	if unreadable != nil {
+		return out, unreadable
 	}
 	return out, nil
 }
@@ -147,7 +155,8 @@ func valid(names []string) []string {
 	return out
 }
 
-// Versions reads two numbers of each name in one pipeline, without a script.
+// Versions reads two numbers of each name in one pipeline, without a script. A breaker that cannot be read is left out:
+// the report that follows for it says why.
 func (s *Store) Versions(ctx context.Context, names ...string) ([]store.Version, error) {
 	if s.closed() {
 		return nil, store.ErrClosed
@@ -168,23 +177,19 @@ func (s *Store) Versions(ctx context.Context, names ...string) ([]store.Version,
 		}
 		d := decoder{of: "versions"}
 		r := d.row(d.list(c.reply, 3), 0)
+		if err := d.err(); err != nil {
+			return nil, err
+		}
 		if r.absent || r.fields[2] != "" {
-			if !r.absent {
-				d.numbers("tomb", r.fields[2], 4)
-			}
-			if err := d.err(); err != nil {
-				return nil, err
-			}
 			continue
 		}
 		v := store.Version{
 			Name: names[i], Generation: uint64(d.numbers("generation", r.fields[0], 1)[0]),
 			Rev: uint64(d.numbers("rev", r.fields[1], 1)[0]),
 		}
-		if err := d.err(); err != nil {
-			return nil, err
+		if d.err() == nil {
+			out = append(out, v)
 		}
-		out = append(out, v)
 	}
 	return out, nil
 }
