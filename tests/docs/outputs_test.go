@@ -34,7 +34,7 @@ func TestWhatOutputsShowTheProgramStillSays(t *testing.T) {
 
 func programOf(t *testing.T) string {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(root, "cmd/commontrip/*.go"))
+	files, err := filepath.Glob(filepath.Join(root, "cmd", "commontrip", "*.go"))
 	if err != nil {
 		t.Fatal(err)
 	}
