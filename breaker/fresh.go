@@ -87,6 +87,13 @@ func (l *lane) watchOver(in time.Duration) {
 	}
 }
 
+// answers reports that the lane is not stale, by its times: the timer that finds it stale may fire after a breaker's.
+func (l *lane) answers() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.up.Load() && now().since(l.freshAt) < l.m.core.timing.StaleAfter
+}
+
 // check is the timer's: has the lane been answered lately?
 func (l *lane) check() {
 	if l.m.stopped() {

@@ -77,7 +77,7 @@ func (b *Breaker) sayLost(fresh bool) {
 	case fresh && b.lostSaid:
 		b.lostSaid = false
 		b.emit(Event{Kind: StoreBack, Name: b.name})
-	case !fresh && !b.lostSaid && b.heard && b.failing && b.lane != nil && b.lane.up.Load() && !b.alone.Load():
+	case !fresh && !b.lostSaid && b.heard && b.failing && b.lane != nil && b.lane.answers() && !b.alone.Load():
 		b.lostSaid = true
 		b.emit(Event{Kind: StoreLost, Name: b.name, Err: b.lane.reason()})
 	}

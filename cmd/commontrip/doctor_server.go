@@ -44,6 +44,14 @@ func adviceFor(err error) string {
 		return "put user and password that the server knows into the URL"
 	case denied(err):
 		return "give the user the rights of deploy/redis-users.acl"
+	case strings.Contains(text, "OOM "):
+		return "give the server more memory, or move what else lies there: breakers need little, and none may be evicted"
+	case strings.Contains(text, "READONLY"):
+		return "this is a replica: ask the master, or let Sentinels name it in the URL"
+	case strings.Contains(text, "NOREPLICAS"):
+		return "the master wants replicas that it does not have: start them, or lower min-replicas-to-write"
+	case strings.Contains(text, "CLUSTERDOWN"):
+		return "slots of the Cluster are without a node: see CLUSTER INFO"
 	case strings.Contains(text, "no such host"):
 		return "check the host in the URL"
 	case strings.Contains(text, "refused"):
