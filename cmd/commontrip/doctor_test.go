@@ -83,6 +83,13 @@ func TestDoctorSeesEvictionRightsAndSchemas(t *testing.T) {
 	holds(t, found("server"), "note: this user may not see version and eviction policy")
 }
 
+func TestDoctorSaysWhatToDoAboutAFullServer(t *testing.T) {
+	srv := redistest.Start(t, "--maxmemory", "1")
+	redisDo(t, srv, "+OK", "CONFIG", "SET", "maxmemory-policy", "noeviction")
+	found := deskAt(t, srv.URL()).examined(ill)
+	holds(t, found("rights"), "problem:", "OOM", "more memory")
+}
+
 func TestDoctorAsTheLeastUser(t *testing.T) {
 	file, err := os.ReadFile("../../deploy/redis-users.acl")
 	if err != nil {
