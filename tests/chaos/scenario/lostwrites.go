@@ -84,6 +84,7 @@ func (l *losses) trial(t *testing.T, p Pair) {
 	call(f.Replicas, counted.Name, 20)
 	truth := l.truth(t, p, p.Master)
 	f.Converge(truth)
+	All(t, "all have reported", f.Replicas, counted.Name, func(s breaker.Status) bool { return s.Pending == 0 })
 	inStep(t, p.Replica, p.Master)
 
 	// From here on the master acknowledges what its replica will not have.

@@ -90,6 +90,9 @@ func isWord(err error) bool {
 	return errors.Is(err, store.ErrInvalid) || errors.Is(err, store.ErrUnknown) || errors.Is(err, store.ErrClosed)
 }
 
+// errLeftOut stands for a breaker of which Versions says nothing, since it cannot read it: the report that follows fails.
+var errLeftOut = errors.New("left out")
+
 // asked are the methods of a store by their verbs.
 func asked(ctx context.Context, s store.Store, name string) map[respfault.Verb]func() error {
 	policy := store.DefaultPolicy()
@@ -109,11 +112,17 @@ func asked(ctx context.Context, s store.Store, name string) map[respfault.Verb]f
 			_, err := s.Command(ctx, store.Command{Name: name, Action: store.Lift, By: "oncall"})
 			return err
 		},
-		respfault.Remove:   func() error { return s.Remove(ctx, "nobody-has-it") },
-		respfault.Read:     func() error { _, err := s.Read(ctx, name); return err },
-		respfault.Versions: func() error { _, err := s.Versions(ctx, name); return err },
-		respfault.Roster:   func() error { _, err := s.Roster(ctx, name); return err },
-		respfault.History:  func() error { _, err := s.History(ctx, name, 3); return err },
+		respfault.Remove: func() error { return s.Remove(ctx, "nobody-has-it") },
+		respfault.Read:   func() error { _, err := s.Read(ctx, name); return err },
+		respfault.Versions: func() error {
+			versions, err := s.Versions(ctx, name)
+			if err == nil && len(versions) == 0 {
+				err = errLeftOut
+			}
+			return err
+		},
+		respfault.Roster:  func() error { _, err := s.Roster(ctx, name); return err },
+		respfault.History: func() error { _, err := s.History(ctx, name, 3); return err },
 	}
 }
 
