@@ -51,7 +51,13 @@ type owning struct {
 	client io.Closer
 }
 
-func (o owning) Close() error { return errors.Join(o.Store.Close(), o.client.Close()) }
+func (o owning) Close() error {
+	err := o.client.Close()
+	if errors.Is(err, redis.ErrClosed) { // twice is no error
+		err = nil
+	}
+	return errors.Join(o.Store.Close(), err)
+}
 
 // on opens a store on a client of its own.
 func on(c redis.UniversalClient, options ...redisstore.Option) (store.Store, error) {
