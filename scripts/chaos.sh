@@ -3,14 +3,14 @@
 # It fails where a row does. The lines that the rows leave are in bin/chaos.jsonl.
 #
 # Usage: scripts/chaos.sh [ROW [SEED [PROFILE]]]
-#   ROW      its number; "" or all: every row
+#   ROW      its number, or several with commas between; "" or all: every row
 #   SEED     a number, to play a run again; "": 1 in the quick profile, else a new one for each row
 #   PROFILE  full (about an hour; the default) or quick (minutes, as in CI)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 row="${1:-all}" seed="${2:-}" profile="${3:-full}"
-if [[ ! "$row" =~ ^(all|0*[1-9][0-9]*)$ || ! "$seed" =~ ^[0-9]*$ || ! "$profile" =~ ^(quick|full)$ ]]; then
+if [[ ! "$row" =~ ^(all|[1-9][0-9]*(,[1-9][0-9]*)*)$ || ! "$seed" =~ ^[0-9]*$ || ! "$profile" =~ ^(quick|full)$ ]]; then
 	sed -n '2,9s/^# \{0,1\}//p' "$0" >&2
 	exit 2
 fi
@@ -27,7 +27,7 @@ fi
 
 test='TestRow[0-9]+'
 if [[ "$row" != all ]]; then
-	test="TestRow0*$((10#$row))([^0-9]|\$)"
+	test="TestRow0*(${row//,/|})([^0-9]|\$)"
 fi
 mapfile -t packages < <(grep -rlE "^func ${test%(*}" --include='*_test.go' . | xargs -r dirname | sort -u)
 if [[ "${#packages[@]}" == 0 ]]; then
