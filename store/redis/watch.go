@@ -92,10 +92,10 @@ type watcher struct {
 func (w *watcher) follow(ctx context.Context) (stood bool) {
 	channel := w.s.keys.events()
 	subscribing, cancel := context.WithTimeout(ctx, w.s.timeout)
+	moved, left := w.s.moves.next(), make(chan struct{}) // before the dial: a move during it must not be missed
 	sub := w.s.client.Subscribe(subscribing, channel)
 	cancel()
 	defer sub.Close()
-	moved, left := w.s.moves.next(), make(chan struct{})
 	defer close(left)
 	go func() {
 		select {
