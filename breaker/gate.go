@@ -254,8 +254,12 @@ func (b *Breaker) keepSpare(g *gate, l *lease) {
 		return
 	}
 	b.mu.Lock()
+	before := g.spare
 	g.spare = l
 	b.mu.Unlock()
+	if before != nil {
+		b.settleSoon(before, Ignored, false, "")
+	}
 	time.AfterFunc(min(b.core.timing.exchange(), l.For/4), func() {
 		if l := b.takeSpare(g, 0); l != nil {
 			b.settleSoon(l, Ignored, false, "")
