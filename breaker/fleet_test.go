@@ -88,6 +88,24 @@ func TestAStoreThatAsksForPatienceIsReportedToLessOften(t *testing.T) {
 	})
 }
 
+// The largest fleets report once a second, which is also how often a breaker in use is compared with the store.
+func TestAReportThatComesInTimeIsTheComparison(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newFleet(t).replica()
+		defer r.close()
+		r.net.again = time.Second
+		b := r.register(t, "t")
+		call := func() { _ = b.Run(t.Context(), succeed); time.Sleep(50 * time.Millisecond) }
+		times(40, call) // the store's wish is heard with the first answer
+		syncs, reads := r.net.syncs.Load(), r.net.reads.Load()
+		times(400, call)
+		syncs, reads = r.net.syncs.Load()-syncs, r.net.reads.Load()-reads
+		if syncs < 19 || syncs > 21 || reads != 0 {
+			t.Fatalf("%d reports and %d comparisons in 20 s; want about 20, and none", syncs, reads)
+		}
+	})
+}
+
 func TestAReportWhoseAnswerIsLostIsCountedOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f := newFleet(t)

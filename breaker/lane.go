@@ -285,9 +285,12 @@ func (l *lane) refreshIdle(at, tick time.Duration) {
 	}
 }
 
-// compare lets b wait to be compared, or to give a sign of life, where the last time is long enough ago.
+// compare lets b wait to be compared, or to give a sign of life, where the last time is long enough ago and no report
+// that does both is due in time.
 func (l *lane) compare(b *Breaker, at, interval time.Duration) {
 	switch {
+	case b.wantSync && b.due <= b.readAt+l.m.core.timing.RefreshInterval:
+		return
 	case at-b.syncAt >= signOfLife*9/10:
 		b.wantSync = true
 	case at-b.readAt >= interval:
