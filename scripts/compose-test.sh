@@ -138,6 +138,7 @@ finish() {
 
 trap finish EXIT
 trap 'exit 130' INT TERM
+down >/dev/null 2>&1 || true # what a run that was killed left
 up
 LOAD="$(compose ps -q load)"
 REDIS="$(compose ps -q redis)"

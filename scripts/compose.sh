@@ -80,9 +80,19 @@ up() {
 	END
 }
 
+take_away() { COMPOSE_PROFILES=grafana compose down --volumes --remove-orphans --rmi all --timeout 5; }
+
+# down tries again where the engine still counts a container that is gone as attached to a network, which it then keeps.
 down() {
-	local status=0
-	COMPOSE_PROFILES=grafana compose down --volumes --remove-orphans --rmi all --timeout 5 || status=$?
+	local status=0 network attached
+	if ! take_away; then
+		for network in $(docker network ls -q --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME"); do
+			for attached in $(docker network inspect --format '{{range .Containers}}{{.Name}} {{end}}' "$network"); do
+				docker network disconnect --force "$network" "$attached" || true
+			done
+		done
+		take_away || status=$?
+	fi
 	rm -rf bin/compose
 	return "$status"
 }
