@@ -17,6 +17,7 @@ import (
 
 	"github.com/commontrip/commontrip/internal/machine"
 	"github.com/commontrip/commontrip/store"
+	"github.com/commontrip/commontrip/tests/chaos/board"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
@@ -212,23 +213,49 @@ func TestDifferential(t *testing.T) {
 		seed = n
 	}
 	t.Logf("COMMONTRIP_DIFF_SEED=%d COMMONTRIP_DIFF_STEPS=%d", seed, steps)
+	histories, played := differential(t, steps, seed)
+	if !t.Failed() {
+		t.Logf("%d histories, %d steps, no difference", histories, played)
+	}
+}
+
+// Row 4 of the scoreboard. COMMONTRIP_DIFF_STEPS plays more than its profile asks for.
+func TestRow04GoAgainstLua(t *testing.T) {
+	row := board.Start(t, 4, "Lua against Go")
+	steps := board.Pick(row, 20_000, 200_000)
+	if n, err := strconv.Atoi(os.Getenv("COMMONTRIP_DIFF_STEPS")); err == nil {
+		steps = n
+	}
+	began := time.Now()
+	histories, played := differential(t, steps, row.Seed())
+	row.Report("histories", histories)
+	row.AtLeast("steps", played, steps)
+	row.Report("steps a second", int(float64(played)/time.Since(began).Seconds()))
+	differences := 0
+	if t.Failed() {
+		differences = 1 // the first one ends it
+	}
+	row.Zero("differences", differences)
+}
+
+// differential plays histories until they have so many steps, or differ.
+func differential(t *testing.T, steps int, seed uint64) (histories, played int) {
+	t.Helper()
 	url := redistest.Start(t).SocketURL()
-	var histories, left atomic.Int64
+	var next, left atomic.Int64
 	left.Store(int64(steps))
 	var players sync.WaitGroup
 	for range 4 * runtime.GOMAXPROCS(0) {
 		d := newDuel(t, url)
 		players.Go(func() {
 			for left.Load() > 0 && !t.Failed() {
-				history := histories.Add(1) - 1
+				history := next.Add(1) - 1
 				left.Add(-int64(playHistory(t, d, seed, uint64(history))))
 			}
 		})
 	}
 	players.Wait()
-	if !t.Failed() {
-		t.Logf("%d histories, %d steps, no difference", histories.Load(), int64(steps)-left.Load())
-	}
+	return int(next.Load()), steps - int(left.Load())
 }
 
 // playHistory plays one random history to its end, or until the two differ, and gives its steps.
