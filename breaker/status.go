@@ -130,7 +130,9 @@ func (m *Manager) Status() ManagerStatus {
 			st.StoreUp = false
 		}
 	}
-	for _, b := range m.all() {
+	all := m.all()
+	st.Breakers = slices.Grow(st.Breakers, len(all))
+	for _, b := range all {
 		st.Breakers = append(st.Breakers, b.Status())
 	}
 	return st
