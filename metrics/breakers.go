@@ -1,11 +1,12 @@
 package metrics
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
@@ -15,12 +16,14 @@ import (
 var (
 	states   = []store.State{store.Closed, store.HalfOpen, store.Open}
 	modes    = []store.Mode{store.Auto, store.ForcedClosed, store.ForcedOpen}
+	outcomes = []store.Outcome{store.Failure, store.Ignored, store.Success}
 	refusals = []breaker.Refusal{
 		breaker.RefusedForced, breaker.RefusedOpen, breaker.RefusedProbing, breaker.RefusedRampUp, breaker.RefusedStoreDown,
 	}
 	actions = []store.Action{
 		store.ForceClosed, store.ForceOpen, store.Lift, store.Reset, store.Restore, store.Retune, store.Trip,
 	}
+	standing = []string{"mode", "policy"}
 )
 
 // way is a change of state, and why.
@@ -44,143 +47,197 @@ var ways = [...]way{
 	{store.HalfOpen, store.ByTime},
 }
 
-// replica shows what a replica says of itself and its store.
-func (s *sink) replica(st *breaker.ManagerStatus, shown int) {
-	s.put(replicaInfo, 1, st.Replica)
-	s.put(breakers, float64(len(st.Breakers)))
-	s.put(breakersLeftOut, float64(len(st.Breakers)-shown))
-	s.put(storeUp, number(st.StoreUp))
-	s.put(storeSilence, st.SinceExchange.Seconds())
-	s.put(storeLosses, float64(st.StoreLosses))
-	s.put(exchanges, float64(st.Exchanges))
-	s.put(exchangeErrors, float64(st.ExchangeErrors))
+// family is what all breakers show of a metric.
+type family struct {
+	metric  id
+	columns []column
 }
 
-func (c *Collector) latencies(out chan<- prometheus.Metric, l breaker.Latencies) {
-	buckets := make(map[float64]uint64, len(l.Bounds))
-	var count uint64
-	for i, n := range l.Counts {
-		count += n
-		if i < len(l.Bounds) {
-			buckets[l.Bounds[i].Seconds()] = count
-		}
+// column is a series that every breaker has, and how it is read.
+type column struct {
+	labels []*dto.LabelPair // beside the breaker's name
+	read   func(*row) float64
+	rare   bool // not shown while it is 0
+}
+
+// row is a breaker as one scrape sees it.
+type row struct {
+	*breaker.Status
+	past past
+}
+
+// families come in a scrape one after the other, each with all breakers, in the order in which a registry is going to sort
+// them: that makes its own part of the work cheaper by a quarter.
+var families = slices.Concat(inReplica, inFleet, commanded, inForce)
+
+var columnCount = func() (n int) {
+	for _, f := range families {
+		n += len(f.columns)
 	}
-	desc := c.descs[exchangeDuration]
-	shown, err := prometheus.NewConstHistogram(desc, count, l.Sum.Seconds(), buckets)
-	if err != nil {
-		shown = prometheus.NewInvalidMetric(desc, err)
+	return n
+}()
+
+// inReplica is what rules calls in this replica, and what became of them.
+var inReplica = []family{
+	many(state, states, func(r *row, s store.State) float64 { return number(r.State == s) }),
+	one(ownVerdict, func(r *row) float64 { return number(r.Verdict == breaker.Own) }),
+	one(retryAfter, func(r *row) float64 { return r.RetryAfter.Seconds() }),
+	many(calls, outcomes, (*row).calls),
+	one(slowCalls, func(r *row) float64 { return float64(r.Totals.Slow) }),
+	many(refused, refusals, func(r *row, why breaker.Refusal) float64 { return float64(r.Refused[why]) }),
+	one(pending, func(r *row) float64 { return float64(r.Pending) }),
+	one(lost, func(r *row) float64 { return float64(r.Lost) }),
+	{transitions, slices.Concat(knownWays(), otherWays())},
+	one(ownTrips, func(r *row) float64 { return float64(r.past.tripped) }),
+	one(repairs, func(r *row) float64 { return float64(r.past.repaired) }),
+}
+
+// inFleet is the fleet's verdict as this replica last heard it.
+var inFleet = []family{
+	many(fleetState, states, func(r *row, s store.State) float64 { return number(r.Fleet.State == s) }),
+	one(fleetGeneration, func(r *row) float64 { return float64(r.Fleet.Generation) }),
+	one(fleetSince, func(r *row) float64 { return timestamp(r.Fleet.Since) }),
+	one(fleetAge, func(r *row) float64 { return r.FleetAge.Seconds() }),
+	one(fleetReplicas, func(r *row) float64 { return float64(r.Fleet.Replicas) }),
+	one(fleetWindow, func(r *row) float64 { return float64(r.Fleet.Window.Calls) }),
+	one(fleetFailures, func(r *row) float64 { return share(r.Fleet.Window.Failures, r.Fleet.Window.Calls) }),
+	one(fleetSlow, func(r *row) float64 { return share(r.Fleet.Window.Slow, r.Fleet.Window.Calls) }),
+	one(fleetStreak, func(r *row) float64 { return float64(r.Fleet.Window.Consecutive) }),
+	one(fleetProbes, func(r *row) float64 { return float64(r.Fleet.Probing) }),
+	one(fleetOpenings, func(r *row) float64 { return float64(r.Fleet.Openings) }),
+	one(fleetLate, func(r *row) float64 { return float64(r.Fleet.Totals.Late) }),
+	one(fleetConflict, func(r *row) float64 { return number(r.Fleet.PolicyConflict) }),
+}
+
+// commanded is what operators left standing, and their commands that this replica heard of. The commands are a family an
+// action, since a registry sorts by the action first and by the breaker then.
+var commanded = func() []family {
+	out := []family{
+		many(mode, modes, func(r *row, m store.Mode) float64 { return number(r.Mode == m) }),
+		many(commandSince, standing, (*row).since),
+		many(commandRemaining, standing, (*row).remaining),
 	}
-	out <- shown
-}
-
-func (s *sink) breaker(b *breaker.Status) {
-	s.here(b)
-	s.fleet(b)
-	s.commands(b)
-	s.policy(b.Name, &b.Fleet.Policy)
-	s.events(b)
-}
-
-// here shows what rules calls in this replica, and what became of them.
-func (s *sink) here(b *breaker.Status) {
-	oneHot(s, state, b.State, states, store.State.String, b.Name)
-	s.put(ownVerdict, number(b.Verdict == breaker.Own), b.Name)
-	s.put(retryAfter, b.RetryAfter.Seconds(), b.Name)
-	s.put(calls, float64(b.Totals.Failures), b.Name, store.Failure.String())
-	s.put(calls, float64(b.Totals.Ignored), b.Name, store.Ignored.String())
-	s.put(calls, float64(b.Totals.Calls-min(b.Totals.Failures, b.Totals.Calls)), b.Name, store.Success.String())
-	s.put(slowCalls, float64(b.Totals.Slow), b.Name)
-	for _, r := range refusals {
-		s.put(refused, float64(b.Refused[r]), b.Name, string(r))
+	for _, a := range actions {
+		out = append(out, many(commands, []store.Action{a}, func(r *row, a store.Action) float64 { return float64(r.past.heard[a]) }))
 	}
-	s.put(pending, float64(b.Pending), b.Name)
-	s.put(lost, float64(b.Lost), b.Name)
+	return out
+}()
+
+// inForce is the policy that rules.
+var inForce = []family{
+	one(policyFailures, func(r *row) float64 { return r.Fleet.Policy.FailureRate }),
+	one(policySlow, func(r *row) float64 { return r.Fleet.Policy.SlowCallRate }),
+	one(policyStreak, func(r *row) float64 { return float64(r.Fleet.Policy.ConsecutiveFailures) }),
+	one(policyMinCalls, func(r *row) float64 { return float64(r.Fleet.Policy.MinCalls) }),
+	one(policyOpenFor, func(r *row) float64 { return r.Fleet.Policy.OpenFor.Seconds() }),
+	one(policyProbes, func(r *row) float64 { return float64(r.Fleet.Policy.Probes) }),
+	one(policyObserve, func(r *row) float64 { return number(r.Fleet.Policy.Observe) }),
 }
 
-// events shows what happened to the breaker: what this replica made of it, and the commands that it heard of. It ends a
-// page, since reasons of a newer version add series that are not always there.
-func (s *sink) events(b *breaker.Status) {
-	var made [len(ways)]uint64
-	var others [store.HalfOpen + 1]uint64
-	var heard [store.Restore + 1]uint64
-	var tripped, repaired uint64
-	for e, n := range b.Events {
+// one is a metric of one series a breaker.
+func one(m id, read func(*row) float64) family { return family{m, []column{{read: read}}} }
+
+// many is a metric of one series a value of the label that it has beside the breaker's name.
+func many[T any](m id, values []T, read func(*row, T) float64) family {
+	f := family{metric: m}
+	for _, v := range values {
+		f.columns = append(f.columns, column{
+			labels: []*dto.LabelPair{pair(table[m].labels[1], fmt.Sprint(v))},
+			read:   func(r *row) float64 { return read(r, v) },
+		})
+	}
+	return f
+}
+
+func knownWays() (out []column) {
+	for i, w := range ways {
+		out = append(out, column{
+			labels: []*dto.LabelPair{pair("to", w.to.String()), pair("reason", string(w.reason))},
+			read:   func(r *row) float64 { return float64(r.past.made[i]) },
+		})
+	}
+	return out
+}
+
+func otherWays() (out []column) {
+	for _, to := range states {
+		out = append(out, column{
+			labels: []*dto.LabelPair{pair("to", to.String()), pair("reason", other)},
+			read:   func(r *row) float64 { return float64(r.past.others[to]) },
+			rare:   true,
+		})
+	}
+	return out
+}
+
+func (r *row) calls(o store.Outcome) float64 {
+	switch t := &r.Totals; o {
+	case store.Failure:
+		return float64(t.Failures)
+	case store.Ignored:
+		return float64(t.Ignored)
+	default:
+		return float64(t.Calls - min(t.Failures, t.Calls))
+	}
+}
+
+// note is what is said of a command that stands; nil where none does.
+func (r *row) note(command string) *store.Note {
+	switch {
+	case command == "mode" && r.Mode != store.Auto:
+		return &r.Fleet.ModeNote
+	case command == "policy" && r.Fleet.Retuned:
+		return &r.Fleet.PolicyNote
+	default:
+		return nil
+	}
+}
+
+func (r *row) since(command string) float64 {
+	if n := r.note(command); n != nil {
+		return timestamp(n.At)
+	}
+	return 0
+}
+
+func (r *row) remaining(command string) float64 {
+	switch n := r.note(command); {
+	case n == nil:
+		return 0
+	case n.Timed:
+		return max(n.EndsIn-r.FleetAge, 0).Seconds()
+	default:
+		return math.Inf(1)
+	}
+}
+
+// past is what happened to a breaker: what this replica made of it, and the commands that it heard of.
+type past struct {
+	made              [len(ways)]uint64
+	others            [store.HalfOpen + 1]uint64
+	heard             [store.Restore + 1]uint64
+	tripped, repaired uint64
+}
+
+func pastOf(events map[breaker.EventClass]uint64) (p past) {
+	for e, n := range events {
 		switch {
 		case e.Kind == breaker.Commanded:
-			heard[min(e.Action, store.Restore)] += n
+			p.heard[min(e.Action, store.Restore)] += n
 		case !e.Here:
 		case e.Kind == breaker.OwnTripped:
-			tripped += n
+			p.tripped += n
 		case e.Kind == breaker.Repaired && e.From == e.To:
-			repaired += n
+			p.repaired += n
 		case e.From != e.To && e.Kind != breaker.OwnClosed:
 			if i := slices.Index(ways[:], way{e.To, e.Reason}); i >= 0 {
-				made[i] += n
+				p.made[i] += n
 			} else {
-				others[min(e.To, store.HalfOpen)] += n
+				p.others[min(e.To, store.HalfOpen)] += n
 			}
 		}
 	}
-	for _, a := range actions {
-		s.put(commands, float64(heard[a]), b.Name, a.String())
-	}
-	s.put(ownTrips, float64(tripped), b.Name)
-	s.put(repairs, float64(repaired), b.Name)
-	for i, w := range ways {
-		s.put(transitions, float64(made[i]), b.Name, w.to.String(), string(w.reason))
-	}
-	for _, to := range states {
-		if n := others[to]; n > 0 {
-			s.put(transitions, float64(n), b.Name, to.String(), other)
-		}
-	}
-}
-
-// fleet shows the fleet's verdict as this replica last heard it.
-func (s *sink) fleet(b *breaker.Status) {
-	f := &b.Fleet
-	oneHot(s, fleetState, f.State, states, store.State.String, b.Name)
-	s.put(fleetGeneration, float64(f.Generation), b.Name)
-	s.put(fleetSince, timestamp(f.Since), b.Name)
-	s.put(fleetAge, b.FleetAge.Seconds(), b.Name)
-	s.put(fleetReplicas, float64(f.Replicas), b.Name)
-	s.put(fleetWindow, float64(f.Window.Calls), b.Name)
-	s.put(fleetFailures, share(f.Window.Failures, f.Window.Calls), b.Name)
-	s.put(fleetSlow, share(f.Window.Slow, f.Window.Calls), b.Name)
-	s.put(fleetStreak, float64(f.Window.Consecutive), b.Name)
-	s.put(fleetProbes, float64(f.Probing), b.Name)
-	s.put(fleetOpenings, float64(f.Openings), b.Name)
-	s.put(fleetLate, float64(f.Totals.Late), b.Name)
-	s.put(fleetConflict, number(f.PolicyConflict), b.Name)
-}
-
-// commands shows what operators left standing.
-func (s *sink) commands(b *breaker.Status) {
-	oneHot(s, mode, b.Mode, modes, store.Mode.String, b.Name)
-	s.standing(b, "mode", b.Mode != store.Auto, &b.Fleet.ModeNote)
-	s.standing(b, "policy", b.Fleet.Retuned, &b.Fleet.PolicyNote)
-}
-
-func (s *sink) standing(b *breaker.Status, command string, stands bool, n *store.Note) {
-	var since, remaining float64
-	if stands {
-		since, remaining = timestamp(n.At), math.Inf(1)
-		if n.Timed {
-			remaining = max(n.EndsIn-b.FleetAge, 0).Seconds()
-		}
-	}
-	s.put(commandSince, since, b.Name, command)
-	s.put(commandRemaining, remaining, b.Name, command)
-}
-
-func (s *sink) policy(name string, p *store.Policy) {
-	s.put(policyFailures, p.FailureRate, name)
-	s.put(policySlow, p.SlowCallRate, name)
-	s.put(policyStreak, float64(p.ConsecutiveFailures), name)
-	s.put(policyMinCalls, float64(p.MinCalls), name)
-	s.put(policyOpenFor, p.OpenFor.Seconds(), name)
-	s.put(policyProbes, float64(p.Probes), name)
-	s.put(policyObserve, number(p.Observe), name)
+	return p
 }
 
 func share(part, whole int) float64 {

@@ -7,7 +7,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	dto "github.com/prometheus/client_model/go"
+
 	"github.com/commontrip/commontrip/breaker"
+	"github.com/commontrip/commontrip/metrics"
 	"github.com/commontrip/commontrip/store"
 	memorystore "github.com/commontrip/commontrip/store/memory"
 )
@@ -324,4 +327,66 @@ func TestARepairIsCountedByTheReplicaThatMadeIt(t *testing.T) {
 			t.Errorf("one repair is counted %v times", n)
 		}
 	})
+}
+
+// statuses are breakers that say what they are told to say.
+type statuses []breaker.Status
+
+func (s statuses) Status() breaker.ManagerStatus { return breaker.ManagerStatus{Breakers: s} }
+
+func TestAReasonOfANewerVersionIsShownAsOther(t *testing.T) {
+	trip := breaker.EventClass{Kind: breaker.Transitioned, Here: true, From: breaker.Closed, To: breaker.Open}
+	unheard := trip
+	trip.Reason, unheard.Reason = store.ByFailureRate, "moonlight"
+	c := metrics.NewCollector(statuses{
+		{Name: "a", Events: map[breaker.EventClass]uint64{trip: 2}},
+		{Name: "b", Events: map[breaker.EventClass]uint64{trip: 3, unheard: 5}},
+	})
+	for _, want := range []struct {
+		name, reason string
+		n            float64
+	}{{"a", "failure-rate", 2}, {"b", "failure-rate", 3}, {"b", "other", 5}} {
+		if n := value(t, c, "commontrip_transitions_total", "breaker", want.name, "to", "open", "reason", want.reason); n != want.n {
+			t.Errorf("%s by %s: %v; want %v", want.name, want.reason, n, want.n)
+		}
+	}
+	for _, m := range family(t, c, "commontrip_transitions_total").GetMetric() {
+		if matches(m, []string{"reason", "other"}) && m.GetCounter().GetValue() == 0 {
+			t.Errorf("what never happened is shown: %v", m)
+		}
+	}
+}
+
+// Who stays keeps the labels of the scrape before: to make them all anew costs many times what the values do.
+func TestBreakersComeAndGoBetweenScrapes(t *testing.T) {
+	var now statuses
+	c := metrics.NewCollector(&now)
+	known := map[string]*dto.LabelPair{} // of the scrape before
+	for _, names := range []string{"bd", "abd", "abcde", "ce", "", "e", "abcd"} {
+		now = nil
+		for _, name := range names {
+			now = append(now, breaker.Status{Name: string(name), Pending: int(name)})
+		}
+		var shown string
+		before := known
+		known = map[string]*dto.LabelPair{}
+		for _, f := range gather(t, c) {
+			if f.GetName() != "commontrip_pending_outcomes" {
+				continue
+			}
+			for _, m := range f.GetMetric() {
+				label := m.GetLabel()[0]
+				name := label.GetValue()
+				if shown += name; m.GetGauge().GetValue() != float64(name[0]) {
+					t.Errorf("of %q, %s has another's value: %v", names, name, m)
+				}
+				if known[name] = label; before[name] != nil && before[name] != label {
+					t.Errorf("of %q, the labels of %s are made anew", names, name)
+				}
+			}
+		}
+		if shown != names {
+			t.Errorf("shown are %q; want %q", shown, names)
+		}
+	}
 }

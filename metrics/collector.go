@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/health"
@@ -22,10 +23,11 @@ type Collector struct {
 	breakers Breakers
 	checks   []Checks
 	labels   prometheus.Labels
+	constant []*dto.LabelPair // the labels
 	limit    int
 	descs    [metricCount]*prometheus.Desc
 	hooks    hooks
-	pages    atomic.Pointer[map[string]page] // by breaker, of the last scrape
+	pages    atomic.Pointer[[]*page] // by name, of the last scrape
 }
 
 // Option changes what a Collector shows.
@@ -72,8 +74,11 @@ func NewCollector(b Breakers, opts ...Option) *Collector {
 		m := &table[i]
 		c.descs[i] = prometheus.NewDesc(prefix+m.name, m.help, m.labels, c.labels)
 	}
+	for name, value := range c.labels {
+		c.constant = append(c.constant, pair(name, value))
+	}
 	c.hooks = newHooks(c.labels)
-	c.pages.Store(&map[string]page{})
+	c.pages.Store(&[]*page{})
 	return c
 }
 
@@ -88,19 +93,36 @@ func (c *Collector) Describe(out chan<- *prometheus.Desc) {
 func (c *Collector) Collect(out chan<- prometheus.Metric) {
 	st := c.breakers.Status()
 	shown := st.Breakers[:min(len(st.Breakers), c.limit)]
-	c.sink(out, nil).replica(&st, len(shown))
+	c.replica(out, &st, len(shown))
 	c.latencies(out, st.Latencies)
-	known, pages := *c.pages.Load(), make(map[string]page, len(shown))
-	for i := range shown {
-		s := c.sink(out, known[shown[i].Name])
-		s.breaker(&shown[i])
-		pages[shown[i].Name] = s.page
-	}
-	c.pages.Store(&pages)
+	c.rows(out, shown)
 	for _, checks := range c.checks {
 		for _, status := range checks.All() {
-			c.sink(out, nil).check(&status)
+			c.check(out, &status)
 		}
 	}
 	c.hooks.collect(out)
+}
+
+// rows shows the breakers.
+func (c *Collector) rows(out chan<- prometheus.Metric, breakers []breaker.Status) {
+	pages, rows := c.pagesOf(breakers), make([]row, len(breakers))
+	for i := range breakers {
+		rows[i] = row{&breakers[i], pastOf(breakers[i].Events)}
+	}
+	first := 0 // of the family's series in a page
+	for _, f := range families {
+		samples := make([]sample, 0, len(rows)*len(f.columns)) // one allocation for all
+		for i := range rows {
+			for j, column := range f.columns {
+				value := column.read(&rows[i])
+				if column.rare && value == 0 {
+					continue
+				}
+				samples = append(samples, sample{&pages[i].series[first+j], value})
+				out <- &samples[len(samples)-1]
+			}
+		}
+		first += len(f.columns)
+	}
 }

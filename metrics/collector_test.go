@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/fallback"
@@ -34,6 +35,36 @@ func TestAScrapeAsksTheStoreNothing(t *testing.T) {
 			t.Errorf("100 scrapes made %d requests", n)
 		}
 	})
+}
+
+// A registry sorts what is sorted in a fraction of the time.
+func TestAScrapeComesInTheRegistrysOrder(t *testing.T) {
+	c := metrics.NewCollector(statuses{{Name: "a"}, {Name: "b"}, {Name: "c"}}, metrics.WithLabels(prometheus.Labels{"app": "x"}))
+	out := make(chan prometheus.Metric)
+	go func() {
+		defer close(out)
+		c.Collect(out)
+	}()
+	var last *prometheus.Desc
+	var before string
+	seen := map[*prometheus.Desc]bool{}
+	for m := range out {
+		var series dto.Metric
+		if err := m.Write(&series); err != nil {
+			t.Fatal(err)
+		}
+		var labels strings.Builder
+		for _, l := range series.GetLabel() {
+			fmt.Fprintf(&labels, "%s\x00", l.GetValue())
+		}
+		switch {
+		case m.Desc() == last && labels.String() <= before:
+			t.Errorf("%q comes after %q: %v", &labels, before, m.Desc())
+		case m.Desc() != last && seen[m.Desc()]:
+			t.Errorf("its series are mixed with others': %v", m.Desc())
+		}
+		last, before, seen[m.Desc()] = m.Desc(), labels.String(), true
+	}
 }
 
 func TestTheNamesKeepPrometheusCustoms(t *testing.T) {
