@@ -44,7 +44,7 @@ func (s *Store) Pushes() PushStats {
 
 // Watch follows the fleet's channel over a connection of its own. A lost connection is made again, with full jitter and
 // a Resync; one that is silent for 3 s is pinged, and lost where it does not answer within 3 s more. One to a master that
-// Sentinels have replaced is left as soon as an exchange has found the new one; that takes a Store that Open made. A
+// Sentinels have replaced is left as soon as an exchange is answered by the new one; that takes a Store that Open made. A
 // message that is none of ours gives a Resync, too, at most one a second: it may be a newer version's.
 func (s *Store) Watch(ctx context.Context, fn func(store.Event)) error {
 	if fn == nil {
@@ -62,20 +62,26 @@ func (s *Store) Watch(ctx context.Context, fn func(store.Event)) error {
 	if s.closed() {
 		return store.ErrClosed
 	}
-	w := &watcher{s: s, fn: fn}
+	seat, giveBack := s.moves.take()
+	defer giveBack()
+	w := &watcher{s: s, fn: fn, seat: seat}
+	var movedAt time.Time
 	for attempt := 0; ; attempt++ {
-		moved := s.moves.next()
-		if w.follow(ctx) {
-			attempt = 0
-		}
+		stood, moved := w.follow(seat.in(ctx))
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
+		}
+		if stood && !moved || moved && time.Since(movedAt) > backoffMax { // where Sentinels lead it astray for long, it goes slower
+			attempt = 0
+		}
+		if moved {
+			movedAt = time.Now()
 		}
 		s.pushes.gaps.Add(1)
 		limit := min(backoffBase<<min(attempt, 10), backoffMax)
 		select {
 		case <-time.After(rand.N(limit)):
-		case <-moved: // there is a master to ask
+		case <-seat.leave: // there is a master to ask
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
@@ -85,27 +91,38 @@ func (s *Store) Watch(ctx context.Context, fn func(store.Event)) error {
 type watcher struct {
 	s        *Store
 	fn       func(store.Event)
+	seat     *seat
 	resynced time.Time // after a foreign message
 }
 
-// follow subscribes once and delivers until the connection is lost; it says whether the subscription stood.
-func (w *watcher) follow(ctx context.Context) (stood bool) {
+// follow subscribes once and delivers until the connection is lost; it says whether the subscription stood, and whether it
+// was left since the master is elsewhere.
+func (w *watcher) follow(ctx context.Context) (stood, moved bool) {
 	channel := w.s.keys.events()
 	subscribing, cancel := context.WithTimeout(ctx, w.s.timeout)
-	moved, left := w.s.moves.next(), make(chan struct{}) // before the dial: a move during it must not be missed
 	sub := w.s.client.Subscribe(subscribing, channel)
 	cancel()
-	defer sub.Close()
-	defer close(left)
+	ended, told := make(chan struct{}), make(chan bool)
 	go func() {
+		leave := false
 		select {
 		case <-ctx.Done():
-		case <-moved:
-		case <-left:
+		case <-w.seat.leave:
+			leave = true
+		case <-ended:
 		}
 		_ = sub.Close() // a receive in flight ends with its connection
+		told <- leave
 	}()
+	defer func() {
+		close(ended)
+		moved = <-told
+	}()
+	return w.receive(ctx, sub), false
+}
 
+// receive delivers what comes, and says whether the subscription stood.
+func (w *watcher) receive(ctx context.Context, sub *redis.PubSub) (stood bool) {
 	pinged := false
 	for {
 		wait := w.s.pingAfter

@@ -107,12 +107,12 @@ func TestASilentConnectionIsGivenUp(t *testing.T) {
 func TestAQuietChannelThatAnswersIsKept(t *testing.T) {
 	srv := redistest.Start(t)
 	s, c := openOn(t, srv.URL()), admin(t, srv)
-	s.pingAfter = 10 * time.Millisecond
+	s.pingAfter = 500 * time.Millisecond // a busy machine may need that to answer
 	events, _ := watch(t, s)
 	nextOf(t, events, true)
 	pings := func() float64 { return commandCalls(t, c, "ping") }
 	from := pings()
-	waitFor(t, "it is pinged some times", func() bool { return pings() >= from+5 })
+	waitFor(t, "it is pinged some times", func() bool { return pings() >= from+3 })
 	if gaps := s.Pushes().Gaps; gaps != 0 {
 		t.Errorf("%d gaps on a channel that answers", gaps)
 	}
