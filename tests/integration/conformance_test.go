@@ -35,7 +35,7 @@ func TestOneRedis(t *testing.T) {
 
 func TestAClusterOfThree(t *testing.T) {
 	needDocker(t)
-	holds(t, cluster(t, ownImage(t)).shape)
+	holds(t, cluster(t, ownImage(t), thirds()).shape)
 }
 
 func TestThreeSentinels(t *testing.T) {

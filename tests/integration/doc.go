@@ -2,8 +2,9 @@
 // is run: alone, as a Cluster of three nodes, as a master with two replicas under three Sentinels, with TLS, and for a
 // user with the least rights. In each of them the whole conformance suite must hold, and a fleet must share one verdict.
 // Then their servers fail: rows 15 to 19 of the scoreboard are played where they can happen, by the same bodies as on
-// processes (tests/chaos/scenario). Lost writes, two masters and a network that swallows what goes through it befall a
-// master and its replica of each kind; Sentinels find another master, and slots of the Cluster move.
+// processes (tests/chaos/scenario); the table in TestRows says what is played where. Lost writes, two masters and a network
+// that swallows what goes through it befall whatever has a master and a replica: a pair of each kind, a master under
+// Sentinels, and one of a Cluster, where the servers' own network falls in two. It is cut by nft in the containers.
 //
 // `make integration` runs it. It needs Docker and no registry: the servers are this machine's redis-server, in an image
 // that scripts/redis-image.sh makes. Where a registry answers, the newest Redis and Valkey take the suite too.

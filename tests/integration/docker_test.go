@@ -150,6 +150,9 @@ var buildImage = sync.OnceValues(func() (string, error) {
 	if out, err := exec.Command("../../scripts/redis-image.sh", dir+"/context").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("scripts/redis-image.sh: %w\n%s", err, out)
 	}
+	if _, err := os.Stat(dir + "/context/root"); err == nil { // of this machine's programs
+		addTool(dir+"/context/root", "nft")
+	}
 	provider, err := testcontainers.NewDockerProvider()
 	if err != nil {
 		return "", err
@@ -162,3 +165,10 @@ var buildImage = sync.OnceValues(func() (string, error) {
 		BuildOptionsModifier: func(o *client.ImageBuildOptions) { o.Labels, o.ForceRemove = labels(), true },
 	}})
 })
+
+// addTool puts a program into an image, where this machine has it. Whoever uses it asks whether it is there.
+func addTool(root, program string) {
+	c := exec.Command("../../scripts/program-root.sh", root, program)
+	c.Env = append(os.Environ(), "PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin")
+	_ = c.Run()
+}

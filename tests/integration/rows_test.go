@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"fmt"
 	"os"
 	"testing"
 
@@ -18,58 +19,78 @@ func row(t *testing.T, number int, name string) *board.Row {
 	return board.Start(t, number, name)
 }
 
-// TestRowsOnAPair plays what befalls a master and its replica, for each kind of server.
-func TestRowsOnAPair(t *testing.T) {
+// stage is a shape in which servers can fail.
+type stage struct {
+	deployment scenario.Deployment
+	splits     int // into two masters: where somebody chooses who wins, each of them in turn
+	watched    scenario.Watched
+	shards     scenario.Shards
+}
+
+// TestRows plays what befalls each shape.
+func TestRows(t *testing.T) {
 	needDocker(t)
-	for name, kind := range map[string]kind{"one Redis": simple(), "TLS": encrypted(t), "least rights": least(t)} {
-		t.Run(name, func(t *testing.T) {
-			w := newTown(t, ownImage(t))
-			pair := &scenario.Pair{
-				Master: kind.node(w, "--repl-diskless-sync-delay", "0"), Replica: kind.node(w, "--repl-diskless-sync-delay", "0"),
-				Open: func(addr string) (store.Store, error) { return kind.open(addr) },
+	for _, s := range []struct {
+		shape string
+		start func(t *testing.T) stage
+		rows  []int // in this order: 15, 16 and 18 end with a dead node or bring one back
+	}{
+		// 16 is a failover by Sentinels and 18 moves slots: a lone server or a pair has neither.
+		{"one Redis", func(t *testing.T) stage { return pair(t, simple()) }, []int{17, 19, 15}},
+		{"TLS", func(t *testing.T) stage { return pair(t, encrypted(t)) }, []int{17, 19, 15}},
+		{"least rights", func(t *testing.T) stage { return pair(t, least(t)) }, []int{17, 19, 15}},
+		// 18 moves slots: under Sentinels there are none.
+		{"Sentinels", underSentinels, []int{17, 19, 15, 16}},
+		// 16 is a failover by Sentinels: here 15 and 17 are the Cluster's own. 18 lets a node die that nobody replaces.
+		{"Cluster with a replica", replicatedCluster, []int{17, 19, 15}},
+		{"Cluster", bareCluster, []int{18}},
+	} {
+		t.Run(s.shape, func(t *testing.T) {
+			on := s.start(t)
+			for _, number := range s.rows {
+				t.Run(fmt.Sprint("row ", number), func(t *testing.T) { play(t, number, on) })
 			}
-			t.Run("row 17", func(t *testing.T) {
-				scenario.TwoMasters(t, row(t, 17, "two masters"), pair, 2)
-			})
-			t.Run("row 19", func(t *testing.T) {
-				far := scenario.NewSwitch(t, pair.Master.Addr())
-				scenario.Partitions(t, row(t, 19, "partition"), scenario.Divided{
-					Near: func() (store.Store, error) { return kind.open(pair.Master.Addr()) },
-					Far:  func() (store.Store, error) { return kind.open(far.Addr()) },
-					Cut:  far.Hold,
-				}, []scenario.Way{scenario.Both, scenario.Replies}, 2)
-			})
-			t.Run("row 15", func(t *testing.T) { // last: it ends with a dead node
-				scenario.LostWrites(t, row(t, 15, "failover with lost writes"), pair, 1)
-			})
 		})
 	}
 }
 
-// TestRow16TheSentinelsFindAnotherMaster lets a master hang, and the next one die.
-func TestRow16TheSentinelsFindAnotherMaster(t *testing.T) {
-	needDocker(t)
-	s := sentinels(t, ownImage(t))
-	w := scenario.Watched{
-		Name: "main", Open: func() (store.Store, error) { return s.open() },
-		Direct: func(n scenario.Node) (store.Store, error) { return simple().open(n.Addr()) },
+func play(t *testing.T, number int, on stage) {
+	switch number {
+	case 15:
+		scenario.LostWrites(t, row(t, 15, "failover with lost writes"), on.deployment, 1)
+	case 16:
+		on.deployment.Ready(t)
+		scenario.Failovers(t, row(t, 16, "real Sentinel failover"), on.watched, []scenario.Blow{scenario.Stopped, scenario.Killed})
+	case 17:
+		scenario.TwoMasters(t, row(t, 17, "two masters"), on.deployment, on.splits)
+	case 18:
+		scenario.Migrations(t, row(t, 18, "Cluster"), on.shards, 3)
+	case 19:
+		on.deployment.Ready(t)
+		near, far := on.deployment.Road(t), on.deployment.Road(t)
+		scenario.Partitions(t, row(t, 19, "partition"), scenario.Divided{Near: near.Open, Far: far.Open, Cut: far.Hold},
+			[]scenario.Way{scenario.Both, scenario.Replies}, 2)
 	}
-	for _, n := range s.nodes {
-		w.Nodes = append(w.Nodes, n)
-	}
-	for _, n := range s.guards {
-		w.Sentinels = append(w.Sentinels, n)
-	}
-	scenario.Failovers(t, row(t, 16, "real Sentinel failover"), w, []scenario.Blow{scenario.Stopped, scenario.Killed})
 }
 
-// TestRow18SlotsOfAClusterMove moves slots between containers, and kills one.
-func TestRow18SlotsOfAClusterMove(t *testing.T) {
-	needDocker(t)
-	c := cluster(t, ownImage(t))
-	s := scenario.Shards{Revive: true, Open: func() (store.Store, error) { return c.open() }}
-	for _, n := range c.nodes {
-		s.Nodes = append(s.Nodes, n)
-	}
-	scenario.Migrations(t, row(t, 18, "Cluster"), s, 3)
+func pair(t *testing.T, k kind) stage {
+	w := newTown(t, ownImage(t))
+	return stage{splits: 2, deployment: &scenario.Pair{
+		Master: k.node(w, "--repl-diskless-sync-delay", "0"), Replica: k.node(w, "--repl-diskless-sync-delay", "0"),
+		Open: func(addr string) (store.Store, error) { return k.open(addr) },
+	}}
+}
+
+func underSentinels(t *testing.T) stage {
+	q := newQuorum(t)
+	return stage{splits: 1, deployment: q, watched: q.scenario}
+}
+
+func replicatedCluster(t *testing.T) stage { return stage{splits: 1, deployment: newReplicated(t)} }
+
+func bareCluster(t *testing.T) stage {
+	c := cluster(t, ownImage(t), thirds())
+	return stage{shards: scenario.Shards{
+		Revive: true, Nodes: asNodes(c.nodes), Open: func() (store.Store, error) { return c.open() },
+	}}
 }

@@ -34,6 +34,7 @@ type town struct {
 
 	mu      sync.Mutex
 	outside map[string]string // by inside
+	island  map[string]bool   // by inside: who is cut off from the others
 }
 
 func newTown(t *testing.T, image string) *town {
@@ -55,7 +56,8 @@ func finally(t *testing.T, remove func(context.Context) error) {
 	}
 }
 
-// start starts redis-server with these arguments and files, and waits until its port answers. It keeps nothing on disk.
+// start starts redis-server with these arguments and files, and waits until its port answers. It keeps nothing on disk, and
+// has the right to cut itself off.
 func (w *town) start(args []string, files ...testcontainers.ContainerFile) *server {
 	w.t.Helper()
 	c, err := testcontainers.Run(w.t.Context(), w.image,
@@ -64,6 +66,7 @@ func (w *town) start(args []string, files ...testcontainers.ContainerFile) *serv
 		testcontainers.WithLabels(labels()),
 		testcontainers.WithExposedPorts(port),
 		testcontainers.WithHostConfigModifier(func(c *container.HostConfig) {
+			c.CapAdd = []string{"NET_ADMIN"}
 			c.PortBindings = ports.PortMap{ports.MustParsePort(port): {{HostIP: netip.AddrFrom4([4]byte{127, 0, 0, 1})}}}
 		}),
 		network.WithNetwork(nil, w.network),

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -22,6 +24,9 @@ type shape struct {
 	open func(options ...redisstore.Option) (store.Store, error)
 	wipe func(t testing.TB)
 }
+
+// dialer connects to a server by the address that it has among its peers.
+type dialer func(ctx context.Context, network, address string) (net.Conn, error)
 
 // openTest is a store that ends with its test.
 func (s shape) openTest(t testing.TB, options ...redisstore.Option) store.Store {
@@ -156,24 +161,43 @@ func single(t *testing.T, image string, k kind) (s shape, address string) {
 	}}, n.outside
 }
 
-// shards is three masters, with a third of the slots each.
+// shards is masters, with a range of the slots each.
 type shards struct {
 	shape
+	town  *town
 	nodes []*node
+	via   func(dial dialer, options ...redisstore.Option) (store.Store, error)
 }
 
-func cluster(t *testing.T, image string) shards {
-	const slots, size = 16384, 3
+// nodeTimeout is after how many ms the others find that a node is away.
+const nodeTimeout = "2000"
+
+// clustered is a node for a Cluster. A replica may take over however old its data are.
+func clustered(w *town) *node {
+	return simple().node(w, "--cluster-enabled", "yes", "--cluster-node-timeout", nodeTimeout,
+		"--cluster-require-full-coverage", "no", "--cluster-replica-validity-factor", "0", "--repl-diskless-sync-delay", "0")
+}
+
+// thirds begin at these slots.
+func thirds() []int { return []int{0, 5461, 10922} }
+
+// cluster starts a master for each range of slots, by the first one of each.
+func cluster(t *testing.T, image string, ranges []int) shards {
+	size := len(ranges)
 	w := newTown(t, image)
-	var c shards
+	c := shards{town: w}
 	var addrs []string
 	var admins []*redis.Client
-	for i := range size {
-		n := simple().node(w, "--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-require-full-coverage", "no")
+	for i, first := range ranges {
+		last := 16383
+		if i+1 < size {
+			last = ranges[i+1] - 1
+		}
+		n := clustered(w)
 		a := w.admin(n.server)
 		c.nodes, addrs, admins = append(c.nodes, n), append(addrs, n.inside), append(admins, a)
 		for _, args := range [][]any{
-			{"cluster", "addslotsrange", slots * i / size, slots*(i+1)/size - 1},
+			{"cluster", "addslotsrange", first, last},
 			{"cluster", "set-config-epoch", i + 1},
 			{"cluster", "meet", strings.TrimSuffix(addrs[0], ":6379"), 6379},
 		} {
@@ -193,22 +217,26 @@ func cluster(t *testing.T, image string) shards {
 		})
 	}
 	c.wipe = wiper(admins...)
-	c.open = func(options ...redisstore.Option) (store.Store, error) {
-		return on(redis.NewClusterClient(&redis.ClusterOptions{Addrs: addrs, Dialer: w.dial}), options...)
+	c.via = func(dial dialer, options ...redisstore.Option) (store.Store, error) {
+		// A copy: the client appends the addresses that it finds.
+		return on(redis.NewClusterClient(&redis.ClusterOptions{Addrs: slices.Clone(addrs), Dialer: dial}), options...)
 	}
+	c.open = func(options ...redisstore.Option) (store.Store, error) { return c.via(w.dial, options...) }
 	return c
 }
 
 // watched is a master with two replicas under three Sentinels, of which two must agree.
 type watched struct {
 	shape
+	town          *town
 	nodes, guards []*node       // the first node is the master
 	admin         *redis.Client // of the master
+	via           func(dial dialer, options ...redisstore.Option) (store.Store, error)
 }
 
 func sentinels(t *testing.T, image string) watched {
 	w := newTown(t, image)
-	var all watched
+	all := watched{town: w}
 	master := simple().node(w)
 	all.nodes = append(all.nodes, master)
 	host := strings.TrimSuffix(master.inside, ":6379")
@@ -244,8 +272,9 @@ func sentinels(t *testing.T, image string) watched {
 	}
 	all.admin = w.admin(master.server)
 	all.wipe = wiper(all.admin)
-	all.open = func(options ...redisstore.Option) (store.Store, error) {
-		return on(redis.NewFailoverClient(&redis.FailoverOptions{MasterName: "main", SentinelAddrs: guards, Dialer: w.dial}), options...)
+	all.via = func(dial dialer, options ...redisstore.Option) (store.Store, error) {
+		return on(redis.NewFailoverClient(&redis.FailoverOptions{MasterName: "main", SentinelAddrs: guards, Dialer: dial}), options...)
 	}
+	all.open = func(options ...redisstore.Option) (store.Store, error) { return all.via(w.dial, options...) }
 	return all
 }

@@ -272,7 +272,7 @@ func (m *migrations) errorReplies(kind string) int {
 }
 
 func errorReplies(n Node, kind string) int {
-	fields, err := info(n, "errorstats")
+	fields, err := Info(n, "errorstats")
 	if err != nil {
 		return 0
 	}

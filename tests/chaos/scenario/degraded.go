@@ -80,7 +80,7 @@ func Degrade(t *testing.T, row *board.Row, d Degraded, grades []Grade, last time
 // connections is how many a server has accepted.
 func connections(t *testing.T, n Node) int {
 	t.Helper()
-	fields, err := info(n, "stats")
+	fields, err := Info(n, "stats")
 	if err != nil {
 		t.Fatal(err)
 	}

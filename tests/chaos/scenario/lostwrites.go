@@ -12,26 +12,13 @@ import (
 	"github.com/commontrip/commontrip/tests/chaos/board"
 )
 
-// Pair is a master and its replica, and how a store is opened at an address: at the nodes' own, or at a Switch before them.
-type Pair struct {
-	Master, Replica Node
-	Open            func(addr string) (store.Store, error)
-}
-
-// swap lets the two nodes change their parts.
-func (p *Pair) swap() { p.Master, p.Replica = p.Replica, p.Master }
-
 // LostWrites fails over to a replica that misses what its master had acknowledged: a trip, a standing command, leases and
 // reports. Half of the fleet knew of them, the other half did not. Between two trials the killed node comes back empty, as
-// the replica; at the end p's master is dead.
-func LostWrites(t *testing.T, row *board.Row, p *Pair, trials int) {
+// a replica; at the end one is dead.
+func LostWrites(t *testing.T, row *board.Row, d Deployment, trials int) {
 	var l losses
-	for trial := range trials {
-		if trial > 0 {
-			p.Master.Restart()
-			p.swap()
-		}
-		l.trial(t, *p)
+	for range trials {
+		l.trial(t, d)
 	}
 	row.Report("failovers", trials)
 	row.Zero("trips forgotten", l.tripsForgotten)
@@ -63,13 +50,10 @@ const (
 	lossLease  = 10 * time.Second // and well within its lease, however busy the machine is
 )
 
-func (l *losses) trial(t *testing.T, p Pair) {
-	Must(t, p.Master, "FLUSHALL")
-	Follow(t, p.Replica, p.Master)
-	known, unknown := NewSwitch(t, p.Master.Addr()), NewSwitch(t, p.Master.Addr())
-	f := NewFleet(t, 4, func(i int) (store.Store, error) {
-		return p.Open([]*Switch{known, unknown}[i/2].Addr())
-	})
+func (l *losses) trial(t *testing.T, d Deployment) {
+	master := d.Ready(t)
+	known, unknown := d.Road(t), d.Road(t)
+	f := NewFleet(t, 4, func(i int) (store.Store, error) { return []Road{known, unknown}[i/2].Open() })
 	defer f.Close()
 	l.fleets = append(l.fleets, f)
 	witnesses, strangers := f.Replicas[:2], f.Replicas[2:]
@@ -82,14 +66,13 @@ func (l *losses) trial(t *testing.T, p Pair) {
 	probed.Take(lossCall)
 	witnesses[0].Command(t, store.Command{Name: "probed", Action: store.Trip})
 	call(f.Replicas, counted.Name, 20)
-	truth := l.truth(t, p, p.Master)
+	truth := view(t, d, master)
 	f.Converge(truth)
 	All(t, "all have reported", f.Replicas, counted.Name, func(s breaker.Status) bool { return s.Pending == 0 })
-	inStep(t, p.Replica, p.Master)
 
-	// From here on the master acknowledges what its replica will not have.
-	Detach(t, p.Replica)
-	unknown.To("")
+	// From here on the master acknowledges what its replicas will not have.
+	d.Detach(t)
+	unknown.To(nil)
 	before := counted.Calls()
 	call(witnesses, counted.Name, 20)
 	alone := counted.Calls() - before
@@ -110,13 +93,12 @@ func (l *losses) trial(t *testing.T, p Pair) {
 		t.Fatal(err)
 	}
 
-	p.Master.Kill()
-	Promote(t, p.Replica)
+	master = d.FailOver(t)
 	promoted := time.Now()
-	known.To(p.Replica.Addr())
-	unknown.To(p.Replica.Addr())
+	known.To(master)
+	unknown.To(master)
 	restStrangers := Work(strangers, 5*time.Millisecond, "probed", "probed", "counted", "tripped", "forced")
-	truth = l.truth(t, p, p.Replica)
+	truth = view(t, d, master)
 	Eventually(t, "the new master holds the verdict and the command", func() string {
 		now, err := f.read(truth)
 		if err == nil && now["tripped"].Generation >= lost["tripped"].Generation && now["forced"].Mode == store.ForcedOpen {
@@ -174,17 +156,6 @@ func (l *losses) account(t *testing.T, f *Fleet, counted *Tier, truth store.Stor
 
 // outcomes is how many a store has counted, in any way.
 func outcomes(s store.Snapshot) int { return int(s.Totals.Calls + s.Totals.Ignored + s.Totals.Late) }
-
-// truth is a view of a node that no Switch stands before.
-func (l *losses) truth(t *testing.T, p Pair, n Node) store.Store {
-	t.Helper()
-	s, err := p.Open(n.Addr())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Close() })
-	return s
-}
 
 // call makes n calls through each of some replicas.
 func call(replicas []*Replica, name string, n int) {

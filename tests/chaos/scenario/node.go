@@ -57,15 +57,15 @@ func Follow(t testing.TB, n, master Node) {
 		t.Fatal(err)
 	}
 	Must(t, n, "REPLICAOF", host, port)
-	inStep(t, n, master)
+	InStep(t, n, master)
 }
 
-// inStep waits until a replica has all that its master wrote.
-func inStep(t testing.TB, replica, master Node) {
+// InStep waits until a replica has all that its master wrote.
+func InStep(t testing.TB, replica, master Node) {
 	t.Helper()
 	Eventually(t, "a replica is in step with its master", func() string {
-		has, hasErr := info(replica, "replication")
-		wants, wantsErr := info(master, "replication")
+		has, hasErr := Info(replica, "replication")
+		wants, wantsErr := Info(master, "replication")
 		if hasErr == nil && wantsErr == nil && has["master_link_status"] == "up" &&
 			has["master_repl_offset"] == wants["master_repl_offset"] {
 			return ""
@@ -88,8 +88,8 @@ func Promote(t testing.TB, replica Node) {
 	Must(t, replica, "REPLICAOF", "NO", "ONE")
 }
 
-// info is a section of INFO, by its fields.
-func info(n Node, section string) (map[string]string, error) {
+// Info is a section of INFO, by its fields.
+func Info(n Node, section string) (map[string]string, error) {
 	text, err := n.Text("INFO", section)
 	fields := map[string]string{}
 	for line := range strings.Lines(text) {

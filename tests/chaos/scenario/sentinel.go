@@ -97,7 +97,7 @@ func (s *failoverSpans) report(row *board.Row) {
 // strike hits the master and waits for what follows.
 func (w Watched) strike(t *testing.T, f *Fleet, e *listening, blow Blow, spans *failoverSpans) (struck, promoted Node) {
 	t.Helper()
-	struck = w.settled(t)
+	struck = w.Settled(t)
 	e.reset()
 	start := time.Now()
 	if blow == Stopped {
@@ -110,7 +110,7 @@ func (w Watched) strike(t *testing.T, f *Fleet, e *listening, blow Blow, spans *
 			if n == struck {
 				continue
 			}
-			if role, err := info(n, "replication"); err == nil && role["role"] == "master" {
+			if role, err := Info(n, "replication"); err == nil && role["role"] == "master" {
 				promoted = n
 				return ""
 			}
@@ -179,8 +179,8 @@ func listeners(n Node) (count int, err error) {
 	return count, err
 }
 
-// settled waits until all Sentinels agree on a master that lacks nothing, and tells which.
-func (w Watched) settled(t *testing.T) (master Node) {
+// Settled waits until all Sentinels agree on a master that lacks nothing, and tells which.
+func (w Watched) Settled(t testing.TB) (master Node) {
 	t.Helper()
 	Eventually(t, "the Sentinels are settled", func() string {
 		master = nil
@@ -204,7 +204,7 @@ func (w Watched) settled(t *testing.T) (master Node) {
 			if n == master {
 				continue
 			}
-			if fields, err := info(n, "replication"); err != nil || fields["master_link_status"] != "up" {
+			if fields, err := Info(n, "replication"); err != nil || fields["master_link_status"] != "up" {
 				return fmt.Sprint(fields, err)
 			}
 		}

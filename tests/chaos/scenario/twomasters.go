@@ -12,16 +12,11 @@ import (
 )
 
 // TwoMasters promotes a replica while its master lives, with half of the fleet on each. Both halves trip, one recovers,
-// and each takes a command; then one of the two is demoted, the old one and the new one in turn. At the end p says who is the
-// master.
-func TwoMasters(t *testing.T, row *board.Row, p *Pair, trials int) {
+// and each takes a command; then one of the two is demoted, where there is a choice the old one and the new one in turn.
+func TwoMasters(t *testing.T, row *board.Row, d Deployment, trials int) {
 	var s split
 	for trial := range trials {
-		demoteOld := trial%2 == 0
-		s.trial(t, *p, demoteOld)
-		if demoteOld {
-			p.swap()
-		}
+		s.trial(t, d, trial%2 == 1)
 	}
 	row.Report("splits", trials)
 	row.Zero("breakers that ended below what a replica knew", s.below)
@@ -41,11 +36,10 @@ type split struct {
 	converged                []time.Duration
 }
 
-func (s *split) trial(t *testing.T, p Pair, demoteOld bool) {
-	Must(t, p.Master, "FLUSHALL")
-	Follow(t, p.Replica, p.Master)
-	here, there := NewSwitch(t, p.Master.Addr()), NewSwitch(t, p.Master.Addr())
-	f := NewFleet(t, 6, func(i int) (store.Store, error) { return p.Open([]*Switch{here, there}[i/3].Addr()) })
+func (s *split) trial(t *testing.T, d Deployment, oldWins bool) {
+	master := d.Ready(t)
+	here, there := d.Road(t), d.Road(t)
+	f := NewFleet(t, 6, func(i int) (store.Store, error) { return []Road{here, there}[i/3].Open() })
 	defer f.Close()
 	s.fleets = append(s.fleets, f)
 	old, young := f.Replicas[:3], f.Replicas[3:] // who stays at the old master, who goes to the new one
@@ -56,16 +50,9 @@ func (s *split) trial(t *testing.T, p Pair, demoteOld bool) {
 	f.Register("forced", store.DefaultPolicy())
 	f.Register("tuned", store.DefaultPolicy())
 	call(f.Replicas, "tier", 5)
-	truth, err := p.Open(p.Master.Addr())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer truth.Close()
-	f.Converge(truth)
-	inStep(t, p.Replica, p.Master)
+	f.Converge(view(t, d, master))
 
-	Promote(t, p.Replica)
-	there.To(p.Replica.Addr())
+	d.Split(t, here, there)
 	tier.Break(true)
 	tier.Take(100 * time.Millisecond)
 	restOld := Work(old, 5*time.Millisecond, "tier", "tier")
@@ -86,17 +73,7 @@ func (s *split) trial(t *testing.T, p Pair, demoteOld bool) {
 	restYoung()
 	known := highest(f)
 
-	winner, loser, moving := p.Replica, p.Master, here
-	if !demoteOld {
-		winner, loser, moving = p.Master, p.Replica, there
-	}
-	moving.To("")
-	Follow(t, loser, winner)
-	moving.To(winner.Addr())
-	if truth, err = p.Open(winner.Addr()); err != nil {
-		t.Fatal(err)
-	}
-	defer truth.Close()
+	truth := view(t, d, d.Heal(t, here, there, oldWins))
 	rest := Work(f.Replicas, 20*time.Millisecond, "forced", "tuned") // in use, so compared each refresh
 	took, held := f.Converge(truth)
 	rest()
