@@ -17,9 +17,10 @@ func TestMain(m *testing.M) { Main(m) }
 const tierName = "tier"
 
 // operator is a store of no replica, by which a test looks at what the fleet shares.
-func operator(t testing.TB, url string) *redisstore.Store {
+func operator(t testing.TB, url string, opts ...redisstore.Option) *redisstore.Store {
 	t.Helper()
-	s, err := redisstore.Open(url)
+	patient := []redisstore.Option{redisstore.WithTimeout(30 * time.Second)} // it looks on, and is not what is attacked
+	s, err := redisstore.Open(url, append(patient, opts...)...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -97,7 +97,7 @@ func killRedis(t *testing.T, point cutPoint, how restart) outage {
 		join(t, proxy.URL(), "web-1", tierName, breaker.WithPolicy(policy), breaker.WithTiming(timing)),
 		join(t, proxy.URL(), "web-2", tierName, breaker.WithPolicy(policy), breaker.WithTiming(timing)),
 	}
-	asked := operator(t, proxy.URL())
+	asked := operator(t, proxy.URL(), redisstore.WithTimeout(time.Second)) // this one is attacked, too
 	trip(t, asked, tierName)
 	eventually(t, "the trip is known", func() bool {
 		return fleet[0].State() != store.Closed && fleet[1].State() != store.Closed

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
 	redisstore "github.com/commontrip/commontrip/store/redis"
 	"github.com/commontrip/commontrip/tests/chaos/board"
@@ -143,6 +144,7 @@ func (c *clockRow) play(t *testing.T, off time.Duration) {
 	}
 	truth := openTest(t, server.URL())
 	f.Replicas[0].Command(t, store.Command{Name: "forced", Action: store.ForceOpen})
+	scenario.All(t, "the command is heard", f.Replicas, "forced", func(s breaker.Status) bool { return s.Mode == store.ForcedOpen })
 	rest := scenario.Work(f.Replicas, 10*time.Millisecond, "closed", "forced", "expiring")
 	defer rest()
 	for _, to := range []time.Duration{off, 0} {

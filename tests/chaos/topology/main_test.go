@@ -3,6 +3,7 @@ package topology
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
@@ -34,7 +35,7 @@ func open(addr string) (store.Store, error) { return redisstore.Open("redis://" 
 // openTest is a store that ends with its test.
 func openTest(t *testing.T, url string) *redisstore.Store {
 	t.Helper()
-	s, err := redisstore.Open(url)
+	s, err := redisstore.Open(url, redisstore.WithTimeout(30*time.Second)) // it looks on, and is not what is attacked
 	if err != nil {
 		t.Fatal(err)
 	}
