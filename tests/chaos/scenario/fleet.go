@@ -84,6 +84,7 @@ type Fleet struct {
 type Replica struct {
 	Manager *breaker.Manager
 	Store   store.Store
+	leases  *leases
 	tiers   map[string]*Tier
 
 	mu       sync.Mutex
@@ -106,11 +107,11 @@ func NewFleet(t testing.TB, size int, open func(i int) (store.Store, error), opt
 			t.Fatal(err)
 		}
 		r := &Replica{
-			Store: s, tiers: f.tiers, breakers: map[string]*breaker.Breaker{}, seen: map[string]store.Version{},
+			Store: s, leases: newLeases(s), tiers: f.tiers, breakers: map[string]*breaker.Breaker{}, seen: map[string]store.Version{},
 			heard: map[string]uint64{},
 		}
 		own := []breaker.ManagerOption{breaker.WithReplica(fmt.Sprintf("web-%d", i)), breaker.WithListener(r.hear)}
-		if r.Manager, err = breaker.NewManager(s, append(own, opts...)...); err != nil {
+		if r.Manager, err = breaker.NewManager(r.leases, append(own, opts...)...); err != nil {
 			t.Fatal(err, s.Close())
 		}
 		f.Replicas = append(f.Replicas, r)
@@ -169,7 +170,11 @@ func (r *Replica) Call(name string) (admitted bool) {
 	if err == nil {
 		admitted = true
 		called := time.Now()
-		failure := r.tiers[name].call(permit.Context(), permit.Probe(), permit.Probe() && b.Status().Verdict == breaker.Own)
+		fleets := permit.Probe() && r.leases.use(name)
+		failure := r.tiers[name].call(permit.Context(), permit.Probe(), permit.Probe() && !fleets)
+		if fleets {
+			r.leases.leave(name)
+		}
 		inTier = time.Since(called)
 		permit.Done(failure)
 	}

@@ -95,7 +95,7 @@ func (s *failoverSpans) report(row *board.Row) {
 }
 
 // strike hits the master and waits for what follows.
-func (w Watched) strike(t *testing.T, f *Fleet, e *listening, blow Blow, spans *failoverSpans) (struck, promoted Node) {
+func (w Watched) strike(t *testing.T, f *Fleet, e *listening, blow Blow, spans *failoverSpans) (struck, next Node) {
 	t.Helper()
 	struck = w.Settled(t)
 	e.reset()
@@ -105,24 +105,8 @@ func (w Watched) strike(t *testing.T, f *Fleet, e *listening, blow Blow, spans *
 	} else {
 		struck.Kill()
 	}
-	Eventually(t, "a replica is promoted", func() string {
-		for _, n := range w.Nodes {
-			if n == struck {
-				continue
-			}
-			if role, err := Info(n, "replication"); err == nil && role["role"] == "master" {
-				promoted = n
-				return ""
-			}
-		}
-		return "no replica says that it is a master"
-	})
-	master := time.Now()
-	var naming sync.WaitGroup
-	var named time.Time
-	naming.Go(func() { named = w.names(promoted) })
-	pushed := e.pushedFrom(t, w, promoted)
-	naming.Wait()
+	next, master, named := w.promoted(t, struck)
+	pushed := e.pushedFrom(t, w, next)
 	All(t, "the fleet's verdict rules again", f.Replicas, "tier", func(s breaker.Status) bool {
 		return s.Verdict == breaker.Fleet
 	})
@@ -131,19 +115,38 @@ func (w Watched) strike(t *testing.T, f *Fleet, e *listening, blow Blow, spans *
 	spans.pushesFromRole = append(spans.pushesFromRole, pushed.Sub(master))
 	spans.pushes = append(spans.pushes, max(0, pushed.Sub(named)))
 	spans.verdict = append(spans.verdict, max(0, time.Since(named)))
-	return struck, promoted
+	return struck, next
 }
 
-// names waits until a Sentinel names n as the master: before, no client can find it.
-func (w Watched) names(n Node) time.Time {
-	for end := time.Now().Add(patience); time.Now().Before(end); <-time.After(2 * time.Millisecond) {
-		for _, s := range w.Sentinels {
-			if text, err := s.Text("INFO", "sentinel"); err == nil && strings.Contains(text, "address="+n.Peer()+",") {
-				return time.Now()
+// promoted waits until a Sentinel names another master than the one that was struck: before, no client can find it. It
+// tells since when that one says that it is a master. Another may have said so before: where Sentinels do not see in time
+// what they have done, they give that failover up and promote the other replica.
+func (w Watched) promoted(t *testing.T, struck Node) (n Node, master, named time.Time) {
+	t.Helper()
+	since := map[Node]time.Time{}
+	Eventually(t, "another master is named", func() string {
+		for _, other := range w.Nodes {
+			if other == struck {
+				continue
+			}
+			role, err := Info(other, "replication")
+			if err != nil || role["role"] != "master" {
+				delete(since, other)
+				continue
+			}
+			if since[other].IsZero() {
+				since[other] = time.Now()
+			}
+			for _, s := range w.Sentinels {
+				if text, err := s.Text("INFO", "sentinel"); err == nil && strings.Contains(text, "address="+other.Peer()+",") {
+					n, master, named = other, since[other], time.Now()
+					return ""
+				}
 			}
 		}
-	}
-	return time.Now()
+		return "no Sentinel names a replica that says that it is a master"
+	})
+	return n, master, named
 }
 
 // comeBack lets the node that was struck become a replica, and counts who has not left it by then.

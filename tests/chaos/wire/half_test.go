@@ -46,6 +46,15 @@ func (w *world) swing(n int) (made int) {
 		}
 		return sum
 	}
+	closed := func() bool {
+		for _, name := range w.names {
+			if w.read(name).State != store.Closed {
+				return false
+			}
+		}
+		return true
+	}
+	w.eventually("all are closed", closed)
 	for range n {
 		for _, down := range []bool{true, false} {
 			before := generations()
@@ -53,16 +62,8 @@ func (w *world) swing(n int) (made int) {
 			w.eventually("a transition", func() bool { return generations() != before })
 			made++
 		}
+		w.eventually("all close", closed) // else the next round would take that for a trip, and mend the tier too early
 	}
-	w.down.Store(false)
-	w.eventually("all close", func() bool {
-		for _, name := range w.names {
-			if w.read(name).State != store.Closed {
-				return false
-			}
-		}
-		return true
-	})
 	return made
 }
 
