@@ -15,7 +15,7 @@ type leases struct {
 	store.Store
 	mu    sync.Mutex
 	ends  map[leaseKey]time.Time // of those that are not settled
-	inUse map[string]int            // by tier: probes that are with it
+	inUse map[string]int         // by tier: probes that are with it
 }
 
 // leaseKey is what stays of a lease that is told again.
