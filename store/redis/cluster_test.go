@@ -157,6 +157,55 @@ func TestAHungNodeHoldsOnlyItsOwnBreakers(t *testing.T) {
 	}
 }
 
+// A node that is dead redirects nobody to the replica that has its slots now, and the client asks for them once a minute.
+func TestAReplicaThatTookADeadMastersPlaceIsFound(t *testing.T) {
+	nodes, s := clusterOf(t)
+	replica := redistest.Start(t, "--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--repl-diskless-sync-delay", "0")
+	says := func(n *redistest.Server, want string, args ...string) {
+		t.Helper()
+		until(t, fmt.Sprintf("%q answers %q", args, want), func() bool {
+			ask := n.Text
+			if want == "+OK" {
+				ask = n.Command
+			}
+			text, err := ask(args...)
+			return err == nil && strings.Contains(text, want)
+		})
+	}
+	own, err := nodes[0].Text("CLUSTER", "MYID")
+	if err != nil {
+		t.Fatal(err)
+	}
+	says(replica, "+OK", "CLUSTER", "MEET", "127.0.0.1", strings.TrimPrefix(nodes[0].Addr(), "127.0.0.1:"))
+	says(replica, own, "CLUSTER", "NODES")
+	says(replica, "+OK", "CLUSTER", "REPLICATE", own)
+	says(replica, "master_link_status:up", "INFO", "replication")
+	works := func(seq uint64) func() bool {
+		return func() bool {
+			for _, name := range names(64) {
+				if s.Sync(context.Background(), []store.Report{report(name, seq)})[0].Err != nil {
+					return false
+				}
+			}
+			return true
+		}
+	}
+	until(t, "reports are taken", works(1))
+	nodes[0].Kill()
+	says(replica, "+OK", "CLUSTER", "FAILOVER", "TAKEOVER")
+	until(t, "reports are taken by the replica, too", works(2))
+}
+
+// until waits for what a Cluster needs some time to do.
+func until(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for end := time.Now().Add(redistest.Deadline); !done(); <-time.After(2 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%s: it did not come to that", what)
+		}
+	}
+}
+
 func TestReadOfAllCrossesSlots(t *testing.T) {
 	_, s := clusterOf(t)
 	ctx := context.Background()

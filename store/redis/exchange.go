@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -131,6 +132,24 @@ func (s *Store) send(ctx context.Context, calls []*call, whole func(*call) bool)
 	}
 	for i, c := range calls {
 		c.reply, c.err = cmds[i].Result()
+	}
+	s.lookAround(ctx, calls)
+}
+
+// lookAround lets a Cluster's client ask who serves which slots, once in the background, where a node did not answer: a
+// replica may have its part by now. The client does so by itself after a redirection, which no dead node gives, and
+// otherwise once a minute.
+func (s *Store) lookAround(ctx context.Context, calls []*call) {
+	cluster, ok := s.client.(*redis.ClusterClient)
+	if !ok {
+		return
+	}
+	for _, c := range calls {
+		var reply redis.Error
+		if c.err != nil && !errors.As(c.err, &reply) {
+			cluster.ReloadState(ctx)
+			return
+		}
 	}
 }
 
