@@ -337,6 +337,25 @@ func TestAClassifierThatForgetsItsValueDoesNotReportSuccess(t *testing.T) {
 }
 
 func TestAPermitCountsOnceHoweverOftenItIsDone(t *testing.T) {
+	ends := map[string]func(*breaker.Permit){
+		"Done":           func(p *breaker.Permit) { p.Done(nil) },
+		"Done, an error": func(p *breaker.Permit) { p.Done(errTier) },
+		"Record":         func(p *breaker.Permit) { p.Record(breaker.Failure) },
+	}
+	for first, end := range ends {
+		for second, again := range ends {
+			b := solo(t, breaker.WithPolicy(short))
+			p, err := b.Acquire(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			end(&p)
+			again(&p)
+			if got := b.Status().Totals.Calls; got != 1 {
+				t.Errorf("%s, then %s: %d calls counted", first, second, got)
+			}
+		}
+	}
 	b := solo(t, breaker.WithPolicy(short))
 	p, err := b.Acquire(t.Context())
 	if err != nil {
