@@ -149,7 +149,7 @@ type errand struct {
 func (b *Breaker) wait(ctx context.Context, g *gate) (*lease, *OpenError, error) {
 	e := &errand{answered: make(chan struct{})}
 	go b.fetch(g, e)
-	timer := time.NewTimer(b.core.timing.ClaimTimeout)
+	timer := time.NewTimer(b.core.timing.claimWait())
 	defer timer.Stop()
 	select {
 	case <-e.answered:

@@ -61,6 +61,9 @@ func (t Timing) exchange() time.Duration { return max(t.StaleAfter/3, time.Milli
 // heartbeat is how often a lane is asked something, so that its freshness never lapses while its store answers.
 func (t Timing) heartbeat() time.Duration { return min(t.RefreshInterval, t.exchange()) }
 
+// claimWait is how long a call waits for a lease: a little less than it may, since timers are late.
+func (t Timing) claimWait() time.Duration { return t.ClaimTimeout / 20 * 19 }
+
 // TimingError is one bad field of a [Timing]. It is a [store.ErrInvalid].
 type TimingError struct {
 	Field string // the field's Go name, such as "StaleAfter"
