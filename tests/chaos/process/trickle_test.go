@@ -1,0 +1,53 @@
+package process
+
+import (
+	"testing"
+	"time"
+
+	"github.com/commontrip/commontrip/store"
+	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/chaos/replica/wire"
+	"github.com/commontrip/commontrip/tests/chaos/tier"
+	"github.com/commontrip/commontrip/tests/redistest"
+)
+
+// Twenty processes call a dead tier, now one and now another, so rarely that none sees more than a failure or two. Together
+// they see that it is dead.
+func TestRow02TwentyProcessesOfWhichNoneCouldTripAlone(t *testing.T) {
+	row := board.Start(t, 2, "trickle fleet: processes on Redis")
+	server := redistest.Start(t)
+	fleetStore := operator(t, server.URL())
+	var called tier.Tier
+	called.Fail(1)
+	const replicas = 20
+	policy := store.DefaultPolicy()
+	fleet := startAll(t, replicas, wire.Config{URL: server.URL(), Breaker: tierName, Policy: policy, Tier: called.Serve(t)})
+	trips, burnt, alone, rng := board.Pick(row, 2, 20), 0, 0, row.Rand()
+	for range trips {
+		before := len(called.Ledger())
+		calls := map[*Replica]int{}
+		for refusing := 0; refusing < replicas; {
+			refusing = 0
+			for _, i := range rng.Perm(replicas) {
+				r := fleet[i]
+				if r.Do(wire.Request{Do: wire.Call, N: 1}).Calls.Refused > 0 {
+					refusing++
+				} else {
+					calls[r]++
+				}
+				pass(20 * time.Millisecond)
+			}
+		}
+		burnt = max(burnt, len(called.Ledger())-before)
+		for _, n := range calls {
+			alone = max(alone, n)
+		}
+		command(t, fleetStore, store.Command{Action: store.Reset})
+		converge(t, fleetStore, fleet...)
+	}
+	row.Report("replicas", replicas)
+	row.Report("trips", trips)
+	row.AtMost("failing calls burnt until the last replica refused, at most", burnt, policy.ConsecutiveFailures+replicas)
+	row.AtMost("of them by one replica, at most", alone, policy.ConsecutiveFailures-1)
+	row.Report("what separate breakers burn", replicas*policy.ConsecutiveFailures)
+}
