@@ -47,7 +47,7 @@ func TestAReplicaIsDrivenByLines(t *testing.T) {
 	answer := r.Send(wire.Request{Do: wire.Status})
 	select {
 	case line := <-answer:
-		t.Errorf("a halted replica says %+v", line)
+		t.Fatalf("a halted replica says %+v", line)
 	case <-time.After(100 * time.Millisecond):
 	}
 	r.Cont()
@@ -57,7 +57,7 @@ func TestAReplicaIsDrivenByLines(t *testing.T) {
 	}
 
 	r.Do(wire.Request{Do: wire.Load, Workers: 2, Every: time.Millisecond})
-	eventually(t, "the load calls", func() bool { return r.Do(wire.Request{Do: wire.Stats}).Calls.Made > 10 })
+	eventually(t, "the load calls", func() bool { return r.Do(wire.Request{Do: wire.Stats}).Calls.Made > 20 })
 	closed := r.Term()
 	if closed.Error != "" || closed.Calls.Made < 20 || closed.State.Pending != 0 {
 		t.Errorf("the end by SIGTERM left %+v", closed)
