@@ -192,14 +192,15 @@ func (w Watched) Settled(t testing.TB) (master Node) {
 			if err != nil {
 				return err.Error()
 			}
+			agrees := false
 			for _, n := range w.Nodes {
 				want := fmt.Sprintf("name=%s,status=ok,address=%s,slaves=%d,sentinels=%d", w.Name, n.Peer(), len(w.Nodes)-1,
 					len(w.Sentinels))
 				if strings.Contains(text, want) && (master == nil || master == n) {
-					master = n
+					master, agrees = n, true
 				}
 			}
-			if master == nil {
+			if !agrees {
 				return text
 			}
 		}
