@@ -2,6 +2,7 @@ package integration
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -163,7 +164,18 @@ func newReplicated(t *testing.T) *replicated {
 func (r *replicated) Ready(t testing.TB) scenario.Node {
 	t.Helper()
 	scenario.Must(t, r.master, "FLUSHALL")
-	r.settled(t, append(r.voters, r.master, r.replica))
+	all := slices.Concat(r.voters, []*node{r.master, r.replica})
+	r.settled(t, all)
+	scenario.Eventually(t, "all nodes know the replica: who does not, does not vote for it", func() string {
+		for _, n := range all {
+			text, err := n.Text("CLUSTER", "NODES")
+			if _, rest, known := strings.Cut(text, r.replica.inside+"@"); err != nil || !known ||
+				!strings.Contains(strings.SplitN(rest, "\n", 2)[0], "slave ") {
+				return fmt.Sprint(n.inside, " says ", text, err)
+			}
+		}
+		return ""
+	})
 	return r.master
 }
 
