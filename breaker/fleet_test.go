@@ -220,7 +220,7 @@ func TestAClaimHoldsOneCallForTheClaimTimeoutAndRefusesTheOthers(t *testing.T) {
 		close(waits)
 		waited := 0
 		for w := range waits {
-			if w > 100*time.Millisecond {
+			if w >= 100*time.Millisecond { // not ClaimTimeout itself: outside of a bubble timers are late
 				t.Errorf("a call waited %v", w)
 			}
 			if w > 0 {

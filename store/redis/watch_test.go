@@ -112,7 +112,7 @@ func TestAQuietChannelThatAnswersIsKept(t *testing.T) {
 	nextOf(t, events, true)
 	pings := func() float64 { return commandCalls(t, c, "ping") }
 	from := pings()
-	waitFor(t, "it is pinged some times", func() bool { return pings() >= from+3 })
+	waitFor(t, "it is pinged some times", func() bool { return pings() >= from+5 })
 	if gaps := s.Pushes().Gaps; gaps != 0 {
 		t.Errorf("%d gaps on a channel that answers", gaps)
 	}
