@@ -35,6 +35,7 @@ compose-down: ## take that fleet away: containers, networks, images
 	@scripts/compose.sh down
 
 integration: ## Redis in containers, alone, as Cluster, under Sentinels, with TLS, with least rights (REQUIRE_DOCKER=1: or fail)
+	@scripts/install-netns.sh || echo "rows that keep servers apart will be skipped" >&2
 	COMMONTRIP_INTEGRATION=1 go test -race -count=1 -timeout 20m ./tests/integration
 
 chaos: ## every fault and attack of the scoreboard, about an hour (ROW=15 SEED=7 for one; PROFILE=quick for minutes)
