@@ -1,0 +1,175 @@
+-- The short way of a report. Most of the time nothing happens to a breaker: who reports knows what the store knows, no
+-- command, lease or tombstone stands, the roster wants nothing, and what is reported cannot trip. Such a report is carried
+-- out here, without the functions and tables of whole(), which would come to the same hash and the same reply. What does
+-- not show here at once is left to whole(), before anything is written.
+--
+-- Digits are made numbers by arithmetic, which is faster than tonumber.
+local call, match, find, format, rep, sub = redis.call, string.match, string.find, string.format, string.rep, string.sub
+local min, max, floor = math.min, math.max, math.floor
+local MAX, HOUR, SLICE, LABELS, REPORTERS = 9007199254740991, 3600000, 30000, 32, 16
+
+local policy, runs = ARGV[3], ARGV[14]
+local good, good_age = match(runs, '^0(%d+) (%d+) \n$') -- where there is one run only, of plain successes
+local size, span = match(policy, '^(%d+) (%d+) ')
+if not size or size == '0' and not good and runs ~= '' then return whole() end
+
+local raw = 'r:' .. ARGV[4]
+local f = call('HMGET', KEYS[1], 'v', 'mode', 'retuned', 'leases', 'tomb', 'generation', 'rev', 'policy', 'state', 'cause',
+  'clock', 'roster', raw, 'totals', 'tally', 'labels', 'window')
+local generation, rev, state, roster = f[6], f[7], f[9], f[12]
+local totals, tally, labels, window = f[14], f[15], f[16] or '', f[17] or ''
+if f[1] ~= '1' or generation ~= ARGV[5] or rev ~= ARGV[6] or f[8] ~= policy
+    or not (state and f[11] and roster and f[13] and totals and tally) then return whole() end
+for i = 2, 5 do
+  if f[i] and f[i] ~= '' then return whole() end
+end
+local phase = match(state, '^([012]) %d+ %d+ %d+ %d+$')
+local at, off, kept = match(f[11], '^(%d+) (%-?%d+) (%d+)$')
+local seen, last, calls, failures, active = match(f[13], '^(%d+) (%d+) (%d+) (%d+) [01] [01] (%-?%d+)$')
+if not (phase and at and seen) then return whole() end
+
+local now = ARGV[1]
+if now == '' then
+  local t = call('TIME')
+  now = t[1] * 1000 + floor(t[2] / 1000)
+end
+local m = max(at, now + off)
+local slice = floor(m / SLICE)
+local seq, rejected = ARGV[9] + 0, ARGV[12] + 0
+if m > MAX or m - kept >= HOUR or floor(seen / SLICE) ~= slice or last + 0 >= seq
+    or find(roster, format('%d 0 ', slice), 1, true) ~= 1 then return whole() end
+
+local clock = format('%d %d %d', m, m - now, kept)
+local set, n = { KEYS[1], 'clock', clock, raw, '' }, 5
+local function put(name, value)
+  set[n + 1], set[n + 2], n = name, value, n + 2
+end
+
+local taken, failed, slow, ignored = 0, 0, 0, 0
+if runs ~= '' then
+  local oldest, broken = ARGV[11] + 0, false -- broken: no failure came after the end of the streak that stood
+  if phase ~= '0' or generation ~= ARGV[10] or active + 0 ~= slice or good and good_age + 0 > oldest then return whole() end
+  if size == '0' then -- a window of time: into the newest bucket, where that is the one of now and of the outcomes
+    local streak, arrivals, before, bucket, sum, adverse =
+      match(tally, '^t (%d+) %d+ (%d+)([%d -]*) (%-?%d+) (%d+)( %d+ %d+)$')
+    if not streak or floor(m * 10 / span) ~= bucket + 0 or floor((m - good_age) * 10 / span) ~= bucket + 0 then
+      return whole()
+    end
+    taken, broken = good + 0, streak ~= '0'
+    tally = format('t 0 0 %d%s %s %d%s', arrivals + taken, before, bucket, sum + taken, adverse)
+  else
+    local streak, first, arrivals, held, bad, late = match(tally, '^c (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$')
+    if not streak then return whole() end
+    streak, first, arrivals, held, bad, late, size =
+      streak + 0, first + 0, arrivals + 0, held + 0, bad + 0, late + 0, size + 0
+    if held ~= #window or held > size or bad > held or late > held then return whole() end
+    if good then
+      taken = good + 0
+      if streak > 0 then streak, first, broken = 0, 0, true end
+      if bad > 0 or late > 0 then window = window .. rep('0', min(taken, size)) end
+    else
+      local consecutive, consecutive_for, failure_rate, slow_rate, min_calls =
+        match(policy, '^%d+ %d+ (%d+) (%d+) (%d+) (%d+) %d+ (%d+) ')
+      consecutive, consecutive_for, failure_rate, slow_rate, min_calls =
+        consecutive + 0, consecutive_for + 0, failure_rate + 0, slow_rate + 0, min_calls + 0
+      local pieces, p, by_failure, by_slow, by_streak = { window }, 1, nil, nil, nil
+      local fresh, count, stood, ended = { '' }, 0, streak > 0, false
+      for kind, run, age, label in string.gmatch(runs, '(%d)(%d+) (%d+) ([^\n]*)\n') do
+        run = run + 0
+        if age ~= '0' and age + 0 > oldest then return whole() end
+        if kind == '4' then
+          ignored = ignored + run
+        else
+          p = p + 1
+          if (kind == '0' or kind == '2') and streak > 0 then streak, first, by_streak, ended = 0, 0, nil, true end
+          if kind == '0' then
+            taken = taken + run
+            pieces[p] = rep('0', min(run, size))
+          else
+            local fewest = max(min(held + taken, size), min_calls) -- calls of which rates are taken
+            taken = taken + run
+            pieces[p] = rep(kind, run)
+            if kind ~= '2' then
+              if streak == 0 then first = m end
+              streak, failed, by_failure, by_streak = streak + run, failed + run, arrivals + taken, arrivals + taken
+              if consecutive > 0 and streak >= consecutive and m - first >= consecutive_for then return whole() end
+              run = min(run, LABELS)
+              fresh[#fresh + 1], count = rep(label .. '\n', run), count + run
+            end
+            if kind ~= '1' then slow, by_slow = slow + #pieces[p], arrivals + taken end
+            if held + taken >= min_calls and (failure_rate > 0 and (bad + failed) * 10000 >= failure_rate * fewest
+                or slow_rate > 0 and (late + slow) * 10000 >= slow_rate * fewest) then return whole() end
+          end
+        end
+      end
+      window = table.concat(pieces)
+
+      if count > 0 then
+        if labels ~= '' then
+          local stood
+          stood, fresh[1] = match(labels, '^(%d%d?)\n(.*)$')
+          if not stood then return whole() end
+          count = stood + count
+        end
+        local lines, from = table.concat(fresh), 1
+        for _ = LABELS + 1, count do from = find(lines, '\n', from, true) + 1 end
+        labels = format('%d\n', min(count, LABELS)) .. sub(lines, from)
+        put('labels', labels)
+      end
+
+      -- Moves the replica to the end of those behind one kind of adverse outcomes.
+      local function sign(name, list, place)
+        local head = ARGV[4] .. '\t'
+        local mine = sub(list, 1, #head) == head and 0 or find(list, '\n' .. head, 1, true)
+        if mine then
+          list = sub(list, 1, mine) .. sub(list, find(list, '\n', mine + 1, true) + 1)
+        else
+          local _, lines = string.gsub(list, '\n', '\n')
+          if lines >= REPORTERS then list = sub(list, find(list, '\n', 1, true) + 1) end
+        end
+        put(name, list .. head .. format('%d\n', place))
+      end
+      if by_failure or by_slow then
+        local by = call('HMGET', KEYS[1], 'by_failure', 'by_slow', 'by_streak')
+        if by_failure then sign('by_failure', by[1] or '', by_failure) end
+        if by_slow then sign('by_slow', by[2] or '', by_slow) end
+        if by_streak then sign('by_streak', not ended and by[3] or '', by_streak) end
+      end
+      broken = stood and ended and not by_streak
+    end
+
+    local before = held
+    held, bad, late = min(held + taken, size), bad + failed, late + slow
+    if bad == 0 and late == 0 then
+      if held ~= before then put('window', rep('0', held)) end
+    else
+      local cut = #window - size
+      if cut > 0 then
+        for kind = 1, 3 do -- a plain search for each is faster than a pattern
+          local gone = find(window, kind, 1, true)
+          while gone and gone <= cut do
+            if kind ~= 2 then bad = bad - 1 end
+            if kind ~= 1 then late = late - 1 end
+            gone = find(window, kind, gone + 1, true)
+          end
+        end
+        window = sub(window, cut + 1)
+      end
+      put('window', window)
+    end
+    tally = format('c %d %d %d %d %d %d', streak, first, arrivals + taken, held, bad, late)
+  end
+  put('tally', tally)
+  if broken then put('by_streak', '') end
+end
+
+if runs ~= '' or rejected > 0 then
+  local all, failures_, slow_, ignored_, late, rejected_ = match(totals, '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$')
+  if not all then return whole() end
+  totals = format('%d %d %d %d %s %d', min(all + taken, MAX), min(failures_ + failed, MAX), min(slow_ + slow, MAX),
+    min(ignored_ + ignored, MAX), late, min(rejected_ + rejected, MAX))
+  put('totals', totals)
+end
+set[5] = format('%d %d %d %d %s 0 %s', m, seq, min(calls + taken, MAX), min(failures + failed, MAX), ARGV[13], active)
+call('HSET', unpack(set))
+return { 'ok', 0, -1, '', generation, rev, clock, state, f[10] or '', '', policy, '', totals, tally, labels, '', roster, '' }

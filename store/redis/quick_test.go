@@ -1,0 +1,111 @@
+package redisstore
+
+import (
+	"context"
+	"maps"
+	"math/rand/v2"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/commontrip/commontrip/scripts/lua"
+	"github.com/commontrip/commontrip/store"
+	"github.com/commontrip/commontrip/tests/redistest"
+)
+
+// otherSync is a client's hook that runs another script wherever the store asks for lua.Sync.
+type otherSync struct{ source, sha string }
+
+func (otherSync) DialHook(next redis.DialHook) redis.DialHook {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) { return next(ctx, network, addr) }
+}
+
+func (o otherSync) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if args := cmd.Args(); len(args) > 1 {
+			switch args[1] {
+			case lua.Sync.SHA:
+				args[1] = o.sha
+			case lua.Sync.Source:
+				args[1] = o.source
+			}
+		}
+		return next(ctx, cmd)
+	}
+}
+
+func (o otherSync) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next // a duel sends one report at a time
+}
+
+// TestTheShortWayOfAReportComesToTheSame plays the same histories on two stores, of which one has no short way, and compares
+// their hashes after every step, field by field: also what no read shows.
+func TestTheShortWayOfAReportComesToTheSame(t *testing.T) {
+	const head, tail = "local function whole()\n", "\nend\nlocal call, match"
+	body, isHead := strings.CutPrefix(lua.Sync.Source, head)
+	whole, _, isTail := strings.Cut(body, tail)
+	if !isHead || !isTail {
+		t.Fatal("the script of a report is no longer whole() and a short way")
+	}
+	srv := redistest.Start(t)
+	begin := func(prefix, script string) *duel {
+		d := newDuel(t, srv.SocketURL())
+		d.redis.keys.prefix = prefix
+		client := d.redis.client.(*redis.Client)
+		sha, err := client.ScriptLoad(t.Context(), script).Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		client.AddHook(otherSync{script, sha})
+		d.begin("x")
+		return d
+	}
+	long := begin("long", whole)
+	short := begin("short", head+"redis.call('INCR', 'declined')\n"+body)
+	seed := uint64(time.Now().UnixNano())
+	if n, err := strconv.ParseUint(os.Getenv("COMMONTRIP_DIFF_SEED"), 10, 64); err == nil {
+		seed = n
+	}
+	t.Logf("COMMONTRIP_DIFF_SEED=%d", seed)
+	reports := 0
+	for history := range uint64(32) {
+		g := newGenerator(rand.New(rand.NewPCG(seed, history)), short)
+		g.calm = history%8 > 0
+		for range 150 {
+			st := g.next()
+			if _, ok := st.request.(store.Report); ok {
+				reports++
+			}
+			for _, d := range []*duel{long, short} {
+				if got, want := d.play(st); got != want {
+					t.Fatalf("history %d, %+v: Lua\n%s\nGo\n%s", history, st, got, want)
+				}
+			}
+			if l, s := hashOf(t, long), hashOf(t, short); !maps.Equal(l, s) {
+				t.Fatalf("history %d, %+v: the whole script leaves\n%q\nthe short way\n%q", history, st, l, s)
+			}
+		}
+		for _, d := range []*duel{long, short} {
+			d.play(step{g.now, wipe{}})
+			d.begin("x")
+		}
+	}
+	declined, err := short.redis.client.(*redis.Client).Get(t.Context(), "declined").Int()
+	if err != nil || declined == 0 || declined > reports*4/5 {
+		t.Errorf("%d of %d reports went the long way, %v; want some, and four of five at most", declined, reports, err)
+	}
+}
+
+func hashOf(t *testing.T, d *duel) map[string]string {
+	t.Helper()
+	fields, err := d.redis.client.HGetAll(t.Context(), d.redis.keys.breaker(d.name)).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fields
+}
