@@ -23,10 +23,9 @@ if f[1] ~= '1' or generation ~= ARGV[5] or rev ~= ARGV[6] or f[8] ~= policy
 for i = 2, 5 do
   if f[i] and f[i] ~= '' then return whole() end
 end
-local phase = match(state, '^([012]) %d+ %d+ %d+ %d+$')
 local at, off, kept = match(f[11], '^(%d+) (%-?%d+) (%d+)$')
 local seen, last, calls, failures, active = match(f[13], '^(%d+) (%d+) (%d+) (%d+) [01] [01] (%-?%d+)$')
-if not (phase and at and seen) then return whole() end
+if not (find(state, '^[012] %d+ %d+ %d+ %d+$') and at and seen) then return whole() end
 
 local now = ARGV[1]
 if now == '' then
@@ -48,7 +47,7 @@ end
 local taken, failed, slow, ignored = 0, 0, 0, 0
 if runs ~= '' then
   local oldest, broken = ARGV[11] + 0, false -- broken: no failure came after the end of the streak that stood
-  if phase ~= '0' or generation ~= ARGV[10] or active + 0 ~= slice or good and good_age + 0 > oldest then return whole() end
+  if generation ~= ARGV[10] or active + 0 ~= slice or good and good_age + 0 > oldest then return whole() end
   if size == '0' then -- a window of time: into the newest bucket, where that is the one of now and of the outcomes
     local streak, arrivals, before, bucket, sum, adverse =
       match(tally, '^t (%d+) %d+ (%d+)([%d -]*) (%-?%d+) (%d+)( %d+ %d+)$')
@@ -86,7 +85,7 @@ if runs ~= '' then
             taken = taken + run
             pieces[p] = rep('0', min(run, size))
           else
-            local fewest = max(min(held + taken, size), min_calls) -- calls of which rates are taken
+            local fewest = min(held + taken, size) -- calls of which rates are taken
             taken = taken + run
             pieces[p] = rep(kind, run)
             if kind ~= '2' then

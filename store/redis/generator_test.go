@@ -11,11 +11,12 @@ import (
 
 func isA(err, target error) bool { return errors.Is(err, target) }
 
-// generator draws requests that are likely to meet an edge: few values, most of them at one. Half of its histories are calm:
-// reports of successes, nearly all, as a healthy fleet sends them, and what is rare elsewhere is calmFactor times as rare.
+// generator draws requests that are likely to meet an edge: few values, most of them at one. In half of its histories a fleet
+// only reports, nearly, and what is rare elsewhere is some times as rare.
 type generator struct {
 	*rand.Rand
-	calm     bool
+	calm     int // how many times; 1: not calm
+	healthy  bool
 	d        *duel
 	now      int64
 	policies []store.Policy
@@ -30,10 +31,7 @@ type lease struct {
 	replica string
 }
 
-const (
-	second, minute = 1000, 60_000
-	calmFactor     = 25
-)
+const second, minute = 1000, 60_000
 
 func newGenerator(r *rand.Rand, d *duel) *generator {
 	g := &generator{Rand: r, d: d, now: 1_700_000_000_000 + r.Int64N(minute), seqs: map[string]uint64{}}
@@ -43,18 +41,13 @@ func newGenerator(r *rand.Rand, d *duel) *generator {
 	for i := range pick(g, 1, 3, 20) {
 		g.replicas = append(g.replicas, fmt.Sprintf("web-%d#a", i))
 	}
-	g.calm = g.rarely(2)
+	g.calm, g.healthy = pick(g, 1, 1, 4, 25), g.IntN(2) == 0
 	return g
 }
 
 func pick[T any](g *generator, choice ...T) T { return choice[g.IntN(len(choice))] }
 
-func (g *generator) rarely(in int) bool {
-	if g.calm {
-		in *= calmFactor
-	}
-	return g.IntN(in) == 0
-}
+func (g *generator) rarely(in int) bool { return g.IntN(in*max(g.calm, 1)) == 0 }
 
 func (g *generator) millis(choice ...int64) time.Duration {
 	return time.Duration(pick(g, choice...)) * time.Millisecond
@@ -83,8 +76,8 @@ func (g *generator) policy() store.Policy {
 
 // next draws the next step: a clock, and a request.
 func (g *generator) next() step {
-	if g.calm && !g.rarely(1) {
-		g.now += pick[int64](g, 0, 0, 1, 20, 100, second)
+	if !g.rarely(1) {
+		g.now += pick[int64](g, 0, 0, 1, 20, 20, 100, second, -10)
 		return step{g.now, g.report()}
 	}
 	g.now += pick[int64](g, 0, 0, 0, 1, 20, 100, second, second, 3*second, 11*second)
@@ -169,9 +162,11 @@ func (g *generator) run() store.Run {
 		Outcome: pick(g, store.Success, store.Success, store.Failure, store.Failure, store.Ignored), Slow: g.rarely(5),
 		Count: pick(g, 1, 1, 1, 2, 7), Age: g.millis(0, 0, 0, 10, 900, 2999, 3000, 3001, 20*second),
 	}
-	if g.calm {
-		run.Outcome, run.Slow = pick(g, store.Success, store.Success, store.Success, run.Outcome), g.IntN(10) == 0
-		run.Age = g.millis(0, 0, 0, 0, 10, 900, run.Age.Milliseconds())
+	if g.calm > 1 {
+		run.Slow, run.Age = g.IntN(10) == 0, g.millis(0, 0, 0, 0, 10, 100, run.Age.Milliseconds())
+		if g.healthy && g.IntN(4) > 0 {
+			run.Outcome, run.Slow = store.Success, false
+		}
 	}
 	if g.rarely(30) {
 		run.Count = pick(g, 50, 101)
