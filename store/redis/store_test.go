@@ -127,6 +127,37 @@ func TestTheServersOwnClock(t *testing.T) {
 	}
 }
 
+// TestABreakerThatOnlyReportsIsKept: reports that change nothing but numbers set the time to live anew, too, once an hour.
+func TestABreakerThatOnlyReportsIsKept(t *testing.T) {
+	srv := redistest.Start(t)
+	now := time.UnixMilli(nowMillis/slice*slice + slice/2) // an hour later the report is not the first of its slice
+	s, c, ctx := openOn(t, srv.URL(), WithClock(func() time.Time { return now })), admin(t, srv), context.Background()
+	key := s.keys.breaker("x")
+	for seq := range uint64(361) {
+		r := store.Report{Name: "x", Replica: "web#1", Seq: seq + 1, MaxAge: time.Second, Runs: []store.Run{{Outcome: store.Success, Count: 1}}}
+		if result := s.Sync(ctx, []store.Report{r})[0]; result.Err != nil {
+			t.Fatal(result.Err)
+		}
+		now = now.Add(10 * time.Second)
+		left, err := c.PTTL(ctx, key).Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch seq {
+		case 0:
+			c.PExpire(ctx, key, 2*time.Hour)
+		case 1, 359:
+			if left > 2*time.Hour {
+				t.Errorf("report %d sets the time to live", seq)
+			}
+		case 360:
+			if left < 24*time.Hour {
+				t.Errorf("after an hour of reports the hash is kept for %v; want a day", left)
+			}
+		}
+	}
+}
+
 func TestTheTimeToLiveIsABroomAndNeverAClock(t *testing.T) {
 	srv := redistest.Start(t)
 	s, c, ctx := openOn(t, srv.URL()), admin(t, srv), context.Background()
