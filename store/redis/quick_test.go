@@ -109,3 +109,25 @@ func hashOf(t *testing.T, d *duel) map[string]string {
 	}
 	return fields
 }
+
+// TestASignOfLifeKeepsATombstone: a removed breaker that a replica brought back unseen is one that the short way leaves
+// alone.
+func TestASignOfLifeKeepsATombstone(t *testing.T) {
+	d := newDuel(t, redistest.Start(t).SocketURL())
+	d.begin("x")
+	now, day := int64(nowMillis/slice*slice), int64(24*3600*second)
+	report := func(seq uint64, known store.Known) store.Report {
+		return store.Report{Policy: store.Policy{WindowCalls: 10}, Replica: "web-0#1", Seq: seq, MaxAge: time.Second, Known: known}
+	}
+	first := report(1, store.Known{})
+	first.Runs = []store.Run{{Outcome: store.Success, Count: 1}}
+	knows := store.Known{Generation: uint64(now + 100), Rev: uint64(now + 100), Reason: store.ByTime, Cause: "web-1#1"}
+	for i, st := range []step{
+		{now, first}, {now + 1, remove{}}, {now + 2, report(2, knows)}, {now + 20*second, report(3, knows)},
+		{now + day + 10*second, report(4, knows)},
+	} {
+		if got, want := d.play(st); got != want {
+			t.Fatalf("step %d: Lua\n%s\nGo\n%s", i, got, want)
+		}
+	}
+}
