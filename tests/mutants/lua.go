@@ -28,4 +28,13 @@ var inLua = []change{
 	{"the push comes before the write", "save.lua", "write(b)\n  if b.bad then return corrupt(b.bad) end\n  local pushed = #b.entries > 0 and push(b, channel) or -1\n", "local pushed = #b.entries > 0 and push(b, channel) or -1\n  write(b)\n  if b.bad then return corrupt(b.bad) end\n", "18.03"},
 	{"a denied push is an error", "save.lua", `redis.pcall('PUBLISH'`, `redis.call('PUBLISH'`, "TestADeniedPushIsToldAndNoError"},
 	{"the time to live is the open time", "save.lua", `return math.max(10 * longest, b.tomb and 2 * DAY or DAY) + HOUR`, `return longest`, "TestTheTimeToLiveIsABroomAndNeverAClock"},
+	{"the short way takes what another replica's policy says", "quick.lua", ` or f[8] ~= policy`, ``, "TestTheShortWayOfAReportComesToTheSame"},
+	{"the short way takes a report twice", "quick.lua", `last + 0 >= seq`, `last + 0 > seq`, "TestTheShortWayOfAReportComesToTheSame"},
+	{"the short way sees no command", "quick.lua", `for i = 2, 5 do`, `for i = 4, 5 do`, "TestTheShortWayOfAReportComesToTheSame"},
+	{"the short way sees no tombstone", "quick.lua", `for i = 2, 5 do`, `for i = 2, 4 do`, "TestASignOfLifeKeepsATombstone"},
+	{"the short way never keeps a hash", "quick.lua", ` or m - kept >= HOUR`, ``, "TestABreakerThatOnlyReportsIsKept"},
+	{"the short way ends no streak", "quick.lua", `if streak > 0 then streak, first, broken = 0, 0, true end`, ``, "TestTheShortWayOfAReportComesToTheSame"},
+	{"the short way takes the failure that makes a streak", "quick.lua", `streak >= consecutive and`, `streak > consecutive and`, "8.01"},
+	{"the short way takes the failure that makes a rate", "quick.lua", `(bad + failed) * 10000 >=`, `(bad + failed) * 10000 >`, "8.09"},
+	{"the short way forgets what leaves the window", "quick.lua", `gone <= cut do`, `gone < cut do`, "TestTheShortWayOfAReportComesToTheSame"},
 }
