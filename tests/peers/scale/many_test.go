@@ -48,7 +48,7 @@ func many(t *testing.T, n int) []string {
 	full := measure.ReadLoad(t, srv)
 	pass(measure.Pick(100*time.Millisecond, 2*time.Second))
 	load, reading := measure.ReadLoad(t, srv), measure.Read()
-	pass(measure.Pick(500*time.Millisecond, 20*time.Second)) // two rounds of signs of life
+	pass(measure.Pick(500*time.Millisecond, 30*time.Second)) // three rounds of signs of life, one slice of the roster
 	work := measure.ReadLoad(t, srv).Since(load)
 	use := measure.Read().Since(reading, work.CPU)
 	scripts, _ := work.Scripts()

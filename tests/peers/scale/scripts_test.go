@@ -115,7 +115,7 @@ func (d *driver) name(i int) string { return fmt.Sprintf("%s #%d", d.prefix, i) 
 // round lets some replicas report, all of them at first.
 func (d *driver) round(t *testing.T) {
 	t.Helper()
-	pipelines := measure.Pick(20, 200)
+	pipelines := measure.Pick(20, 50)
 	if d.seq == 0 {
 		pipelines = d.replicas
 	}
@@ -141,7 +141,7 @@ func (d *driver) round(t *testing.T) {
 func pipelines(t *testing.T, client *redis.Client, script *redis.Script) {
 	t.Helper()
 	policy := "100 0 0 0 5000 0 0 20 2 60000 60000 3 2 30000 0 0"
-	for range measure.Pick(20, 200) {
+	for range measure.Pick(20, 50) {
 		_, err := client.Pipelined(t.Context(), func(p redis.Pipeliner) error {
 			for i := range together {
 				script.EvalSha(t.Context(), p, []string{"floor:" + strconv.Itoa(i)}, "", "commontrip:events", policy, "web-1#0123456789",
@@ -161,7 +161,7 @@ func leastOf(t *testing.T, srv *redistest.Server, do func()) (each, cpu time.Dur
 	t.Helper()
 	do()
 	each, cpu = math.MaxInt64, math.MaxInt64
-	for range measure.Pick(2, 8) {
+	for range measure.Pick(2, 40) {
 		before := measure.ReadLoad(t, srv)
 		do()
 		work := measure.ReadLoad(t, srv).Since(before)
