@@ -104,9 +104,10 @@ func newScript(name, body string, parts ...string) *Script {
 	return scriptOf(name, body, strip(strings.Join(append(parts, body), "\n")))
 }
 
-// withQuick makes a script the function whole() and puts the short way behind it.
+// withQuick makes a script the function whole(read, now) and puts the short way behind it, which has read the hash and the
+// clock where it calls whole with them.
 func withQuick(s *Script) *Script {
-	return scriptOf(s.Name, s.Body, "local function whole()\n"+s.Source+"end\n"+strip(quickPart))
+	return scriptOf(s.Name, s.Body, "local function whole(read, now)\n"+s.Source+"end\n"+strip(quickPart))
 }
 
 func scriptOf(name, body, source string) *Script {

@@ -1,7 +1,7 @@
 -- The short way of a report. Most of the time nothing happens to a breaker: who reports knows what the store knows, no
 -- command, lease or tombstone stands, the roster wants nothing, and what is reported cannot trip. Such a report is carried
 -- out here, without the functions and tables of whole(), which would come to the same hash and the same reply. What does
--- not show here at once is left to whole(), before anything is written.
+-- not show here at once is left to whole(), with what was read, before anything is written.
 --
 -- Digits are made numbers by arithmetic, which is faster than tonumber.
 local call, match, find, format, rep, sub = redis.call, string.match, string.find, string.format, string.rep, string.sub
@@ -14,18 +14,16 @@ local size, span = match(policy, '^(%d+) (%d+) ')
 if not size or size == '0' and not good and runs ~= '' then return whole() end
 
 local raw = 'r:' .. ARGV[4]
-local f = call('HMGET', KEYS[1], 'v', 'mode', 'retuned', 'leases', 'tomb', 'generation', 'rev', 'policy', 'state', 'cause',
-  'clock', 'roster', raw, 'totals', 'tally', 'labels', 'window')
-local generation, rev, state, roster = f[6], f[7], f[9], f[12]
-local totals, tally, labels, window = f[14], f[15], f[16] or '', f[17] or ''
+local f = call('HMGET', KEYS[1], 'v', 'generation', 'rev', 'clock', 'state', 'cause', 'mode', 'policy', 'retuned', 'totals',
+  'tally', 'labels', 'leases', 'roster', 'tomb', raw, 'window') -- as load() does
+local generation, rev, state, totals, tally, labels = f[2], f[3], f[5], f[10], f[11], f[12] or ''
+local roster, window = f[14], f[17] or ''
 if f[1] ~= '1' or generation ~= ARGV[5] or rev ~= ARGV[6] or f[8] ~= policy
-    or not (state and f[11] and roster and f[13] and totals and tally) then return whole() end
-for i = 2, 5 do
-  if f[i] and f[i] ~= '' then return whole() end
-end
-local at, off, kept = match(f[11], '^(%d+) (%-?%d+) (%d+)$')
-local seen, last, calls, failures, active = match(f[13], '^(%d+) (%d+) (%d+) (%d+) [01] [01] (%-?%d+)$')
-if not (find(state, '^[012] %d+ %d+ %d+ %d+$') and at and seen) then return whole() end
+    or (f[7] or '') .. (f[9] or '') .. (f[13] or '') .. (f[15] or '') ~= ''
+    or not (f[4] and state and totals and tally and roster and f[16]) then return whole(f) end
+local at, off, kept = match(f[4], '^(%d+) (%-?%d+) (%d+)$')
+local seen, last, calls, failures, active = match(f[16], '^(%d+) (%d+) (%d+) (%d+) [01] [01] (%-?%d+)$')
+if not (find(state, '^[012] %d+ %d+ %d+ %d+$') and at and seen) then return whole(f) end
 
 local now = ARGV[1]
 if now == '' then
@@ -36,7 +34,7 @@ local m = max(at, now + off)
 local slice = floor(m / SLICE)
 local seq, rejected = ARGV[9] + 0, ARGV[12] + 0
 if m > MAX or m - kept >= HOUR or floor(seen / SLICE) ~= slice or last + 0 >= seq
-    or find(roster, format('%d 0 ', slice), 1, true) ~= 1 then return whole() end
+    or find(roster, format('%d 0 ', slice), 1, true) ~= 1 then return whole(f, now) end
 
 local clock = format('%d %d %d', m, m - now, kept)
 local set, n = { KEYS[1], 'clock', clock, raw, '' }, 5
@@ -47,21 +45,21 @@ end
 local taken, failed, slow, ignored = 0, 0, 0, 0
 if runs ~= '' then
   local oldest, broken = ARGV[11] + 0, false -- broken: no failure came after the end of the streak that stood
-  if generation ~= ARGV[10] or active + 0 ~= slice or good and good_age + 0 > oldest then return whole() end
+  if generation ~= ARGV[10] or active + 0 ~= slice or good and good_age + 0 > oldest then return whole(f, now) end
   if size == '0' then -- a window of time: into the newest bucket, where that is the one of now and of the outcomes
     local streak, arrivals, before, bucket, sum, adverse =
       match(tally, '^t (%d+) %d+ (%d+)([%d -]*) (%-?%d+) (%d+)( %d+ %d+)$')
     if not streak or floor(m * 10 / span) ~= bucket + 0 or floor((m - good_age) * 10 / span) ~= bucket + 0 then
-      return whole()
+      return whole(f, now)
     end
     taken, broken = good + 0, streak ~= '0'
     tally = format('t 0 0 %d%s %s %d%s', arrivals + taken, before, bucket, sum + taken, adverse)
   else
     local streak, first, arrivals, held, bad, late = match(tally, '^c (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$')
-    if not streak then return whole() end
+    if not streak then return whole(f, now) end
     streak, first, arrivals, held, bad, late, size =
       streak + 0, first + 0, arrivals + 0, held + 0, bad + 0, late + 0, size + 0
-    if held ~= #window or held > size or bad > held or late > held then return whole() end
+    if held ~= #window or held > size or bad > held or late > held then return whole(f, now) end
     if good then
       taken = good + 0
       if streak > 0 then streak, first, broken = 0, 0, true end
@@ -75,7 +73,7 @@ if runs ~= '' then
       local fresh, count, stood, ended = { '' }, 0, streak > 0, false
       for kind, run, age, label in string.gmatch(runs, '(%d)(%d+) (%d+) ([^\n]*)\n') do
         run = run + 0
-        if age ~= '0' and age + 0 > oldest then return whole() end
+        if age ~= '0' and age + 0 > oldest then return whole(f, now) end
         if kind == '4' then
           ignored = ignored + run
         else
@@ -91,13 +89,13 @@ if runs ~= '' then
             if kind ~= '2' then
               if streak == 0 then first = m end
               streak, failed, by_failure, by_streak = streak + run, failed + run, arrivals + taken, arrivals + taken
-              if consecutive > 0 and streak >= consecutive and m - first >= consecutive_for then return whole() end
+              if consecutive > 0 and streak >= consecutive and m - first >= consecutive_for then return whole(f, now) end
               run = min(run, LABELS)
               fresh[#fresh + 1], count = rep(label .. '\n', run), count + run
             end
             if kind ~= '1' then slow, by_slow = slow + #pieces[p], arrivals + taken end
             if held + taken >= min_calls and (failure_rate > 0 and (bad + failed) * 10000 >= failure_rate * fewest
-                or slow_rate > 0 and (late + slow) * 10000 >= slow_rate * fewest) then return whole() end
+                or slow_rate > 0 and (late + slow) * 10000 >= slow_rate * fewest) then return whole(f, now) end
           end
         end
       end
@@ -107,7 +105,7 @@ if runs ~= '' then
         if labels ~= '' then
           local stood
           stood, fresh[1] = match(labels, '^(%d%d?)\n(.*)$')
-          if not stood then return whole() end
+          if not stood then return whole(f, now) end
           count = stood + count
         end
         local lines, from = table.concat(fresh), 1
@@ -164,11 +162,11 @@ end
 
 if runs ~= '' or rejected > 0 then
   local all, failures_, slow_, ignored_, late, rejected_ = match(totals, '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$')
-  if not all then return whole() end
+  if not all then return whole(f, now) end
   totals = format('%d %d %d %d %s %d', min(all + taken, MAX), min(failures_ + failed, MAX), min(slow_ + slow, MAX),
     min(ignored_ + ignored, MAX), late, min(rejected_ + rejected, MAX))
   put('totals', totals)
 end
 set[5] = format('%d %d %d %d %s 0 %s', m, seq, min(calls + taken, MAX), min(failures + failed, MAX), ARGV[13], active)
 call('HSET', unpack(set))
-return { 'ok', 0, -1, '', generation, rev, clock, state, f[10] or '', '', policy, '', totals, tally, labels, '', roster, '' }
+return { 'ok', 0, -1, '', generation, rev, clock, state, f[6] or '', '', policy, '', totals, tally, labels, '', roster, '' }

@@ -135,9 +135,10 @@ local function migrate(f)
 end
 
 -- Reads the breaker at key and brings machine time to now: it never goes back. clock is the store's in ms, or '' to read
--- it; then come the names of more fields. Gives nil and an error reply where the hash is no breaker's.
-local function load(key, clock, ...)
-  local r = redis.call('HMGET', key, 'v', 'generation', 'rev', 'clock', 'state', 'cause', 'mode', 'policy', 'retuned',
+-- it; read is what HMGET gave, where it was asked already; then come the names of more fields. Gives nil and an error reply
+-- where the hash is no breaker's.
+local function load(key, clock, read, ...)
+  local r = read or redis.call('HMGET', key, 'v', 'generation', 'rev', 'clock', 'state', 'cause', 'mode', 'policy', 'retuned',
     'totals', 'tally', 'labels', 'leases', 'roster', 'tomb', ...)
   local now = tonumber(clock)
   if not now then

@@ -23,14 +23,7 @@
 -- Error     COMMONTRIP schema ...         a newer schema
 local policy, replica, runs = ARGV[3], ARGV[4], ARGV[14]
 local raw = 'r:' .. replica
-local b, refused
-if runs == '' then
-  b, refused = load(KEYS[1], ARGV[1], raw)
-elseif string.find(runs, '^[123]') or string.find(runs, '\n[123]') then
-  b, refused = load(KEYS[1], ARGV[1], raw, 'window', 'by_failure', 'by_slow', 'by_streak')
-else
-  b, refused = load(KEYS[1], ARGV[1], raw, 'window')
-end
+local b, refused = load(KEYS[1], now or ARGV[1], read, raw, 'window')
 if not b then return refused end
 local known = { gen = number(ARGV[5]), rev = number(ARGV[6]), details = ARGV[7] }
 local report = { seq = number(ARGV[9]), own = ARGV[13] == '1' and 1 or 0, runs = runs }
