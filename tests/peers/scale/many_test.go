@@ -44,7 +44,7 @@ func many(t *testing.T, n int) []string {
 	empty, before, begun := measure.ReadLoad(t, srv), heap(), time.Now()
 	registerAll(t, m, names)
 	took := time.Since(begun)
-	weight := float64(heap()-before) / float64(n)
+	weight := float64(int64(heap())-int64(before)) / float64(n)
 	full := measure.ReadLoad(t, srv)
 	pass(measure.Pick(100*time.Millisecond, 2*time.Second))
 	load, reading := measure.ReadLoad(t, srv), measure.Read()
