@@ -132,8 +132,8 @@ func BenchmarkFleet(b *testing.B) {
 			server := redistest.Start(b)
 			ctx, cancel := context.WithCancel(context.Background())
 			var work sync.WaitGroup
-			for range fleet.replicas {
-				startReplica(ctx, b, &work, server, fleet.breakers, fleet.every)
+			for i := range fleet.replicas {
+				startReplica(ctx, b, &work, server, i, fleet.breakers, fleet.every)
 			}
 			<-time.After(2 * time.Second) // replicas are told how often to report with their first answers
 			was := loadOf(b, server)
@@ -153,7 +153,8 @@ func BenchmarkFleet(b *testing.B) {
 	}
 }
 
-func startReplica(ctx context.Context, b *testing.B, work *sync.WaitGroup, server *redistest.Server, breakers int, every time.Duration) {
+// startReplica starts the i-th. Every twentieth call fails, of each replica another one: in step they would trip.
+func startReplica(ctx context.Context, b *testing.B, work *sync.WaitGroup, server *redistest.Server, i, breakers int, every time.Duration) {
 	b.Helper()
 	s, err := redisstore.Open(server.URL(), redisstore.WithTimeout(time.Minute))
 	if err != nil {
@@ -164,8 +165,8 @@ func startReplica(ctx context.Context, b *testing.B, work *sync.WaitGroup, serve
 		b.Fatal(err)
 	}
 	var called []*breaker.Breaker
-	for i := range breakers {
-		tier, err := m.Register(ctx, fmt.Sprint("tier-", i))
+	for t := range breakers {
+		tier, err := m.Register(ctx, fmt.Sprint("tier-", t))
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -184,7 +185,7 @@ func startReplica(ctx context.Context, b *testing.B, work *sync.WaitGroup, serve
 		}
 		ticks := time.NewTicker(every)
 		defer ticks.Stop()
-		for n := 0; ; n++ {
+		for n := i; ; n++ {
 			select {
 			case <-ctx.Done():
 				return
