@@ -42,20 +42,99 @@ local function put(name, value)
   set[n + 1], set[n + 2], n = name, value, n + 2
 end
 
+-- What the report adds; the tally and the window of calls; whether a streak that stood has ended, and none begun.
 local taken, failed, slow, ignored = 0, 0, 0, 0
+local streak, first, arrivals, held, bad, late
+local broken = false
+local oldest = ARGV[11] + 0
+
+local take_runs
+if runs ~= '' and not good then -- making a function takes time, too
+  -- Runs of all kinds into a window of calls. false: they are to be judged, or are late.
+  take_runs = function()
+    local consecutive, consecutive_for, failure_rate, slow_rate, min_calls =
+      match(policy, '^%d+ %d+ (%d+) (%d+) (%d+) (%d+) %d+ (%d+) ')
+    consecutive, consecutive_for, failure_rate, slow_rate, min_calls =
+      consecutive + 0, consecutive_for + 0, failure_rate + 0, slow_rate + 0, min_calls + 0
+    local pieces, p, fresh, count = { window }, 1, { '' }, 0
+    local ended, by_failure, by_slow, by_streak = false, nil, nil, nil
+    broken = streak > 0
+    for kind, run, age, label in string.gmatch(runs, '(%d)(%d+) (%d+) ([^\n]*)\n') do
+      run = run + 0
+      if age ~= '0' and age + 0 > oldest then return false end
+      if kind == '4' then
+        ignored = ignored + run
+      else
+        p = p + 1
+        if (kind == '0' or kind == '2') and streak > 0 then streak, first, by_streak, ended = 0, 0, nil, true end
+        if kind == '0' then
+          taken = taken + run
+          pieces[p] = rep('0', min(run, size))
+        else
+          local fewest = min(held + taken, size) -- calls of which rates are taken
+          taken = taken + run
+          pieces[p] = rep(kind, run)
+          if kind ~= '2' then
+            if streak == 0 then first = m end
+            streak, failed, by_failure, by_streak = streak + run, failed + run, arrivals + taken, arrivals + taken
+            if consecutive > 0 and streak >= consecutive and m - first >= consecutive_for then return false end
+            fresh[#fresh + 1], count = rep(label .. '\n', min(run, LABELS)), count + min(run, LABELS)
+          end
+          if kind ~= '1' then slow, by_slow = slow + run, arrivals + taken end
+          if held + taken >= min_calls and (failure_rate > 0 and (bad + failed) * 10000 >= failure_rate * fewest
+              or slow_rate > 0 and (late + slow) * 10000 >= slow_rate * fewest) then return false end
+        end
+      end
+    end
+    window = table.concat(pieces)
+    broken = broken and ended and not by_streak
+
+    if count > 0 then
+      if labels ~= '' then
+        local number, lines = match(labels, '^(%d%d?)\n(.*)$')
+        if not number then return false end
+        fresh[1], count = lines, number + count
+      end
+      local lines, from = table.concat(fresh), 1
+      for _ = LABELS + 1, count do from = (find(lines, '\n', from, true) or #lines) + 1 end
+      labels = format('%d\n', min(count, LABELS)) .. sub(lines, from)
+      put('labels', labels)
+    end
+
+    -- Moves the replica to the end of those behind one kind of adverse outcomes.
+    local function sign(name, list, place)
+      local head = ARGV[4] .. '\t'
+      local mine = sub(list, 1, #head) == head and 0 or find(list, '\n' .. head, 1, true)
+      if mine then
+        list = sub(list, 1, mine) .. sub(list, (find(list, '\n', mine + 1, true) or #list) + 1)
+      else
+        local _, lines = string.gsub(list, '\n', '\n')
+        if lines >= REPORTERS then list = sub(list, find(list, '\n', 1, true) + 1) end
+      end
+      put(name, list .. head .. format('%d\n', place))
+    end
+    if by_failure or by_slow then
+      local by = call('HMGET', KEYS[1], 'by_failure', 'by_slow', 'by_streak')
+      if by_failure then sign('by_failure', by[1] or '', by_failure) end
+      if by_slow then sign('by_slow', by[2] or '', by_slow) end
+      if by_streak then sign('by_streak', not ended and by[3] or '', by_streak) end
+    end
+    return true
+  end
+end
+
 if runs ~= '' then
-  local oldest, broken = ARGV[11] + 0, false -- broken: no failure came after the end of the streak that stood
   if generation ~= ARGV[10] or active + 0 ~= slice or good and good_age + 0 > oldest then return whole(f, now) end
   if size == '0' then -- a window of time: into the newest bucket, where that is the one of now and of the outcomes
-    local streak, arrivals, before, bucket, sum, adverse =
-      match(tally, '^t (%d+) %d+ (%d+)([%d -]*) (%-?%d+) (%d+)( %d+ %d+)$')
+    local before, bucket, sum, adverse
+    streak, arrivals, before, bucket, sum, adverse = match(tally, '^t (%d+) %d+ (%d+)([%d -]*) (%-?%d+) (%d+)( %d+ %d+)$')
     if not streak or floor(m * 10 / span) ~= bucket + 0 or floor((m - good_age) * 10 / span) ~= bucket + 0 then
       return whole(f, now)
     end
     taken, broken = good + 0, streak ~= '0'
     tally = format('t 0 0 %d%s %s %d%s', arrivals + taken, before, bucket, sum + taken, adverse)
   else
-    local streak, first, arrivals, held, bad, late = match(tally, '^c (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$')
+    streak, first, arrivals, held, bad, late = match(tally, '^c (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$')
     if not streak then return whole(f, now) end
     streak, first, arrivals, held, bad, late, size =
       streak + 0, first + 0, arrivals + 0, held + 0, bad + 0, late + 0, size + 0
@@ -64,107 +143,38 @@ if runs ~= '' then
       taken = good + 0
       if streak > 0 then streak, first, broken = 0, 0, true end
       if bad > 0 or late > 0 then window = window .. rep('0', min(taken, size)) end
-    else
-      local consecutive, consecutive_for, failure_rate, slow_rate, min_calls =
-        match(policy, '^%d+ %d+ (%d+) (%d+) (%d+) (%d+) %d+ (%d+) ')
-      consecutive, consecutive_for, failure_rate, slow_rate, min_calls =
-        consecutive + 0, consecutive_for + 0, failure_rate + 0, slow_rate + 0, min_calls + 0
-      local pieces, p, by_failure, by_slow, by_streak = { window }, 1, nil, nil, nil
-      local fresh, count, stood, ended = { '' }, 0, streak > 0, false
-      for kind, run, age, label in string.gmatch(runs, '(%d)(%d+) (%d+) ([^\n]*)\n') do
-        run = run + 0
-        if age ~= '0' and age + 0 > oldest then return whole(f, now) end
-        if kind == '4' then
-          ignored = ignored + run
-        else
-          p = p + 1
-          if (kind == '0' or kind == '2') and streak > 0 then streak, first, by_streak, ended = 0, 0, nil, true end
-          if kind == '0' then
-            taken = taken + run
-            pieces[p] = rep('0', min(run, size))
-          else
-            local fewest = min(held + taken, size) -- calls of which rates are taken
-            taken = taken + run
-            pieces[p] = rep(kind, run)
-            if kind ~= '2' then
-              if streak == 0 then first = m end
-              streak, failed, by_failure, by_streak = streak + run, failed + run, arrivals + taken, arrivals + taken
-              if consecutive > 0 and streak >= consecutive and m - first >= consecutive_for then return whole(f, now) end
-              run = min(run, LABELS)
-              fresh[#fresh + 1], count = rep(label .. '\n', run), count + run
-            end
-            if kind ~= '1' then slow, by_slow = slow + #pieces[p], arrivals + taken end
-            if held + taken >= min_calls and (failure_rate > 0 and (bad + failed) * 10000 >= failure_rate * fewest
-                or slow_rate > 0 and (late + slow) * 10000 >= slow_rate * fewest) then return whole(f, now) end
-          end
-        end
-      end
-      window = table.concat(pieces)
-
-      if count > 0 then
-        if labels ~= '' then
-          local stood
-          stood, fresh[1] = match(labels, '^(%d%d?)\n(.*)$')
-          if not stood then return whole(f, now) end
-          count = stood + count
-        end
-        local lines, from = table.concat(fresh), 1
-        for _ = LABELS + 1, count do from = find(lines, '\n', from, true) + 1 end
-        labels = format('%d\n', min(count, LABELS)) .. sub(lines, from)
-        put('labels', labels)
-      end
-
-      -- Moves the replica to the end of those behind one kind of adverse outcomes.
-      local function sign(name, list, place)
-        local head = ARGV[4] .. '\t'
-        local mine = sub(list, 1, #head) == head and 0 or find(list, '\n' .. head, 1, true)
-        if mine then
-          list = sub(list, 1, mine) .. sub(list, find(list, '\n', mine + 1, true) + 1)
-        else
-          local _, lines = string.gsub(list, '\n', '\n')
-          if lines >= REPORTERS then list = sub(list, find(list, '\n', 1, true) + 1) end
-        end
-        put(name, list .. head .. format('%d\n', place))
-      end
-      if by_failure or by_slow then
-        local by = call('HMGET', KEYS[1], 'by_failure', 'by_slow', 'by_streak')
-        if by_failure then sign('by_failure', by[1] or '', by_failure) end
-        if by_slow then sign('by_slow', by[2] or '', by_slow) end
-        if by_streak then sign('by_streak', not ended and by[3] or '', by_streak) end
-      end
-      broken = stood and ended and not by_streak
+    elseif not take_runs() then
+      return whole(f, now)
     end
-
-    local before = held
-    held, bad, late = min(held + taken, size), bad + failed, late + slow
-    if bad == 0 and late == 0 then
-      if held ~= before then put('window', rep('0', held)) end
-    else
-      local cut = #window - size
-      if cut > 0 then
+    bad, late = bad + failed, late + slow
+    if bad > 0 or late > 0 then
+      local surplus = #window - size
+      if surplus > 0 then
         for kind = 1, 3 do -- a plain search for each is faster than a pattern
           local gone = find(window, kind, 1, true)
-          while gone and gone <= cut do
+          while gone and gone <= surplus do
             if kind ~= 2 then bad = bad - 1 end
             if kind ~= 1 then late = late - 1 end
             gone = find(window, kind, gone + 1, true)
           end
         end
-        window = sub(window, cut + 1)
+        window = sub(window, surplus + 1)
       end
       put('window', window)
+    elseif held < size then
+      put('window', rep('0', min(held + taken, size)))
     end
-    tally = format('c %d %d %d %d %d %d', streak, first, arrivals + taken, held, bad, late)
+    tally = format('c %d %d %d %d %d %d', streak, first, arrivals + taken, min(held + taken, size), bad, late)
   end
   put('tally', tally)
   if broken then put('by_streak', '') end
 end
 
 if runs ~= '' or rejected > 0 then
-  local all, failures_, slow_, ignored_, late, rejected_ = match(totals, '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$')
+  local all, all_failed, all_slow, all_ignored, all_late, all_rejected = match(totals, '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$')
   if not all then return whole(f, now) end
-  totals = format('%d %d %d %d %s %d', min(all + taken, MAX), min(failures_ + failed, MAX), min(slow_ + slow, MAX),
-    min(ignored_ + ignored, MAX), late, min(rejected_ + rejected, MAX))
+  totals = format('%d %d %d %d %s %d', min(all + taken, MAX), min(all_failed + failed, MAX), min(all_slow + slow, MAX),
+    min(all_ignored + ignored, MAX), all_late, min(all_rejected + rejected, MAX))
   put('totals', totals)
 end
 set[5] = format('%d %d %d %d %s 0 %s', m, seq, min(calls + taken, MAX), min(failures + failed, MAX), ARGV[13], active)
