@@ -42,9 +42,9 @@ local function put(name, value)
   set[n + 1], set[n + 2], n = name, value, n + 2
 end
 
--- What the report adds; the tally and the window of calls; whether a streak that stood has ended, and none begun.
+-- What the report adds; what the tally says; whether a streak that stood has ended and none begun; the greatest age.
 local taken, failed, slow, ignored = 0, 0, 0, 0
-local streak, first, arrivals, held, bad, late
+local streak, first, arrivals, held, held_failed, held_slow
 local broken = false
 local oldest = ARGV[11] + 0
 
@@ -58,8 +58,7 @@ if runs ~= '' and not good then -- making a function takes time, too
       consecutive + 0, consecutive_for + 0, failure_rate + 0, slow_rate + 0, min_calls + 0
     local pieces, p, fresh, count = { window }, 1, { '' }, 0
     local ended, by_failure, by_slow, by_streak = false, nil, nil, nil
-    broken = streak > 0
-    for kind, run, age, label in string.gmatch(runs, '(%d)(%d+) (%d+) ([^\n]*)\n') do
+      for kind, run, age, label in string.gmatch(runs, '(%d)(%d+) (%d+) ([^\n]*)\n') do
       run = run + 0
       if age ~= '0' and age + 0 > oldest then return false end
       if kind == '4' then
@@ -81,13 +80,13 @@ if runs ~= '' and not good then -- making a function takes time, too
             fresh[#fresh + 1], count = rep(label .. '\n', min(run, LABELS)), count + min(run, LABELS)
           end
           if kind ~= '1' then slow, by_slow = slow + run, arrivals + taken end
-          if held + taken >= min_calls and (failure_rate > 0 and (bad + failed) * 10000 >= failure_rate * fewest
-              or slow_rate > 0 and (late + slow) * 10000 >= slow_rate * fewest) then return false end
+          if held + taken >= min_calls and (failure_rate > 0 and (held_failed + failed) * 10000 >= failure_rate * fewest
+              or slow_rate > 0 and (held_slow + slow) * 10000 >= slow_rate * fewest) then return false end
         end
       end
     end
     window = table.concat(pieces)
-    broken = broken and ended and not by_streak
+    broken = ended and not by_streak
 
     if count > 0 then
       if labels ~= '' then
@@ -134,27 +133,27 @@ if runs ~= '' then
     taken, broken = good + 0, streak ~= '0'
     tally = format('t 0 0 %d%s %s %d%s', arrivals + taken, before, bucket, sum + taken, adverse)
   else
-    streak, first, arrivals, held, bad, late = match(tally, '^c (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$')
+    streak, first, arrivals, held, held_failed, held_slow = match(tally, '^c (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$')
     if not streak then return whole(f, now) end
-    streak, first, arrivals, held, bad, late, size =
-      streak + 0, first + 0, arrivals + 0, held + 0, bad + 0, late + 0, size + 0
-    if held ~= #window or held > size or bad > held or late > held then return whole(f, now) end
+    streak, first, arrivals, held, held_failed, held_slow, size =
+      streak + 0, first + 0, arrivals + 0, held + 0, held_failed + 0, held_slow + 0, size + 0
+    if held ~= #window or held > size or held_failed > held or held_slow > held then return whole(f, now) end
     if good then
       taken = good + 0
       if streak > 0 then streak, first, broken = 0, 0, true end
-      if bad > 0 or late > 0 then window = window .. rep('0', min(taken, size)) end
+      if held_failed > 0 or held_slow > 0 then window = window .. rep('0', min(taken, size)) end
     elseif not take_runs() then
       return whole(f, now)
     end
-    bad, late = bad + failed, late + slow
-    if bad > 0 or late > 0 then
+    held_failed, held_slow = held_failed + failed, held_slow + slow
+    if held_failed > 0 or held_slow > 0 then
       local surplus = #window - size
       if surplus > 0 then
         for kind = 1, 3 do -- a plain search for each is faster than a pattern
           local gone = find(window, kind, 1, true)
           while gone and gone <= surplus do
-            if kind ~= 2 then bad = bad - 1 end
-            if kind ~= 1 then late = late - 1 end
+            if kind ~= 2 then held_failed = held_failed - 1 end
+            if kind ~= 1 then held_slow = held_slow - 1 end
             gone = find(window, kind, gone + 1, true)
           end
         end
@@ -164,7 +163,7 @@ if runs ~= '' then
     elseif held < size then
       put('window', rep('0', min(held + taken, size)))
     end
-    tally = format('c %d %d %d %d %d %d', streak, first, arrivals + taken, min(held + taken, size), bad, late)
+    tally = format('c %d %d %d %d %d %d', streak, first, arrivals + taken, min(held + taken, size), held_failed, held_slow)
   end
   put('tally', tally)
   if broken then put('by_streak', '') end

@@ -124,13 +124,22 @@ func TestTheShortWayLeavesAlone(t *testing.T) {
 	}
 	other := report(2, store.Known{}, 1)
 	other.Policy.WindowCalls = 20
+	half := report(3, store.Known{}, 3)
+	half.Policy = store.Policy{WindowCalls: 40, FailureRate: 0.5, MinCalls: 5}
+	worse := half
+	half.Runs = append(half.Runs, store.Run{Outcome: store.Failure, Count: 1})
+	worse.Seq, worse.Runs = 4, []store.Run{{Outcome: store.Failure, Count: 2}}
 	d := newDuel(t, redistest.Start(t).SocketURL())
 	nothing, more := store.Known{}, store.Known{Generation: now + 100, Rev: now + 100, Reason: store.ByTime, Cause: "web-1#1"}
 	for name, steps := range map[string][]step{
-		"another policy":      {{now, report(1, nothing, 1)}, {now, other}},
-		"a report sent again": {{now, report(1, nothing, 1)}, {now, report(2, nothing, 1)}, {now, report(2, nothing, 1)}},
+		"a rate of a window that is not full": {{now, half}, {now, worse}},
+		"another policy":                      {{now, report(1, nothing, 1)}, {now, other}},
+		"a report sent again":                 {{now, report(1, nothing, 1)}, {now, report(2, nothing, 1)}, {now, report(2, nothing, 1)}},
 		"a tombstone brought back unseen": {
-			{now, report(1, nothing, 1)}, {now + 1, remove{}}, {now + 2, report(2, more, 0)}, {now + 20*second, report(3, more, 0)},
+			{now, report(1, nothing, 1)},
+			{now + 1, remove{}},
+			{now + 2, report(2, more, 0)},
+			{now + 20*second, report(3, more, 0)},
 			{now + day + 10*second, report(4, more, 0)}, // a day after the first sign of life, not after the second
 		},
 	} {

@@ -35,6 +35,7 @@ var inLua = []change{
 	{"the short way never keeps a hash", "quick.lua", ` or m - kept >= HOUR`, ``, "TestABreakerThatOnlyReportsIsKept"},
 	{"the short way ends no streak", "quick.lua", `if streak > 0 then streak, first, broken = 0, 0, true end`, ``, "TestTheShortWayOfAReportComesToTheSame"},
 	{"the short way takes the failure that makes a streak", "quick.lua", `streak >= consecutive and`, `streak > consecutive and`, "8.01"},
-	{"the short way takes the failure that makes a rate", "quick.lua", `(bad + failed) * 10000 >=`, `(bad + failed) * 10000 >`, "8.09"},
+	{"the short way takes the failure that makes a rate", "quick.lua", `(held_failed + failed) * 10000 >=`, `(held_failed + failed) * 10000 >`, "8.09"},
+	{"the short way takes rates of a full window", "quick.lua", `local fewest = min(held + taken, size)`, `local fewest = size`, "TestTheShortWayLeavesAlone"},
 	{"the short way forgets what leaves the window", "quick.lua", `gone <= surplus do`, `gone < surplus do`, "TestTheShortWayOfAReportComesToTheSame"},
 }
