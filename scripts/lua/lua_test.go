@@ -203,7 +203,7 @@ func TestWritesStandInOnePlace(t *testing.T) {
 	if want := []string{"HMGET", "TIME", "HMGET", "HSET"}; !slices.Equal(calls, want) {
 		t.Errorf("the short way calls %v; want %v", calls, want)
 	}
-	if _, rest, _ := strings.Cut(quick, "call('HSET'"); strings.Contains(rest, "whole()") {
+	if _, rest, _ := strings.Cut(quick, "call('HSET'"); strings.Contains(rest, "whole(") {
 		t.Error("the short way gives up after it has written")
 	}
 	for _, write := range []string{"HSET", "HDEL", "PEXPIRE", "PERSIST", "UNLINK", "PUBLISH"} {
@@ -219,6 +219,36 @@ func TestWritesStandInOnePlace(t *testing.T) {
 	}
 	if strings.Contains(lua.Sync.Source, "redis.call('PUBLISH'") {
 		t.Error("PUBLISH is not guarded: a denied one would end a script that has written")
+	}
+}
+
+// TestTheShortWayHasTheNumbersOfTheWhole: it cannot share them, since what whole() captures costs each report.
+func TestTheShortWayHasTheNumbersOfTheWhole(t *testing.T) {
+	read := func(file string) string {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	valuesOf := func(source string) (values [5]string) {
+		state := gopher.NewState()
+		defer state.Close()
+		if err := state.DoString(source + "\nvalues = { MAX, HOUR, SLICE, LABELS, REPORTERS }"); err != nil {
+			t.Fatal(err)
+		}
+		for i := range values {
+			values[i] = state.GetGlobal("values").(*gopher.LTable).RawGetInt(i + 1).String()
+		}
+		return values
+	}
+	constants := regexp.MustCompile(`(?m)^local MAX, HOUR.*$`).FindString(read("quick.lua"))
+	whole := read("schema.lua") + read("window.lua") + read("roster.lua") + read("save.lua")
+	if short, whole := valuesOf(constants), valuesOf(whole); short != whole || slices.Contains(short[:], "nil") {
+		t.Errorf("MAX, HOUR, SLICE, LABELS and REPORTERS are %v in the short way, %v in the whole script", short, whole)
+	}
+	if version := regexp.MustCompile(`(?m)^local VERSION = ('\d+')$`).FindStringSubmatch(whole); !strings.Contains(read("quick.lua"), "if f[1] ~= "+version[1]+" or") {
+		t.Errorf("the short way takes hashes of another schema than %s", version[1])
 	}
 }
 

@@ -58,7 +58,7 @@ if runs ~= '' and not good then -- making a function takes time, too
       consecutive + 0, consecutive_for + 0, failure_rate + 0, slow_rate + 0, min_calls + 0
     local pieces, p, fresh, count = { window }, 1, { '' }, 0
     local ended, by_failure, by_slow, by_streak = false, nil, nil, nil
-      for kind, run, age, label in string.gmatch(runs, '(%d)(%d+) (%d+) ([^\n]*)\n') do
+    for kind, run, age, label in string.gmatch(runs, '(%d)(%d+) (%d+) ([^\n]*)\n') do
       run = run + 0
       if age ~= '0' and age + 0 > oldest then return false end
       if kind == '4' then

@@ -260,6 +260,19 @@ var saboteurs = []struct {
 			}
 		}
 	})},
+	{"tells a new watch what was before", "a watch begins with a Resync", sabotage(func(b *bad) {
+		b.watch = func(fn func(store.Event)) func(store.Event) {
+			return func(e store.Event) {
+				fn(e)
+				if e.Resync {
+					before, _ := b.Store.History(context.Background(), tier, 1)
+					for _, t := range before {
+						fn(store.Event{Transition: t})
+					}
+				}
+			}
+		}
+	})},
 	{"pushes twice", "every watcher is told each transition once, in order", sabotage(func(b *bad) {
 		b.watch = func(fn func(store.Event)) func(store.Event) {
 			return func(e store.Event) { fn(e); fn(e) }
