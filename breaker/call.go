@@ -17,29 +17,29 @@ func Do[T any](ctx context.Context, b *Breaker, fn func(context.Context) (T, err
 	if err = ctx.Err(); err != nil {
 		return v, err
 	}
-	s := b.stance.Load()
-	switch s.kind {
+	a := b.admission.Load()
+	switch a.kind {
 	case plain:
-		return doPlainly(ctx, s.era, fn)
+		return doPlainly(ctx, a.epoch, fn)
 	case refuses:
-		if !s.refused.try() {
-			s.refused.addSharded()
+		if !a.refused.try() {
+			a.refused.addSharded()
 		}
-		return v, s.refusal
+		return v, a.refusal
 	}
-	return doSlowly(ctx, b, s, fn)
+	return doSlowly(ctx, b, fn)
 }
 
-func doPlainly[T any](ctx context.Context, e *era, fn func(context.Context) (T, error)) (v T, err error) {
+func doPlainly[T any](ctx context.Context, e *epoch, fn func(context.Context) (T, error)) (v T, err error) {
 	err = ErrPanic // should fn not come back
-	defer e.leave(ctx, &err)
+	defer endPlainly(e, ctx, &err)
 	v, err = fn(ctx)
 	return v, err
 }
 
-func doSlowly[T any](ctx context.Context, b *Breaker, s *stance, fn func(context.Context) (T, error)) (v T, err error) {
-	var p Permit
-	if err = b.enterSlowly(ctx, s, &p); err != nil {
+func doSlowly[T any](ctx context.Context, b *Breaker, fn func(context.Context) (T, error)) (v T, err error) {
+	p, err := b.admitSlowly(ctx)
+	if err != nil {
 		return v, err
 	}
 	err = ErrPanic
@@ -56,23 +56,23 @@ func (b *Breaker) Run(ctx context.Context, fn func(context.Context) error) (err 
 	if err = ctx.Err(); err != nil {
 		return err
 	}
-	s := b.stance.Load()
-	switch s.kind {
+	a := b.admission.Load()
+	switch a.kind {
 	case plain:
-		return s.era.run(ctx, fn)
+		return runPlainly(ctx, a.epoch, fn)
 	case refuses:
-		if !s.refused.try() {
-			s.refused.addSharded()
+		if !a.refused.try() {
+			a.refused.addSharded()
 		}
-		return s.refusal
+		return a.refusal
 	}
-	_, err = doSlowly(ctx, b, s, func(ctx context.Context) (struct{}, error) { return struct{}{}, fn(ctx) })
+	_, err = doSlowly(ctx, b, func(ctx context.Context) (struct{}, error) { return struct{}{}, fn(ctx) })
 	return err
 }
 
-func (e *era) run(ctx context.Context, fn func(context.Context) error) (err error) {
+func runPlainly(ctx context.Context, e *epoch, fn func(context.Context) error) (err error) {
 	err = ErrPanic
-	defer e.leave(ctx, &err)
+	defer endPlainly(e, ctx, &err)
 	err = fn(ctx)
 	return err
 }
@@ -86,22 +86,17 @@ func (b *Breaker) Acquire(ctx context.Context) (Permit, error) {
 	if err := ctx.Err(); err != nil {
 		return Permit{}, err
 	}
-	s := b.stance.Load()
-	switch s.kind {
+	a := b.admission.Load()
+	switch a.kind {
 	case plain:
-		return Permit{era: s.era, ctx: ctx, state: openPlain}, nil
+		return Permit{epoch: a.epoch, ctx: ctx, state: openPlain}, nil
 	case refuses:
-		if !s.refused.try() {
-			s.refused.addSharded()
+		if !a.refused.try() {
+			a.refused.addSharded()
 		}
-		return Permit{}, s.refusal
+		return Permit{}, a.refusal
 	}
-	return b.acquireSlowly(ctx, s)
-}
-
-func (b *Breaker) acquireSlowly(ctx context.Context, s *stance) (p Permit, err error) {
-	err = b.enterSlowly(ctx, s, &p)
-	return
+	return b.admitSlowly(ctx)
 }
 
 // misused panics: to go on would be to run without protection.
@@ -126,7 +121,7 @@ func needContext(ctx context.Context, verb string) {
 // nothing. Of Done and Record the first call counts, from whatever goroutine.
 type Permit struct {
 	_     noCopy
-	era   *era
+	epoch *epoch
 	ctx   context.Context // the caller's, or a *probe, which is a context itself
 	state uint64          // atomic
 }
@@ -164,7 +159,7 @@ func (p *Permit) Probe() bool {
 func (p *Permit) Done(err error) {
 	switch state := atomic.SwapUint64(&p.state, ended); {
 	case state == openPlain && err == nil:
-		p.era.succeed()
+		countSuccess(p.epoch)
 	case state != ended:
 		p.finish(err, state)
 	}
@@ -178,63 +173,68 @@ func (p *Permit) Record(o Outcome) {
 	}
 }
 
-func (b *Breaker) admit(ctx context.Context, s *stance, p *Permit) {
-	p.era, p.ctx, p.state = s.era, ctx, openCustom
-	if s.policy.SlowCallAfter > 0 {
-		p.state = uint64(uptime())
+// permit admits a call that is not a plain one. ctx is a *probe if it is a probe.
+func (a *admission) permit(ctx context.Context) Permit {
+	state := openCustom
+	if a.policy.SlowCallAfter > 0 {
+		state = uint64(uptime())
 	}
+	return Permit{epoch: a.epoch, ctx: ctx, state: state}
 }
 
-// enterSlowly is for a stance that asks. What it asks may change the stance; then it looks again, but not for ever.
-func (b *Breaker) enterSlowly(ctx context.Context, s *stance, p *Permit) error {
+// admitSlowly is for an admission that asks. What is asked may change the admission: then it looks again, but not for ever.
+func (b *Breaker) admitSlowly(ctx context.Context) (Permit, error) {
 	for range 4 {
-		switch s = b.renew(s); {
-		case s.asleep:
-			b.wake()
-		case s.refusal != nil:
-			s.refused.add()
-			return s.refusal
-		case s.gate != nil:
-			if again, err := b.knock(ctx, s, p); !again {
-				return err
+		switch a := b.current(); {
+		case a.asleep:
+			b.awake()
+		case a.refusal != nil:
+			a.refused.add()
+			return Permit{}, a.refusal
+		case a.needsLease():
+			under, again, err := b.acquireProbe(ctx, a)
+			switch {
+			case err != nil:
+				return Permit{}, err
+			case !again:
+				return b.admission.Load().permit(under), nil
 			}
-		case s.ramp != nil && !s.ramp.lets(uptime()):
-			b.counterOf(RefusedRampUp).add()
-			return s.ramp.refusal
+		case a.ramp != nil && !a.rampLets(uptime()):
+			b.refused.of(RefusedRampUp).add()
+			return Permit{}, a.ramp
 		default:
-			b.admit(ctx, s, p)
-			return nil
+			return a.permit(ctx), nil
 		}
-		s = b.stance.Load()
 	}
-	b.counterOf(RefusedProbing).add()
-	return &OpenError{Name: b.name, Refusal: RefusedProbing, wait: time.Millisecond}
+	b.refused.of(RefusedProbing).add()
+	return Permit{}, &OpenError{Name: b.name, Refusal: RefusedProbing, wait: time.Millisecond}
 }
 
-// leave ends a plain call of Do or Run.
-func (e *era) leave(ctx context.Context, err *error) {
+// awake is for the first call after a long time: the store is asked at once.
+func (b *Breaker) awake() {
+	b.mu.Lock()
+	b.asleep = false
+	b.update(change{})
+	b.mu.Unlock()
+	if !b.detached.Load() {
+		b.member.useNow()
+	}
+}
+
+// endPlainly ends a plain call of Do or Run.
+func endPlainly(e *epoch, ctx context.Context, err *error) {
 	if *err == nil {
-		e.succeed()
+		countSuccess(e)
 		return
 	}
-	p := Permit{era: e, ctx: ctx}
+	p := Permit{epoch: e, ctx: ctx}
 	p.finish(*err, openPlain)
 }
 
 // end ends any other call of Do or Run.
 func (p *Permit) end(err *error) { p.finish(*err, p.state) }
 
-// succeed counts a success; the first to wait, or one that is late, says so.
-func (e *era) succeed() {
-	if !e.successes.try() {
-		e.successes.addSharded()
-	}
-	if e.flag.Load() != marked {
-		e.b.mark(e)
-	}
-}
-
-// finish classifies and counts.
+// finish classifies the call's error, and concludes.
 func (p *Permit) finish(err error, state uint64) {
 	ctx := p.ctx
 	if pr, ok := ctx.(*probe); ok {
@@ -242,37 +242,37 @@ func (p *Permit) finish(err error, state uint64) {
 	}
 	o := Failure // of a classifier that calls runtime.Goexit
 	defer func() { p.conclude(o, err, state) }()
-	o = p.era.b.config.outcome(ctx, err)
+	o = p.epoch.owner.config.outcome(ctx, err)
 }
 
-// conclude counts an outcome.
+// conclude says how the call ended, with the label of a failure, and takes that to where it counts.
 func (p *Permit) conclude(o Outcome, err error, state uint64) {
-	b := p.era.b
-	s := b.stance.Load()
-	after := s.policy.SlowCallAfter
-	slow := o != Ignored && state > openCustom && after > 0 && uptime()-time.Duration(state) > after
-	if o != Failure {
-		p.enter(s, o, slow, "")
+	b := p.epoch.owner
+	a := b.admission.Load()
+	after := a.policy.SlowCallAfter
+	how := ending{outcome: o}
+	how.slow = o != Ignored && state > openCustom && after > 0 && uptime()-time.Duration(state) > after
+	if o == Failure {
+		defer func() { p.count(a, how) }() // also after a label function that calls runtime.Goexit
+		how.label = b.config.labelOf(err)
 		return
 	}
-	var label string // of a function that calls runtime.Goexit
-	defer func() { p.enter(s, o, slow, label) }()
-	label = b.config.labelOf(err)
+	p.count(a, how)
 }
 
-// enter brings an outcome to where it counts.
-func (p *Permit) enter(s *stance, o Outcome, slow bool, label string) {
-	b := p.era.b
+// count takes an outcome to where it counts.
+func (p *Permit) count(a *admission, how ending) {
+	b := p.epoch.owner
 	if pr, ok := p.ctx.(*probe); ok {
-		pr.settle(o, slow, label)
+		pr.end(how)
 		return
 	}
-	if o != Success || slow {
-		b.record(p.era, run{outcome: o, slow: slow, label: label, count: 1}, true)
+	if how.outcome != Success || how.slow {
+		b.record(p.epoch, how, true)
 		return
 	}
-	if s.aged {
-		b.age(p.era, s.policy.WindowTime/10)
+	if a.aged {
+		b.ageSuccesses(p.epoch, a.policy.WindowTime/10)
 	}
-	p.era.succeed()
+	countSuccess(p.epoch)
 }

@@ -21,48 +21,36 @@ func (b *Breaker) Command(ctx context.Context, c Command) (Snapshot, error) {
 	if c.Name != b.name {
 		return Snapshot{}, fmt.Errorf("%w: Command.Name is %q; want %q or nothing", store.ErrInvalid, c.Name, b.name)
 	}
-	if err := b.before(); err != nil {
+	if err := b.flushLocal(); err != nil {
 		return Snapshot{}, err
 	}
 	snapshot, err := b.sendCommand(ctx, c)
-	if errors.Is(err, store.ErrUnknown) && b.handIn(ctx) == nil { // the store has not heard of it yet
+	if errors.Is(err, store.ErrUnknown) && b.sync(ctx) == nil { // the store has not heard of it yet
 		snapshot, err = b.sendCommand(ctx, c)
 	}
 	return snapshot, err
 }
 
-// before reports what waits to a local store: it happened before what comes now.
-func (b *Breaker) before() error {
-	if b.core.remote || b.alone.Load() {
+// flushLocal reports what waits to a local store: it happened before what comes now.
+func (b *Breaker) flushLocal() error {
+	if b.core.remote || b.detached.Load() {
 		return nil
 	}
 	return b.flush(false)
 }
 
 func (b *Breaker) sendCommand(ctx context.Context, c Command) (Snapshot, error) {
-	b.mu.Lock()
-	sent, request := now(), b.request()
-	b.mu.Unlock()
+	sent, request := now(), b.nextRequest()
 	result, err := b.core.store.Command(ctx, c)
-	if err == nil && !b.soundly(&result.Snapshot) {
+	if err == nil && !b.takeSound(&reply{request: request, news: news{transition: result.Made, after: &result.Snapshot}}) {
 		err = errUnsound
 	}
-	b.lane.exchanged(sent, err)
+	b.lane().exchanged(sent, err)
 	if err != nil {
 		return Snapshot{}, fmt.Errorf("breaker %q: %v: %w", b.name, c.Action, err)
 	}
-	b.mu.Lock()
-	b.apply(&result.Snapshot, request, now())
-	b.hear(result.Made, &result.Snapshot)
-	b.mu.Unlock()
-	b.catchUpSoon()
+	b.requestGap()
 	return result.Snapshot, nil
-}
-
-func (b *Breaker) soundly(s *store.Snapshot) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.sound(s)
 }
 
 // Snapshot asks the store what it holds, and takes it over. It writes nothing, save that to a local store it first
@@ -71,7 +59,7 @@ func (b *Breaker) Snapshot(ctx context.Context) (Snapshot, error) {
 	if b == nil || ctx == nil {
 		misused("Snapshot", b == nil, ctx == nil, false)
 	}
-	if err := b.before(); err != nil {
+	if err := b.flushLocal(); err != nil {
 		return Snapshot{}, err
 	}
 	snapshots, err := readAll(ctx, b.core.store, []*Breaker{b})
@@ -94,9 +82,7 @@ func readAll(ctx context.Context, s store.Store, breakers []*Breaker) ([]Snapsho
 	requests := make(map[string]uint64, len(breakers))
 	for i, b := range breakers {
 		names[i], byName[b.name] = b.name, b
-		b.mu.Lock()
-		requests[b.name] = b.request()
-		b.mu.Unlock()
+		requests[b.name] = b.nextRequest()
 	}
 	sent := now()
 	snapshots, err := s.Read(ctx, names...)
@@ -106,9 +92,9 @@ func readAll(ctx context.Context, s store.Store, breakers []*Breaker) ([]Snapsho
 	}
 	lanes := map[*lane]bool{}
 	for _, b := range breakers {
-		if !lanes[b.lane] {
-			lanes[b.lane] = true
-			b.lane.exchanged(sent, failed)
+		if l := b.lane(); !lanes[l] {
+			lanes[l] = true
+			l.exchanged(sent, failed)
 		}
 	}
 	if failed != nil {
@@ -116,21 +102,11 @@ func readAll(ctx context.Context, s store.Store, breakers []*Breaker) ([]Snapsho
 	}
 	for i := range snapshots {
 		if b := byName[snapshots[i].Name]; b != nil {
-			b.takeOver(&snapshots[i], requests[b.name])
+			b.takeSound(&reply{request: requests[b.name], news: news{after: &snapshots[i]}})
+			b.requestGap()
 		}
 	}
 	return snapshots, err
-}
-
-// takeOver applies a snapshot that was read.
-func (b *Breaker) takeOver(s *store.Snapshot, request uint64) {
-	b.mu.Lock()
-	if b.sound(s) {
-		b.apply(s, request, now())
-		b.hear(nil, s)
-	}
-	b.mu.Unlock()
-	b.catchUpSoon()
 }
 
 // Snapshots asks the store about all registered breakers, sorted by name; see [Breaker.Snapshot].
@@ -138,7 +114,7 @@ func (m *Manager) Snapshots(ctx context.Context) ([]Snapshot, error) {
 	needContext(ctx, "Snapshots")
 	breakers := m.all()
 	for _, b := range breakers {
-		if err := b.before(); err != nil {
+		if err := b.flushLocal(); err != nil {
 			return nil, err
 		}
 	}

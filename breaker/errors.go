@@ -31,11 +31,11 @@ const (
 	RefusedStoreDown Refusal = "store-down"  // the store is away and StoreDown is RejectAll
 )
 
-var refusals = [...]Refusal{RefusedOpen, RefusedProbing, RefusedForced, RefusedRampUp, RefusedStoreDown}
+var refusalKinds = [...]Refusal{RefusedOpen, RefusedProbing, RefusedForced, RefusedRampUp, RefusedStoreDown}
 
-// index is the place of r in refusals.
+// index is the place of r in refusalKinds.
 func (r Refusal) index() int {
-	for i, known := range refusals {
+	for i, known := range refusalKinds {
 		if r == known {
 			return i
 		}

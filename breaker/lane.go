@@ -8,162 +8,276 @@ import (
 	"time"
 )
 
-// lane is the breakers whose names share their fate at the store, such as one Redis node. One exchange a lane is in
-// flight, so that a part of the store that hangs holds only its own breakers. Freshness is the lane's.
+// lane is the breakers whose names share their fate at the store, such as one Redis node: who they are, what each wants of
+// the store and when, and whether the store answers. One exchange a lane is in flight, so that a part of the store that
+// hangs holds only its own breakers. It is safe for concurrent use. Its lock may be taken while a Breaker's mu is held, and
+// never the other way round.
 type lane struct {
-	m  *Manager
-	up atomic.Bool // answered, and lately
+	timing  Timing
+	remote  bool
+	salt    uint64 // tells replicas apart, so that a fleet does not report in phase
+	stats   *exchangeStats
+	wake    func()            // makes the reporter look again
+	turned  func(*lane, turn) // hears of each change of liveness, without any lock
+	healthy atomic.Bool       // answered, and lately
 
 	mu        sync.Mutex // guards what follows, and the schedule of each member
-	members   []*Breaker
-	active    []*Breaker                   // those with a call in the last inUse
-	queue     []*Breaker                   // those that want something of the store
-	waiters   map[*Breaker][]chan struct{} // closed at the end of a breaker's next exchange
-	busy      bool                         // an exchange is in flight
-	fails     int                          // failed exchanges in a row
-	notBefore time.Duration
-	drainAt   time.Duration // when what cannot be sent gets its age next
-	sentAt    instant       // when the last exchange was sent
-	freshAt   instant       // when the last one that was answered was sent
-	firstAt   instant       // when the first one ever was sent
-	lost      bool          // and it was said so
-	why       error         // the last failure
-	timer     *time.Timer
-	refreshAt time.Duration
-	cursor    int // of the idle members
+	members   []*member
+	active    []*member                   // those with a call within the last inUse
+	queue     []*member                   // those that want something of the store
+	waiters   map[*member][]chan struct{} // closed at the end of a member's next exchange
+	busy      bool                        // an exchange is in flight
+	fails     int                         // failed exchanges in a row
+	notBefore time.Duration               // uptime before which no exchange begins; 0: none failed
+	collectAt time.Duration               // uptime when successes that cannot be sent get their ages next
+	refreshAt time.Duration               // uptime when members are compared next
+	cursor    int                         // of the idle members
+	sentAt    instant                     // when the last exchange was sent
+	lastGood  instant                     // when the last successful exchange was sent; zero: there was none
+	firstSent instant                     // when the first exchange was sent; zero: there was none
+	toldLost  bool                        // listeners were told that this lane is lost
+	why       error                       // of the last exchange that failed
+	timer     *time.Timer                 // finds the lane unhealthy; nil: no answer is owed yet
+	closed    bool                        // the Manager stops
 }
 
-// schedule is what a breaker wants of its lane, and when.
-type schedule struct {
-	due                             time.Duration
+// member is a lane's record of one breaker. Only the lane's methods touch it, under the lane's lock, except for the fields
+// that never change. The methods of a nil one do nothing: its breaker was made by New and has no lane.
+type member struct {
+	lane    *lane     // never changes
+	breaker *Breaker  // never changes
+	refused *refusals // the breaker's
+
+	due                             time.Duration // if queued: uptime when it is served
 	wantSync, wantRead, wantHistory bool
 	queued, isActive, gone          bool
 	retries                         uint8
-	again                           time.Duration // the store's wish
-	readAt, syncAt, usedAt          time.Duration // last compared, last reported, last called
+	again                           time.Duration // how long the store asks reports to wait
+	readAt, syncAt, usedAt          time.Duration // uptimes of the last comparison, report and call
 	refusedSeen                     uint64
 }
 
-// The rhythm of what is not Timing.
+// The rhythm that Timing does not set.
 const (
 	inUse      = 10 * time.Second // after a call
-	signOfLife = 10 * time.Second // a report, even of nothing
+	signOfLife = 10 * time.Second // a report, even an empty one
 	idleShare  = 10               // idle breakers are compared so many times less often
 	batch      = 500              // breakers an exchange
-	retold     = 4                // histories an exchange: each is a request of its own
+	histories  = 4                // histories an exchange: each is a request of its own
 )
 
-// outcome is called when a breaker has something to report.
-func (l *lane) outcome(b *Breaker) {
+// join makes m a member.
+func (l *lane) join(m *member) {
 	l.mu.Lock()
-	at := uptime()
-	l.use(b, at)
-	b.wantSync = true
-	l.enqueue(b, l.m.slot(at, l.wait(b)))
-	l.mu.Unlock()
-	l.m.poke()
+	defer l.mu.Unlock()
+	l.members = append(l.members, m)
 }
 
-// wait is how long an outcome may wait at most.
-func (l *lane) wait(b *Breaker) time.Duration {
-	t := l.m.core.timing
-	if !l.m.core.remote {
-		return t.RefreshInterval
-	}
-	return min(max(t.FlushInterval, min(b.again, time.Second)), t.exchange()) // else it would be too old to be sent
+// leave ends a membership. It reports that the lane was told to be lost, and has no member any more: it is lost no longer.
+func (m *member) leave() (lost bool) {
+	l := m.lane
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	m.gone = true
+	same := func(other *member) bool { return other == m }
+	l.members = slices.DeleteFunc(l.members, same)
+	l.active = slices.DeleteFunc(l.active, same)
+	lost = l.toldLost && len(l.members) == 0
+	l.toldLost = l.toldLost && !lost
+	return lost
 }
 
-// hurry reports all that a breaker has at once.
-func (l *lane) hurry(b *Breaker) {
-	if l == nil || b.alone.Load() {
+// flushSoon asks for a report at the next flush, since an outcome waits.
+func (m *member) flushSoon() {
+	if m == nil {
 		return
 	}
+	l := m.lane
 	l.mu.Lock()
-	b.wantSync = true
-	l.enqueue(b, uptime())
+	at := uptime()
+	l.use(m, at)
+	m.wantSync = true
+	l.enqueue(m, l.nextFlush(m, at))
 	l.mu.Unlock()
-	l.m.poke()
+	l.wake()
 }
 
-// request asks for an exchange of b's now; the channel is closed at its end, or at once where b is no member any more.
-func (l *lane) request(b *Breaker) <-chan struct{} {
-	done := make(chan struct{})
+// syncNow asks for a report at once.
+func (m *member) syncNow() {
+	if m == nil {
+		return
+	}
+	l := m.lane
 	l.mu.Lock()
-	if b.gone {
+	m.wantSync = true
+	l.enqueue(m, uptime())
+	l.mu.Unlock()
+	l.wake()
+}
+
+// useNow asks for a report at once, since there was a call after a long time.
+func (m *member) useNow() {
+	if m == nil {
+		return
+	}
+	l := m.lane
+	l.mu.Lock()
+	l.use(m, uptime())
+	l.mu.Unlock()
+	m.syncNow()
+}
+
+// requestSync asks for a report now. The channel is closed at its end, or at once if the breaker is not a member any more.
+func (m *member) requestSync() <-chan struct{} {
+	done := make(chan struct{})
+	l := m.lane
+	l.mu.Lock()
+	if m.gone {
 		l.mu.Unlock()
 		close(done)
 		return done
 	}
-	b.wantSync = true
-	l.waiters[b] = append(l.waiters[b], done)
-	l.enqueue(b, uptime())
+	m.wantSync = true
+	l.waiters[m] = append(l.waiters[m], done)
+	l.enqueue(m, uptime())
 	l.mu.Unlock()
-	l.m.poke()
+	l.wake()
 	return done
 }
 
-// history asks for the transitions that b missed.
-func (l *lane) history(b *Breaker) {
+// requestHistory asks for the transitions that the breaker missed, at once or after a pause.
+func (m *member) requestHistory(pause time.Duration) {
+	l := m.lane
 	l.mu.Lock()
-	b.wantHistory = true
-	l.enqueue(b, uptime())
+	m.wantHistory = true
+	l.enqueue(m, uptime()+pause)
 	l.mu.Unlock()
-	l.m.poke()
+	l.wake()
 }
 
-// enqueue lets b wait until due at the latest. l.mu is held.
-func (l *lane) enqueue(b *Breaker, due time.Duration) {
-	switch {
-	case b.gone:
+// compareAll asks for a comparison of every member.
+func (l *lane) compareAll() {
+	l.mu.Lock()
+	at := uptime()
+	for _, m := range l.members {
+		m.wantRead = true
+		l.enqueue(m, at)
+	}
+	l.mu.Unlock()
+	l.wake()
+}
+
+// reported notes the answer to a report: what the store asks for, and that more waits or history is missed. What waits is
+// not reported at once: how often it may is for the store to say.
+func (m *member) reported(again time.Duration, more, missed bool) {
+	l := m.lane
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	at := uptime()
+	m.retries = 0
+	m.again = max(again, 0)
+	if more {
+		m.wantSync = true
+		l.enqueue(m, l.nextFlush(m, at))
+	}
+	if missed {
+		m.wantHistory = true
+		l.enqueue(m, at)
+	}
+}
+
+// retry asks for a report again, after a pause if only this member's last one failed.
+func (m *member) retry(alone bool) {
+	l := m.lane
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	m.wantSync = true
+	at := uptime()
+	if alone {
+		m.retries = min(m.retries+1, 16)
+		at += l.backoff(int(m.retries))
+	}
+	l.enqueue(m, at)
+}
+
+// ended notes the end of an exchange, and backs off if it failed.
+func (l *lane) ended(sent instant, err error) {
+	l.exchanged(sent, err)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if answered(err) {
+		l.fails, l.notBefore = 0, 0
 		return
-	case !b.queued:
-		b.queued, b.due = true, due
-		l.queue = append(l.queue, b)
-	case b.retries == 0: // else it waits for its turn, whoever asks
-		b.due = min(b.due, due)
+	}
+	l.fails++
+	l.notBefore = uptime() + l.backoff(l.fails)
+}
+
+// backoff is full jitter, up to the longest time of an exchange.
+func (l *lane) backoff(fails int) time.Duration {
+	t := l.timing
+	doublings := min(fails, 20)
+	most := min(t.FlushInterval, t.exchange()>>doublings) << doublings
+	return time.Millisecond + rand.N(max(most, time.Millisecond))
+}
+
+// wait is how long an outcome may wait at most.
+func (l *lane) wait(m *member) time.Duration {
+	t := l.timing
+	if !l.remote {
+		return t.RefreshInterval
+	}
+	return min(max(t.FlushInterval, min(m.again, time.Second)), t.exchange()) // longer, and it would be too old to be sent
+}
+
+// nextFlush is the next time, from at on, at which this replica reports what may wait for so long: the same for all of its
+// breakers, so that they share exchanges, and another for each replica, so that a fleet does not report in phase.
+func (l *lane) nextFlush(m *member, at time.Duration) time.Duration {
+	wait := l.wait(m)
+	phase := time.Duration(l.salt % uint64(wait))
+	return at + wait - (at-phase)%wait
+}
+
+// enqueue lets m wait to be served, until due at the latest. l.mu is held.
+func (l *lane) enqueue(m *member, due time.Duration) {
+	switch {
+	case m.gone:
+		return
+	case !m.queued:
+		m.queued, m.due = true, due
+		l.queue = append(l.queue, m)
+	case m.retries == 0: // one that is to be sent again waits for its turn, whoever asks
+		m.due = min(m.due, due)
 	}
 }
 
 // use notes a call. l.mu is held.
-func (l *lane) use(b *Breaker, at time.Duration) {
-	b.usedAt = at
-	if !b.isActive && !b.gone {
-		b.isActive = true
-		l.active = append(l.active, b)
+func (l *lane) use(m *member, at time.Duration) {
+	m.usedAt = at
+	if !m.isActive && !m.gone {
+		m.isActive = true
+		l.active = append(l.active, m)
 	}
-}
-
-// wake is called by the first call after a breaker was idle: the store is asked at once.
-func (b *Breaker) wake() {
-	b.mu.Lock()
-	b.asleep = false
-	b.restance()
-	b.mu.Unlock()
-	if b.lane == nil || b.alone.Load() {
-		return
-	}
-	l := b.lane
-	l.mu.Lock()
-	at := uptime()
-	l.use(b, at)
-	b.wantSync = true
-	l.enqueue(b, at)
-	l.mu.Unlock()
-	l.m.poke()
 }
 
 // work is what one exchange does, and what is to be done beside it.
 type work struct {
-	syncs, reads, histories []*Breaker
+	syncs, reads, histories []*member
 	waiters                 []chan struct{}
-	drains                  []*Breaker // their successes get their age now, since they cannot be sent
-	sleepers                []*Breaker // not used lately
-	start                   bool       // an exchange: the lane is busy until it is finished
+	collects                []*member // their successes get their ages now, since they cannot be sent
+	sleepers                []*member // no call of theirs is within inUse any more
+	start                   bool      // there is an exchange: the lane is busy until it is finished
 }
 
 func (w *work) full() bool { return len(w.syncs)+len(w.reads) >= batch }
 
-// plan takes what is due and says when to look again. Where it gives something to exchange the lane is busy.
+func (w *work) release() {
+	for _, done := range w.waiters {
+		close(done)
+	}
+}
+
+// plan takes what is due, and says when to look again. If there is something to exchange, the lane is busy from now on.
 func (l *lane) plan(at time.Duration) (w work, next time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -173,32 +287,32 @@ func (l *lane) plan(at time.Duration) (w work, next time.Duration) {
 	if !l.busy && !ready {
 		next = min(next, l.notBefore)
 	}
-	drain := !ready && at >= l.drainAt
-	if drain {
-		l.drainAt = at + l.m.core.timing.FlushInterval
+	collect := !ready && at >= l.collectAt
+	if collect {
+		l.collectAt = at + l.timing.FlushInterval
 	}
 	if !ready && len(l.queue) > 0 {
-		next = min(next, l.drainAt)
+		next = min(next, l.collectAt)
 	}
 	kept := l.queue[:0]
-	for _, b := range l.queue {
+	for _, m := range l.queue {
 		switch {
-		case b.gone:
-			b.queued = false
-			l.takeWaiters(b, &w)
+		case m.gone:
+			m.queued = false
+			l.takeWaiters(m, &w)
 			continue
-		case b.due > at:
-			next = min(next, b.due)
+		case m.due > at:
+			next = min(next, m.due)
 		case !ready:
-			if drain {
-				w.drains = append(w.drains, b)
+			if collect {
+				w.collects = append(w.collects, m)
 			}
 		case !w.full():
-			if all := l.take(b, at, &w); all {
+			if all := l.take(m, at, &w); all {
 				continue
 			}
 		}
-		kept = append(kept, b)
+		kept = append(kept, m)
 	}
 	clear(l.queue[len(kept):])
 	l.queue = kept
@@ -207,36 +321,37 @@ func (l *lane) plan(at time.Duration) (w work, next time.Duration) {
 	return w, next
 }
 
-// take moves what b wants into w: all of it, unless there is no place for a history. l.mu is held.
-func (l *lane) take(b *Breaker, at time.Duration, w *work) (all bool) {
+// take moves what m wants into w: all of it, unless there is no place for a history. l.mu is held.
+func (l *lane) take(m *member, at time.Duration, w *work) (all bool) {
 	switch {
-	case b.wantSync:
-		w.syncs = append(w.syncs, b)
-		b.readAt, b.syncAt = at, at
-	case b.wantRead:
-		w.reads = append(w.reads, b)
-		b.readAt = at
+	case m.wantSync:
+		w.syncs = append(w.syncs, m)
+		m.readAt, m.syncAt = at, at
+	case m.wantRead:
+		w.reads = append(w.reads, m)
+		m.readAt = at
 	}
-	if b.wantHistory && len(w.histories) < retold {
-		w.histories = append(w.histories, b)
-		b.wantHistory = false
+	if m.wantHistory && len(w.histories) < histories {
+		w.histories = append(w.histories, m)
+		m.wantHistory = false
 	}
-	b.wantSync, b.wantRead = false, false
-	l.takeWaiters(b, w)
-	b.queued = b.wantHistory
-	return !b.queued
+	m.wantSync, m.wantRead = false, false
+	l.takeWaiters(m, w)
+	m.queued = m.wantHistory
+	return !m.queued
 }
 
-func (l *lane) takeWaiters(b *Breaker, w *work) {
-	w.waiters = append(w.waiters, l.waiters[b]...)
-	delete(l.waiters, b)
+// takeWaiters moves those who wait for m's next exchange into w. l.mu is held.
+func (l *lane) takeWaiters(m *member, w *work) {
+	w.waiters = append(w.waiters, l.waiters[m]...)
+	delete(l.waiters, m)
 }
 
-// refresh lets those wait that are to be compared with the store: each RefreshInterval the breakers in use and a share of
-// the others. Between, something is asked often enough that freshness never lapses while the store answers. It gives
-// those that are in use no more. l.mu is held.
-func (l *lane) refresh(at time.Duration) (sleepers []*Breaker) {
-	t := l.m.core.timing
+// refresh queues the members that are to be compared with the store: each RefreshInterval those in use and a share of the
+// others. In between, something is asked often enough that the lane stays healthy while the store answers. It gives the
+// members that are not in use any more. l.mu is held.
+func (l *lane) refresh(at time.Duration) (sleepers []*member) {
+	t := l.timing
 	if at >= l.refreshAt {
 		tick := t.heartbeat()
 		if len(l.active) > 0 {
@@ -246,59 +361,59 @@ func (l *lane) refresh(at time.Duration) (sleepers []*Breaker) {
 		sleepers = l.refreshActive(at, t.RefreshInterval-tick)
 		l.refreshIdle(at, tick)
 	}
-	if l.m.core.remote && !l.busy && len(l.queue) == 0 && len(l.members) > 0 && at-l.sentAt.up >= t.heartbeat()*3/4 {
-		b := l.members[l.cursor%len(l.members)]
-		b.wantRead = true
-		l.enqueue(b, at)
+	if l.remote && !l.busy && len(l.queue) == 0 && len(l.members) > 0 && at-l.sentAt.up >= t.heartbeat()*3/4 {
+		m := l.members[l.cursor%len(l.members)]
+		m.wantRead = true
+		l.enqueue(m, at)
 	}
 	return sleepers
 }
 
-func (l *lane) refreshActive(at, interval time.Duration) (sleepers []*Breaker) {
-	l.active = slices.DeleteFunc(l.active, func(b *Breaker) bool {
-		if refused := b.rejected(); refused != b.refusedSeen {
-			b.refusedSeen, b.usedAt = refused, at
+func (l *lane) refreshActive(at, interval time.Duration) (sleepers []*member) {
+	l.active = slices.DeleteFunc(l.active, func(m *member) bool {
+		if refused := m.refused.total(); refused != m.refusedSeen {
+			m.refusedSeen, m.usedAt = refused, at
 		}
-		if b.gone || at-b.usedAt > inUse {
-			b.isActive = false
-			sleepers = append(sleepers, b)
+		if m.gone || at-m.usedAt > inUse {
+			m.isActive = false
+			sleepers = append(sleepers, m)
 			return true
 		}
-		l.compare(b, at, interval)
+		l.compare(m, at, interval)
 		return false
 	})
 	return sleepers
 }
 
-// refreshIdle goes round the members, so that each comes once in idleShare intervals.
+// refreshIdle goes round the members, so that each is compared once in idleShare intervals.
 func (l *lane) refreshIdle(at, tick time.Duration) {
 	n := len(l.members)
-	if n == 0 || !l.m.core.remote { // what others do in a local store is pushed in this very process
+	if n == 0 || !l.remote { // what others do in a local store is pushed within this process
 		return
 	}
-	round := min(idleShare*l.m.core.timing.RefreshInterval, signOfLife)
+	round := min(idleShare*l.timing.RefreshInterval, signOfLife)
 	for range int(float64(n)*float64(tick)/float64(round)) + 1 {
 		l.cursor = (l.cursor + 1) % n
-		if b := l.members[l.cursor]; !b.isActive {
-			l.compare(b, at, round*9/10)
+		if m := l.members[l.cursor]; !m.isActive {
+			l.compare(m, at, round*9/10)
 		}
 	}
 }
 
-// compare lets b wait to be compared, or to give a sign of life, where the last time is long enough ago and no report
-// that does both is due in time.
-func (l *lane) compare(b *Breaker, at, interval time.Duration) {
+// compare queues m for a comparison or a sign of life, if the last one is long enough ago and no report that does the same
+// is due in time.
+func (l *lane) compare(m *member, at, interval time.Duration) {
 	switch {
-	case b.wantSync && b.due <= b.readAt+l.m.core.timing.RefreshInterval:
+	case m.wantSync && m.due <= m.readAt+l.timing.RefreshInterval:
 		return
-	case at-b.syncAt >= signOfLife*9/10:
-		b.wantSync = true
-	case at-b.readAt >= interval:
-		b.wantRead = true
+	case at-m.syncAt >= signOfLife*9/10:
+		m.wantSync = true
+	case at-m.readAt >= interval:
+		m.wantRead = true
 	default:
 		return
 	}
-	l.enqueue(b, at)
+	l.enqueue(m, at)
 }
 
 // finish ends an exchange.
@@ -307,54 +422,5 @@ func (l *lane) finish(w *work) {
 	l.busy = false
 	l.mu.Unlock()
 	w.release()
-	l.m.poke()
-}
-
-func (w *work) release() {
-	for _, done := range w.waiters {
-		close(done)
-	}
-}
-
-// retry lets b wait for the next exchange, after a little where only its own last one failed.
-func (l *lane) retry(b *Breaker, alone bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	b.wantSync = true
-	at := uptime()
-	if alone {
-		b.retries = min(b.retries+1, 16)
-		at += l.backoff(int(b.retries))
-	}
-	l.enqueue(b, at)
-}
-
-// backoff is full jitter, up to an exchange's longest time.
-func (l *lane) backoff(fails int) time.Duration {
-	t := l.m.core.timing
-	doublings := min(fails, 20)
-	most := min(t.FlushInterval, t.exchange()>>doublings) << doublings
-	return time.Millisecond + rand.N(max(most, time.Millisecond))
-}
-
-// join and leave keep the members. leave tells whether the lane was lost with the last of them.
-func (l *lane) join(b *Breaker) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.members = append(l.members, b)
-}
-
-func (l *lane) leave(b *Breaker) (lost bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	b.gone = true
-	if i := slices.Index(l.members, b); i >= 0 {
-		l.members = slices.Delete(l.members, i, i+1)
-	}
-	if i := slices.Index(l.active, b); i >= 0 {
-		l.active = slices.Delete(l.active, i, i+1)
-	}
-	lost = l.lost && len(l.members) == 0
-	l.lost = l.lost && !lost
-	return lost
+	l.wake()
 }

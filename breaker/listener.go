@@ -27,8 +27,8 @@ func listen(fns []func(Event)) []*listener {
 	return listeners
 }
 
-// tell lets an event wait. It never blocks.
-func (l *listener) tell(e Event) {
+// hear lets an event wait. It never blocks.
+func (l *listener) hear(e Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.queue) >= queued {

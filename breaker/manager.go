@@ -11,8 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
-	"time"
 
 	"github.com/commontrip/commontrip/store"
 )
@@ -25,30 +23,17 @@ import (
 type Manager struct {
 	core     core
 	defaults config // its listeners hear of the Manager too
+	reporter *reporter
+	started  sync.Once
 
-	ctx     context.Context // ends when the Manager stops
-	stop    context.CancelFunc
-	started sync.Once
-	running sync.WaitGroup
-	wakes   chan struct{}
-
-	exchanges, exchangeErrors atomic.Uint64
-	localAt                   atomic.Int64 // uptime of a local store's last answer
-	latencies                 latencies
-	made                      instant
-
-	mu       sync.Mutex // guards what follows; taken before any breaker's
+	mu       sync.Mutex // guards what follows; taken before the reporter's and any breaker's
 	breakers map[string]*Breaker
-	joining  map[*Breaker]chan struct{} // closed when the fleet's verdict is known, or StartTimeout over
-	lanes    map[int]*lane
-	order    []*lane
-	shared   *config // of breakers without options of their own
-	lost     int     // lanes that have been without an answer
-	losses   uint64  // how often it was said that the store is lost
-	seqFloor uint64
+	joining  map[*Breaker]chan struct{} // closed once the fleet's verdict is known, or StartTimeout is over
+	shared   *config                    // of breakers without options of their own; nil: there is none yet
+	firstSeq uint64                     // where the numbers of a new breaker's reports begin
 	closing  bool
 	closed   chan struct{} // closed when Close is done
-	closeErr error
+	closeErr error         // what Close gives; read after closed
 }
 
 // NewManager makes a Manager on s, which stays the caller's to close, after the Manager. It does no I/O.
@@ -76,15 +61,13 @@ func NewManager(s store.Store, opts ...ManagerOption) (*Manager, error) {
 			store: s, remote: remote, replica: replica, timing: c.timing.WithDefaults(), storeDown: c.storeDown,
 			salt: rand.Uint64(),
 		},
-		defaults: c.config, wakes: make(chan struct{}, 1), made: now(),
-		breakers: map[string]*Breaker{}, joining: map[*Breaker]chan struct{}{},
-		lanes: map[int]*lane{}, closed: make(chan struct{}),
+		defaults: c.config, breakers: map[string]*Breaker{}, joining: map[*Breaker]chan struct{}{}, closed: make(chan struct{}),
 	}
-	m.defaults.listeners = listen(c.listen)
-	m.ctx, m.stop = context.WithCancel(context.Background())
+	m.defaults.audience = &audience{replica, listen(c.listen)}
+	m.reporter = newReporter(&m.core, m.defaults.audience)
 	m.core.ctx = context.Background() // a local store serves on after Close
 	if remote {
-		m.core.ctx = m.ctx
+		m.core.ctx = m.reporter.ctx
 	}
 	return m, nil
 }
@@ -151,61 +134,11 @@ func (m *Manager) all() []*Breaker {
 	return slices.SortedFunc(maps.Values(m.breakers), func(a, b *Breaker) int { return strings.Compare(a.name, b.name) })
 }
 
-// laneList gives the lanes, which only grow.
-func (m *Manager) laneList() []*lane {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.order
-}
-
-// stopped reports that the Manager's goroutines are told to end.
-func (m *Manager) stopped() bool { return m.ctx.Err() != nil }
-
-// laneLost and laneBack say so when the first part of the store goes and the last comes back.
-func (m *Manager) laneLost(why error) {
-	if m.stopped() {
-		return
-	}
-	if why == nil {
-		why = context.DeadlineExceeded
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.lost++; m.lost == 1 {
-		m.losses++
-		m.emit(Event{Kind: StoreLost, Err: why})
-	}
-}
-
-func (m *Manager) laneBack() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.forgive()
-}
-
-// forgive counts a lane as lost no more. m.mu is held.
-func (m *Manager) forgive() {
-	if m.lost--; m.lost == 0 {
-		m.emit(Event{Kind: StoreBack})
-	}
-}
-
-// emit hands an event of the Manager itself to the listeners that it was made with.
-func (m *Manager) emit(e Event) {
-	for _, l := range m.defaults.listeners {
-		l.tell(e)
-	}
-}
-
-// start starts the goroutines, once.
+// start starts the Manager's goroutines, once.
 func (m *Manager) start() {
 	m.started.Do(func() {
-		m.running.Add(2)
-		go m.reporter()
-		go m.watcher()
+		m.reporter.running.Add(2)
+		go m.reporter.run()
+		go m.watch()
 	})
-}
-
-func backoffOfWatch(fails int) time.Duration {
-	return 10*time.Millisecond + rand.N(min(50*time.Millisecond<<min(fails, 6), time.Second))
 }

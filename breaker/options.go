@@ -59,12 +59,12 @@ func (s *StoreDown) UnmarshalText(text []byte) error {
 
 // config is a breaker's options, gathered.
 type config struct {
-	policy    Policy
-	classify  Classifier // nil: DefaultClassifier
-	ignore    []error
-	label     func(error) string // nil: defaultLabel
-	listen    []func(Event)
-	listeners []*listener // of listen, and those that a Manager adds
+	policy   Policy
+	classify Classifier // nil: DefaultClassifier
+	ignore   []error
+	label    func(error) string // nil: defaultLabel
+	listen   []func(Event)
+	audience *audience // made of listen, with the listeners that a Manager adds
 }
 
 // managerConfig is a Manager's options, gathered.

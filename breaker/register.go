@@ -95,7 +95,7 @@ func (m *Manager) configure(opts []Option) (*config, error) {
 		return nil, err
 	}
 	c.policy = policy
-	c.listeners = slices.Concat(m.defaults.listeners, listen(c.listen))
+	c.audience = &audience{m.core.replica, slices.Concat(m.defaults.audience.listeners, listen(c.listen))}
 	if len(opts) == 0 {
 		m.shared = &c
 	}
@@ -113,15 +113,10 @@ func (m *Manager) insert(name string, c *config) (b *Breaker, mine bool, err err
 	if b := m.breakers[name]; b != nil {
 		return b, false, nil
 	}
-	l := m.lanes[number]
-	if l == nil {
-		l = &lane{m: m, waiters: map[*Breaker][]chan struct{}{}}
-		m.lanes[number] = l
-		m.order = append(slices.Clip(m.order), l)
-	}
-	b = newBreaker(name, &m.core, l, c)
-	b.seq = m.seqFloor
-	l.join(b)
+	b = newBreaker(name, &m.core, c)
+	record := &member{lane: m.reporter.lane(number), breaker: b, refused: &b.refused}
+	b.begin(record, m.firstSeq)
+	record.lane.join(record)
 	m.breakers[name] = b
 	m.joining[b] = make(chan struct{})
 	m.start() // under the lock, so that a Close sees either none of it or all
@@ -131,34 +126,30 @@ func (m *Manager) insert(name string, c *config) (b *Breaker, mine bool, err err
 // introduce reports to the store for the first time.
 func (m *Manager) introduce(ctx context.Context, b *Breaker) {
 	if !m.core.remote {
-		_ = b.flush(true) // a store that is down is no error: the own verdict rules
+		_ = b.flush(true) // a store that is down is not an error: the local breaker rules
 		return
 	}
 	timer := time.NewTimer(m.core.timing.StartTimeout)
 	defer timer.Stop()
 	for {
-		done := b.lane.request(b)
 		select {
-		case <-done:
-			b.mu.Lock()
-			heard := b.heard
-			b.mu.Unlock()
-			if heard || b.alone.Load() {
+		case <-b.member.requestSync():
+			if b.isSynced() || b.detached.Load() {
 				return
 			}
 		case <-timer.C:
-			b.lane.giveUp()
+			b.lane().giveUp()
 			return
 		case <-ctx.Done():
 			return
-		case <-m.ctx.Done():
+		case <-m.reporter.ctx.Done():
 			return
 		}
 	}
 }
 
 // Unregister takes the breaker out of this Manager, after what it has to report was sent, or could not be in a short time.
-// The fleet's state stays; see [store.Store].Remove. Who still holds the breaker has it on its own verdict. It is
+// The fleet's state stays; see [store.Store].Remove. A caller that still holds the breaker has it on its own verdict. It is
 // [store.ErrUnknown] for a name that is not registered.
 func (m *Manager) Unregister(name string) error {
 	m.mu.Lock()
@@ -169,18 +160,16 @@ func (m *Manager) Unregister(name string) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), m.core.timing.exchange())
 	defer cancel()
-	b.leave()
-	err := b.handIn(ctx)
+	b.drain()
+	err := b.sync(ctx)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.breakers[name] != b {
 		return fmt.Errorf("%w: %q", store.ErrUnknown, name)
 	}
 	delete(m.breakers, name)
-	if b.lane.leave(b) && !m.stopped() {
-		m.forgive()
-	}
+	m.reporter.leave(b.member)
 	seq, left := b.detach()
-	m.seqFloor = max(m.seqFloor, seq)
+	m.firstSeq = max(m.firstSeq, seq)
 	return notReported(left, err)
 }

@@ -4,113 +4,83 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/commontrip/commontrip/store"
 )
 
-// frozen is a report that is on its way. It is sent again, with fresh ages, until it is answered or too old, so that no
-// outcome is counted twice; new outcomes wait behind it.
-type frozen struct {
-	seq        uint64
-	generation uint64
-	runs       []run
-	rejected   uint64
-	at         instant // when it was frozen
+var errUnsound = errors.New("the store's answer makes no sense")
+
+// reply is what a store said to one request.
+type reply struct {
+	request uint64 // the request's number; 0: this is a push
+	sent    instant
+	news    news
+	err     error
 }
 
-func (f *frozen) outcomes() (n uint64) {
-	for _, r := range f.runs {
-		n += uint64(r.count)
+// take takes over a reply to a request of this breaker's own, and notes whether the store answered. It gives the reply's
+// error, or that of an answer which cannot be this breaker's. b.mu is held.
+func (b *Breaker) take(r *reply) error {
+	if r.err == nil && !b.fleet.sanitize(b.name, r.news.after) {
+		r.err = errUnsound
 	}
-	return n
+	if r.err != nil {
+		b.liveness.failed(r.sent, b.lane().failed(r.err))
+		b.update(change{})
+		return r.err
+	}
+	b.liveness.succeeded()
+	b.apply(r)
+	return nil
 }
 
-// sending is a report together with what its answer must be matched with.
+// takeSound takes over a reply or a push that tells nothing of whether the store answers this breaker's own exchanges. It
+// reports whether that could be this breaker's.
+func (b *Breaker) takeSound(r *reply) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.fleet.sanitize(b.name, r.news.after) {
+		return false
+	}
+	b.apply(r)
+	return true
+}
+
+// nextRequest numbers a request.
+func (b *Breaker) nextRequest() uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.fleet.nextRequest()
+}
+
+// apply takes over a sanitized snapshot. b.mu is held.
+func (b *Breaker) apply(r *reply) {
+	moved := b.fleet.apply(b.name, r.news.after, r.request, now(), b.core)
+	b.update(change{fleet: moved, news: r.news})
+}
+
+// sending is a report on its way, with what its answer must be matched with.
 type sending struct {
 	report  store.Report
 	request uint64
 	at      instant
 }
 
-// freeze gives the report to send now: the one on its way, else a new one of what waits, as far as it has one
-// generation and keeps within a report's bounds; none where nothing waits, unless always. b.mu is held.
-func (b *Breaker) freeze(at instant, always bool) (sending, bool) {
-	if b.book == nil && !always && b.announced {
-		return sending{}, false
-	}
-	k := b.books()
+// nextReport is the report to send now. ok is false if nothing waits, unless an empty report is asked for, or the store has
+// not heard of this breaker yet. b.mu is held.
+func (b *Breaker) nextReport(at instant, evenEmpty bool) (s sending, ok bool) {
 	if b.core.remote {
-		k.expire(at, b.core.timing.StaleAfter)
+		b.outbox.expire(at, b.core.timing.StaleAfter)
 	}
-	if k.frozen == nil {
-		if len(k.runs) == 0 && !always && b.announced {
-			return sending{}, false
-		}
-		b.seq++
-		rejected := b.rejected()
-		k.frozen = &frozen{seq: b.seq, generation: b.generation, rejected: rejected - k.rejected, at: at}
-		k.rejected = rejected
-		k.pack(k.frozen)
+	f := b.outbox.next(at, b.fleet.generation, b.refused.total(), evenEmpty || !b.announced)
+	if f == nil {
+		return s, false
 	}
-	return sending{b.report(k.frozen, at), b.request(), at}, true
-}
-
-// pack moves into f the oldest runs that fit.
-func (k *book) pack(f *frozen) {
-	n, adverse := 0, 0
-	for n < len(k.runs) && n < store.MaxRuns && k.runs[n].generation == k.runs[0].generation {
-		r := &k.runs[n]
-		if r.outcome == Failure || r.slow {
-			if room := store.MaxAdverse - adverse; r.count > room {
-				if room > 0 {
-					part := *r
-					part.count = room
-					r.count -= room
-					k.runs = slices.Insert(k.runs, n, part)
-					n++
-				}
-				break
-			}
-			adverse += r.count
-		}
-		n++
-	}
-	if n == 0 {
-		return
-	}
-	f.generation = k.runs[0].generation
-	f.runs = slices.Clone(k.runs[:n])
-	k.runs = k.runs[:copy(k.runs, k.runs[n:])]
-	if len(k.runs) == 0 && cap(k.runs) > store.MaxRuns {
-		k.runs = nil
-	}
-}
-
-// expire gives up what is too old to matter.
-func (k *book) expire(at instant, stale time.Duration) {
-	if f := k.frozen; f != nil && at.since(f.at) > stale {
-		n := f.outcomes()
-		k.lost += n
-		k.settled += n
-		k.frozen = nil
-	}
-	n := 0
-	for n < len(k.runs) && at.since(k.runs[n].at) > stale {
-		n++
-	}
-	if n > 0 {
-		k.lose(n)
-	}
-}
-
-// report spells f as the store's contract wants it, with ages as of now. b.mu is held.
-func (b *Breaker) report(f *frozen, at instant) store.Report {
 	r := store.Report{
 		Name: b.name, Policy: b.config.policy, Replica: b.core.replica, Announce: !b.announced,
 		Seq: f.seq, Generation: f.generation, MaxAge: b.core.timing.StaleAfter,
-		Rejected: f.rejected, OwnOpen: b.own != nil && b.own.tripped, Known: b.known(at),
+		Rejected: f.rejected, OwnOpen: b.local.view().refuses, Known: b.fleet.known(at),
 	}
 	if !b.core.remote { // what waits there is only counted, and reported when it matters
 		r.MaxAge = 366 * 24 * time.Hour
@@ -121,114 +91,115 @@ func (b *Breaker) report(f *frozen, at instant) store.Report {
 	for i, run := range f.runs {
 		r.Runs[i] = store.Run{Outcome: run.outcome, Slow: run.slow, Count: run.count, Age: at.since(run.at), Label: run.label}
 	}
-	return r
+	return sending{r, b.fleet.nextRequest(), at}, true
 }
 
-// rejected is how many calls were refused so far.
-func (b *Breaker) rejected() (n uint64) {
-	if counts := b.refused.Load(); counts != nil {
-		for i := range counts {
-			n += counts[i].sum()
-		}
-	}
-	return n
-}
-
-// answer takes what a store said to a report.
-func (b *Breaker) answer(s *sending, r *store.Result) error {
+// fullReport is the report to send now, an empty one if nothing waits.
+func (b *Breaker) fullReport(at instant) sending {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if r.Err == nil && !b.sound(&r.Snapshot) {
-		r.Err = errUnsound
-	}
-	if r.Err != nil {
-		b.fail(s.at, r.Err)
-		return r.Err
-	}
-	b.succeedExchange()
-	b.announced = true
-	k := b.books()
-	if f := k.frozen; f != nil && f.seq == s.report.Seq {
-		k.settled += f.outcomes()
-		k.frozen = nil
-	}
-	b.apply(&r.Snapshot, s.request, now())
-	b.hear(r.Made, &r.Snapshot)
-	if k.empty() {
-		b.book = nil
-	}
-	return nil
+	b.collect(b.epoch, at)
+	s, _ := b.nextReport(at, true)
+	return s
 }
 
-var errUnsound = errors.New("the store's answer makes no sense")
-
-// fail notes that an exchange of this breaker's own, sent at that time, got an error. b.mu is held.
-func (b *Breaker) fail(sent instant, why error) {
-	fresh, ok := b.lane.failed(why)
-	if !b.failing {
-		b.failing, b.okAt = true, sent
-		if ok {
-			b.okAt = fresh
-		}
-	}
-	b.restance()
-}
-
-// succeedExchange notes the contrary. b.mu is held.
-func (b *Breaker) succeedExchange() {
-	if b.failing {
-		b.failing = false
-		b.restance()
-	}
-}
-
-// flush reports what waits to a local store, in the caller, and returns once what had waited before is judged; always:
-// even where nothing waits.
-func (b *Breaker) flush(always bool) error {
-	b.turn.Lock()
-	defer b.turn.Unlock()
+// reported takes over the answer to a report. It tells whether more waits, and whether history is missed.
+func (b *Breaker) reported(s *sending, r *store.Result) (more, missed bool, err error) {
 	b.mu.Lock()
-	b.drain(b.era, now())
-	target := b.entered()
+	defer b.mu.Unlock()
+	err = b.take(&reply{request: s.request, sent: s.at, news: news{transition: r.Made, after: &r.Snapshot}, err: r.Err})
+	if err == nil {
+		b.announced = true
+		b.outbox.acknowledge(s.report.Seq)
+	}
+	return b.outbox.waitingRuns() > 0, b.delivery.gap, err
+}
+
+// differs reports that a store holds other numbers than this replica, or that the last exchange about this breaker failed.
+func (b *Breaker) differs(v store.Version) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return v.Generation != b.fleet.generation || v.Rev != b.fleet.rev || b.liveness.failing
+}
+
+// flush reports what waits to a local store, in the caller, and returns once what had waited before is judged. If evenEmpty,
+// it reports at least once.
+func (b *Breaker) flush(evenEmpty bool) error {
+	b.flushing.Lock()
+	defer b.flushing.Unlock()
+	b.mu.Lock()
+	b.collect(b.epoch, now())
+	before := b.outbox.entered()
 	b.mu.Unlock()
 	for {
 		b.mu.Lock()
-		s, some := b.freeze(now(), always)
+		s, ok := b.nextReport(now(), evenEmpty)
 		b.mu.Unlock()
-		if !some {
+		if !ok {
 			return nil
 		}
-		err := b.answer(&s, result(b.core.store.Sync(context.Background(), []store.Report{s.report}), 0))
-		b.lane.count(err)
+		_, _, err := b.reported(&s, resultOf(b.core.store.Sync(context.Background(), []store.Report{s.report}), 0))
+		b.lane().exchanged(s.at, err)
 		if err != nil {
 			return fmt.Errorf("breaker %q: %w", b.name, err)
 		}
-		b.catchUp(context.Background())
-		if always = false; b.settled(target) {
+		b.fillGap(context.Background())
+		if evenEmpty = false; b.isReported(before) {
 			return nil
 		}
 	}
 }
 
-// entered is how many outcomes ever waited to be reported. b.mu is held.
-func (b *Breaker) entered() uint64 {
-	if b.book == nil {
-		return 0
-	}
-	return b.book.taken
-}
-
-// settled reports that the first so many outcomes do not wait any more.
-func (b *Breaker) settled(target uint64) bool {
+// isReported reports that the first n outcomes that were to be reported are, or are lost.
+func (b *Breaker) isReported(n uint64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.book == nil || b.book.settled >= target
+	return b.outbox.done(n)
 }
 
-// result is the i-th of results, or an error where a store gave too few.
-func result(results []store.Result, i int) *store.Result {
+// resultOf is the i-th of results, or an error if a store gave too few.
+func resultOf(results []store.Result, i int) *store.Result {
 	if i < len(results) {
 		return &results[i]
 	}
 	return &store.Result{Err: errUnsound}
+}
+
+// requestGap asks for the transitions that were missed, if some were: at once from a local store, else with the lane's next
+// exchange.
+func (b *Breaker) requestGap() {
+	switch {
+	case !b.hasGap() || b.detached.Load():
+	case b.core.remote:
+		b.member.requestHistory(0)
+	default:
+		b.fillGap(context.Background())
+	}
+}
+
+func (b *Breaker) hasGap() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.delivery.gap
+}
+
+// fillGap delivers what was missed, from the store's history.
+func (b *Breaker) fillGap(ctx context.Context) {
+	for range 3 { // what comes while the history is read is read again
+		b.mu.Lock()
+		gap, before := b.delivery.gap, store.Version{Generation: b.fleet.generation, Rev: b.fleet.rev}
+		b.mu.Unlock()
+		if !gap {
+			return
+		}
+		sent := now()
+		history, err := b.core.store.History(ctx, b.name, 50)
+		b.lane().exchanged(sent, err)
+		if err != nil {
+			return
+		}
+		b.mu.Lock()
+		b.delivery.fill(b.name, history, before, store.Version{Generation: b.fleet.generation, Rev: b.fleet.rev})
+		b.mu.Unlock()
+	}
 }

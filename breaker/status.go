@@ -57,21 +57,14 @@ type ManagerStatus struct {
 
 // Status tells what this replica knows about the breaker. It asks nobody.
 func (b *Breaker) Status() Status {
-	s := b.renew(b.stance.Load())
-	st := Status{Name: b.name, State: s.state, Mode: s.mode, Verdict: s.verdict, Refused: map[Refusal]uint64{}}
+	a := b.current()
+	st := Status{Name: b.name, State: a.state, Mode: a.mode, Verdict: a.verdict, Refused: b.refused.byKind()}
 	switch {
-	case s.refusal != nil:
-		st.RetryAfter = s.refusal.RetryAfter()
-	case s.gate != nil:
-		if e := s.gate.resting(uptime()); e != nil {
+	case a.refusal != nil:
+		st.RetryAfter = a.refusal.RetryAfter()
+	case a.probes != nil:
+		if e := a.probes.paused(uptime()); e != nil {
 			st.RetryAfter = e.RetryAfter()
-		}
-	}
-	if counts := b.refused.Load(); counts != nil {
-		for i := range counts {
-			if n := counts[i].sum(); n > 0 {
-				st.Refused[refusals[i]] = n
-			}
 		}
 	}
 	current, read := b.peek()
@@ -80,25 +73,21 @@ func (b *Breaker) Status() Status {
 	switch {
 	case read:
 		st.Fleet = current
-	case b.heard:
-		st.Fleet = b.snapshot()
+	case b.fleet.synced:
+		st.Fleet = b.fleet.snapshot(b.name)
 		st.Fleet.Errors = slices.Clone(st.Fleet.Errors)
 		at := now()
-		st.FleetAge = min(at.since(b.stateAt), at.since(b.modeAt))
+		st.FleetAge = min(at.since(b.fleet.stateAt), at.since(b.fleet.modeAt))
 	default:
-		st.Fleet = b.snapshot()
+		st.Fleet = b.fleet.snapshot(b.name)
 	}
-	waiting := int(b.era.successes.sum())
-	st.Pending = b.pending()
-	if b.tale != nil {
-		st.Events = maps.Clone(b.tale.counts)
-	}
-	if b.book != nil {
-		st.Totals, st.Lost = b.book.totals, b.book.lost
-	}
+	waiting := int(b.epoch.successes.sum())
+	st.Pending = b.outbox.pending()
+	st.Events = maps.Clone(b.delivery.counts)
+	st.Totals, st.Lost = b.outbox.counted()
 	st.Totals.Calls += uint64(waiting)
-	st.Totals.Rejected = b.rejected()
-	if !b.alone.Load() {
+	st.Totals.Rejected = b.refused.total()
+	if !b.detached.Load() {
 		st.Pending += waiting
 	}
 	return st
@@ -118,17 +107,10 @@ func (b *Breaker) peek() (Snapshot, bool) {
 
 // Status tells what this replica knows about itself and its breakers. It asks nobody.
 func (m *Manager) Status() ManagerStatus {
+	r := m.reporter
 	st := ManagerStatus{
-		Replica: m.core.replica, StoreUp: !m.stopped(), SinceExchange: m.sinceExchange(now()),
-		Exchanges: m.exchanges.Load(), ExchangeErrors: m.exchangeErrors.Load(), Latencies: m.latencies.read(),
-	}
-	m.mu.Lock()
-	st.StoreLosses = m.losses
-	m.mu.Unlock()
-	for _, l := range m.laneList() {
-		if up, _ := l.isUp(); m.core.remote && !up {
-			st.StoreUp = false
-		}
+		Replica: m.core.replica, StoreUp: r.storeUp(), SinceExchange: r.sinceExchange(now()), StoreLosses: r.storeLosses(),
+		Exchanges: r.stats.exchanges.Load(), ExchangeErrors: r.stats.errors.Load(), Latencies: r.stats.latencies.read(),
 	}
 	all := m.all()
 	st.Breakers = slices.Grow(st.Breakers, len(all))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 )
 
 // Sync reports everything that waits, takes over everything that the store holds, and settles what probes are on their
@@ -12,7 +11,7 @@ import (
 // ctx has no deadline.
 func (m *Manager) Sync(ctx context.Context) error {
 	needContext(ctx, "Sync")
-	if m.stopped() {
+	if m.reporter.stopped() {
 		return ErrClosed
 	}
 	if _, ok := ctx.Deadline(); !ok {
@@ -23,52 +22,63 @@ func (m *Manager) Sync(ctx context.Context) error {
 	breakers := m.all()
 	if m.core.remote {
 		for _, b := range breakers {
-			b.lane.hurry(b) // all at once, so that they share exchanges
+			b.member.syncNow() // all at once, so that they share exchanges
 		}
 	}
 	var errs []error
 	for _, b := range breakers {
-		if err := b.handIn(ctx); err != nil {
+		if err := b.sync(ctx); err != nil {
 			errs = append(errs, err)
 		}
 	}
 	return errors.Join(append(errs, m.core.settling.wait(ctx))...)
 }
 
-// handIn reports what waits and takes over the store's view: at least one exchange from now on.
-func (b *Breaker) handIn(ctx context.Context) error {
-	if b.alone.Load() {
+// sync reports what waits and takes over the fleet state: at least one exchange from now on, and as many as it takes until
+// one is answered, ctx ends, or the Manager stops.
+func (b *Breaker) sync(ctx context.Context) error {
+	if b.detached.Load() {
 		return ErrClosed
 	}
 	if !b.core.remote {
 		return b.flush(true)
 	}
 	b.mu.Lock()
-	b.drain(b.era, now())
-	target := b.entered()
+	b.collect(b.epoch, now())
+	before := b.outbox.entered()
 	b.mu.Unlock()
-	var err error
+	var why error
 	for {
 		select {
-		case <-b.lane.request(b):
-		case <-b.lane.m.ctx.Done():
+		case <-b.member.requestSync():
+		case <-b.core.ctx.Done():
 			return ErrClosed
 		case <-ctx.Done():
-			return fmt.Errorf("breaker %q: %w", b.name, errors.Join(ctx.Err(), err))
+			return fmt.Errorf("breaker %q: %w", b.name, errors.Join(ctx.Err(), why))
 		}
-		if b.alone.Load() {
+		if b.detached.Load() {
 			return ErrClosed
 		}
-		b.mu.Lock()
-		failing := b.failing
-		b.mu.Unlock()
-		if !failing && b.settled(target) {
+		switch failing := b.isFailing(); {
+		case failing && ctx.Err() == nil:
+			why = b.lane().reason()
+		case !failing && b.isReported(before):
 			return nil
 		}
-		if ctx.Err() == nil && failing {
-			err = b.lane.reason()
-		}
 	}
+}
+
+func (b *Breaker) isFailing() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.liveness.failing
+}
+
+// isSynced reports that a store has answered this breaker.
+func (b *Breaker) isSynced() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.fleet.synced
 }
 
 // Close reports what waits, lets the listeners hear everything, and stops, by the end of ctx, or within twice StaleAfter
@@ -101,11 +111,11 @@ func (m *Manager) shut(ctx context.Context) error {
 	}
 	if m.core.remote {
 		for _, b := range m.all() {
-			b.leave()
+			b.drain()
 		}
 	}
 	why := m.Sync(ctx)
-	m.stop()
+	m.reporter.stop()
 	left := 0
 	for _, b := range m.all() {
 		if m.core.remote {
@@ -114,8 +124,8 @@ func (m *Manager) shut(ctx context.Context) error {
 		}
 	}
 	err := notReported(left, why)
-	for _, l := range m.laneList() {
-		l.end()
+	for _, l := range m.reporter.laneList() {
+		l.close()
 	}
 	return errors.Join(err, m.await(ctx), m.drainListeners(ctx))
 }
@@ -124,7 +134,7 @@ func (m *Manager) shut(ctx context.Context) error {
 func (m *Manager) await(ctx context.Context) error {
 	done := make(chan struct{})
 	go func() {
-		m.running.Wait()
+		m.reporter.running.Wait()
 		close(done)
 	}()
 	select {
@@ -137,11 +147,11 @@ func (m *Manager) await(ctx context.Context) error {
 
 func (m *Manager) drainListeners(ctx context.Context) error {
 	listeners := map[*listener]bool{}
-	for _, l := range m.defaults.listeners {
+	for _, l := range m.defaults.audience.listeners {
 		listeners[l] = true
 	}
 	for _, b := range m.all() {
-		for _, l := range b.config.listeners {
+		for _, l := range b.config.audience.listeners {
 			listeners[l] = true
 		}
 	}
@@ -165,90 +175,23 @@ func notReported(left int, why error) error {
 	return fmt.Errorf("%d outcomes were not reported: %w", left, why)
 }
 
-// leave closes b's book, so that what it holds is everything there is to report, whatever calls go on.
-func (b *Breaker) leave() {
+// drain closes the outbox, so that what it holds is all there is to report, whatever calls go on.
+func (b *Breaker) drain() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.drain(b.era, now())
-	b.leaving = true
-	if b.book != nil {
-		b.book.lostBefore = b.book.lost
-	}
+	b.collect(b.epoch, now())
+	b.outbox.close()
 }
 
-// detach leaves b on its own. It gives the last Seq used and how many outcomes were left, those included that have become
-// too old since leave.
+// detach leaves the breaker to its local verdict. It gives the last number of a report, and how many outcomes were not
+// reported, those included that have become too old since drain.
 func (b *Breaker) detach() (seq uint64, left int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.drain(b.era, now())
-	left = b.pending()
-	b.leaving = true
-	b.alone.Store(true)
-	if k := b.book; k != nil {
-		k.lost += uint64(left)
-		k.settled += uint64(left)
-		left = int(k.lost - k.lostBefore)
-		k.runs, k.frozen = nil, nil
-	}
+	b.collect(b.epoch, now())
+	left = b.outbox.abandon()
+	b.detached.Store(true)
 	b.asleep = false
-	b.begin()
-	b.restance()
-	return b.seq, left
-}
-
-// pending is how many outcomes wait or are on their way, those not drained excepted. b.mu is held.
-func (b *Breaker) pending() int {
-	if b.book == nil {
-		return 0
-	}
-	n := 0
-	for _, r := range b.book.runs {
-		n += r.count
-	}
-	if f := b.book.frozen; f != nil {
-		n += int(f.outcomes())
-	}
-	return n
-}
-
-// reason is why the last exchange failed.
-func (l *lane) reason() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.why
-}
-
-// end stops the lane's timer.
-func (l *lane) end() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.timer != nil {
-		l.timer.Stop()
-	}
-}
-
-// ask makes an exchange of b's soon, since something timed has ended.
-func (b *Breaker) ask() {
-	switch {
-	case b.alone.Load():
-	case b.core.remote:
-		b.lane.hurry(b)
-	default:
-		_ = b.flush(true)
-	}
-}
-
-// sinceExchange is the time since the last exchange that was answered was sent.
-func (m *Manager) sinceExchange(at instant) time.Duration {
-	last := m.made
-	if local := time.Duration(m.localAt.Load()); local != 0 {
-		return max(at.up-local, 0)
-	}
-	for _, l := range m.laneList() {
-		if _, fresh := l.isUp(); fresh.up > last.up {
-			last = fresh
-		}
-	}
-	return at.since(last)
+	b.update(change{newEpoch: true})
+	return b.outbox.seq, left
 }

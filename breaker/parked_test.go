@@ -13,7 +13,7 @@ import (
 
 // Of two claims that are answered after their calls have gone the second lease is kept for the next call. The first must
 // not hold its place until it ends.
-func TestASecondSpareLeaseGivesTheFirstBack(t *testing.T) {
+func TestASecondParkedLeaseGivesTheFirstBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := memorystore.New()
 		m, err := NewManager(s)
@@ -29,21 +29,20 @@ func TestASecondSpareLeaseGivesTheFirstBack(t *testing.T) {
 		time.Sleep(b.Status().RetryAfter)
 		var leases [2]*lease
 		for i := range leases {
-			for tries := 0; leases[i] == nil && tries < 3; tries++ { // the first claim moves the breaker, and makes another gate
-				leases[i], _, _ = b.claim(t.Context(), b.renew(b.stance.Load()).gate)
+			for tries := 0; leases[i] == nil && tries < 3; tries++ { // the first claim moves the breaker, and makes another epoch
+				leases[i], _, _ = b.claimFleet(t.Context(), b.current())
 			}
 			if leases[i] == nil {
 				t.Fatal("no lease")
 			}
 		}
-		g := b.stance.Load().gate
 		for _, l := range leases {
-			b.keepSpare(g, l)
+			b.park(b.probes, l)
 		}
 		synctest.Wait()
 		held, err := s.Read(t.Context(), "tier")
 		if err != nil || held[0].Probing != 1 {
-			t.Fatalf("%d places are held, %v; want that of the spare lease alone", held[0].Probing, err)
+			t.Fatalf("%d places are held, %v; want that of the parked lease alone", held[0].Probing, err)
 		}
 	})
 }

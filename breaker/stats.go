@@ -37,9 +37,42 @@ func classOf(e *Event, replica string) EventClass {
 	return c
 }
 
-// count counts an event. b.mu is held.
-func (b *Breaker) count(e *Event) {
-	b.tales().counts[classOf(e, b.core.replica)]++
+// refusals counts the calls that were refused, by kind. It is safe for concurrent use.
+type refusals struct {
+	counts atomic.Pointer[[len(refusalKinds)]counter] // nil: no call was refused, and none is about to be
+}
+
+// of is where refusals of a kind are counted.
+func (r *refusals) of(kind Refusal) *counter {
+	counts := r.counts.Load()
+	if counts == nil {
+		r.counts.CompareAndSwap(nil, new([len(refusalKinds)]counter))
+		counts = r.counts.Load()
+	}
+	return &counts[kind.index()]
+}
+
+// total is how many calls were refused so far.
+func (r *refusals) total() (n uint64) {
+	if counts := r.counts.Load(); counts != nil {
+		for i := range counts {
+			n += counts[i].sum()
+		}
+	}
+	return n
+}
+
+// byKind has no entry for what never refused.
+func (r *refusals) byKind() map[Refusal]uint64 {
+	out := map[Refusal]uint64{}
+	if counts := r.counts.Load(); counts != nil {
+		for i := range counts {
+			if n := counts[i].sum(); n > 0 {
+				out[refusalKinds[i]] = n
+			}
+		}
+	}
+	return out
 }
 
 // Latencies says how long exchanges with a store took, failed ones included.
@@ -73,4 +106,25 @@ func (l *latencies) read() Latencies {
 		out.Counts[i] = l.counts[i].Load()
 	}
 	return out
+}
+
+// exchangeStats counts the exchanges of a Manager with its store. It is safe for concurrent use.
+type exchangeStats struct {
+	exchanges, errors atomic.Uint64
+	localAt           atomic.Int64 // uptime of a local store's last answer
+	latencies         latencies    // of a remote store's
+}
+
+// note counts an exchange that was sent at that time.
+func (s *exchangeStats) note(sent instant, err error, remote bool) {
+	s.exchanges.Add(1)
+	if !answered(err) {
+		s.errors.Add(1)
+	}
+	switch {
+	case remote:
+		s.latencies.note(uptime() - sent.up)
+	case answered(err):
+		s.localAt.Store(int64(uptime()))
+	}
 }

@@ -1,0 +1,256 @@
+package breaker
+
+import (
+	"sync"
+	"time"
+
+	"github.com/commontrip/commontrip/store"
+)
+
+// fleetState is the fleet's verdict as this replica knows it: what a store said last, and when. It decides nothing. It is
+// not safe for concurrent use: its Breaker's mu guards it.
+//
+// A snapshot has two parts, each with a number of its own: the state belongs to the generation, mode and policy belong to
+// the rev. A part is replaced only by one with a greater number, or by one with an equal number from a later request.
+type fleetState struct {
+	generation, rev uint64
+	synced          bool            // a store has answered at least once
+	policy          *Policy         // the policy in force; until a store has answered, the breaker's own
+	held            *store.Snapshot // what was said last; nil: nothing beyond the fields above (closed, no mode, no retuned policy)
+	stateAt, modeAt instant         // when each part was received
+	requests        uint64          // how many requests were numbered so far
+	stateBy, modeBy uint64          // the request that brought each part; 0: a push
+}
+
+// fleetMove says what a snapshot changed in the fleet state.
+type fleetMove struct {
+	generation bool // the generation is another one
+	replaced   bool // the generation is the same but began at another time: the store lost it and was told of it since
+}
+
+// nextRequest numbers a request. Answers with equal numbers are taken over in the order of their requests.
+func (f *fleetState) nextRequest() uint64 {
+	f.requests++
+	return f.requests
+}
+
+// apply takes over a snapshot that came in answer to a request, or was pushed (request 0), and was received at that time.
+func (f *fleetState) apply(name string, s *store.Snapshot, request uint64, at instant, c *core) (moved fleetMove) {
+	newState := !f.synced || s.Generation > f.generation || s.Generation == f.generation && request > f.stateBy
+	newMode := !f.synced || s.Rev > f.rev || s.Rev == f.rev && request > f.modeBy
+	if !newState && !newMode {
+		return moved
+	}
+	moved.generation = f.synced && s.Generation != f.generation && newState
+	moved.replaced = newState && !moved.generation && f.held != nil && s.Generation > 0 && !s.Since.Equal(f.held.Since)
+	old := f.snapshot(name)
+	merged := *s
+	if newState {
+		f.stateAt, f.stateBy = at, request
+	} else {
+		copyState(&merged, &old)
+	}
+	if newMode {
+		f.modeAt, f.modeBy = at, request
+	} else {
+		copyMode(&merged, &old)
+	}
+	f.synced, f.generation, f.rev = true, merged.Generation, merged.Rev
+	if merged.Policy != *f.policy {
+		f.policy = c.policies.shared(merged.Policy)
+	}
+	f.hold(&merged, c.remote)
+	return moved
+}
+
+// hold keeps a snapshot. One of a local store that says nothing beyond the numbers is not kept: that store can be read.
+func (f *fleetState) hold(s *store.Snapshot, remote bool) {
+	plain := s.State == Closed && s.Mode == store.Auto && !s.Retuned && s.Reason != store.ByProbeSuccesses
+	switch {
+	case plain && !remote:
+		f.held = nil
+	case f.held == nil:
+		kept := *s
+		f.held = &kept
+	default:
+		*f.held = *s
+	}
+}
+
+// snapshot is the fleet state in the form in which a store would tell it.
+func (f *fleetState) snapshot(name string) store.Snapshot {
+	if f.held != nil {
+		return *f.held
+	}
+	return store.Snapshot{Name: name, Generation: f.generation, Rev: f.rev, Policy: *f.policy}
+}
+
+func copyState(to, from *store.Snapshot) {
+	to.State, to.Generation, to.Since, to.Age, to.RetryIn = from.State, from.Generation, from.Since, from.Age, from.RetryIn
+	to.Reason, to.Cause, to.Openings, to.Window, to.Errors = from.Reason, from.Cause, from.Openings, from.Window, from.Errors
+	to.Probing, to.ProbeSuccesses = from.Probing, from.ProbeSuccesses
+}
+
+func copyMode(to, from *store.Snapshot) {
+	to.Mode, to.Rev, to.ModeNote = from.Mode, from.Rev, from.ModeNote
+	to.Policy, to.Retuned, to.PolicyNote, to.PolicyConflict = from.Policy, from.Retuned, from.PolicyNote, from.PolicyConflict
+}
+
+// fleetNow is what the fleet state means at one time. Times are uptimes.
+type fleetNow struct {
+	state                State
+	mode                 Mode
+	waits                bool // open, and the open time is not over
+	retryAt              time.Duration
+	modeEnds, policyEnds time.Duration // when a timed command ends; 0: no end is to come
+	closedAt             time.Duration // when probes closed it; 0: it is not closed, or not by probes
+	reason               Reason
+}
+
+// at tells what the fleet state means at that uptime. A timed mode that has ended counts as ended, whether the store has
+// said so or not. Replicas wait a little longer than the open time, each its own spread.
+func (f *fleetState) at(at time.Duration, spread uint64) (n fleetNow) {
+	held := f.held
+	if held == nil {
+		return n
+	}
+	n.state, n.mode, n.reason = held.State, held.Mode, held.Reason
+	if n.mode != store.Auto && held.ModeNote.Timed {
+		n.modeEnds = f.modeAt.up + held.ModeNote.EndsIn
+		if n.modeEnds <= at {
+			n.state = afterForce(n.mode)
+			n.mode, n.modeEnds = store.Auto, 0
+			return n
+		}
+	}
+	if ends := f.modeAt.up + held.PolicyNote.EndsIn; held.Retuned && held.PolicyNote.Timed && ends > at {
+		n.policyEnds = ends
+	}
+	if n.state == Open {
+		n.retryAt = f.stateAt.up + held.RetryIn + spreadOver(spread, held)
+		n.waits = at < n.retryAt
+	}
+	if n.state == Closed && held.Reason == store.ByProbeSuccesses {
+		n.closedAt = max(f.stateAt.up-held.Age, 1)
+	}
+	return n
+}
+
+// afterForce is the state that a forced mode leaves behind when it ends.
+func afterForce(m Mode) State {
+	if m == store.ForcedOpen {
+		return HalfOpen
+	}
+	return Closed
+}
+
+// spreadOver is how much longer than the open time this replica waits, so that a fleet does not ask all at once. It stays
+// the same for as long as the generation does. Without a salt it is 0.
+func spreadOver(salt uint64, s *store.Snapshot) time.Duration {
+	if salt == 0 {
+		return 0
+	}
+	most := min(50*time.Millisecond, s.RetryIn/10)
+	return time.Duration((s.Generation*0x9E3779B97F4A7C15 ^ salt) % uint64(most+1))
+}
+
+// overdue reports that a timed command has ended, which no store has said yet.
+func (f *fleetState) overdue(at time.Duration) bool {
+	held := f.held
+	if held == nil {
+		return false
+	}
+	return held.Mode != store.Auto && held.ModeNote.Timed && f.modeAt.up+held.ModeNote.EndsIn <= at ||
+		held.Retuned && held.PolicyNote.Timed && f.modeAt.up+held.PolicyNote.EndsIn <= at
+}
+
+// known is what a request carries, so that a store which lost its memory can be repaired. Times that were left when the
+// store spoke are less by how long they were held here.
+func (f *fleetState) known(at instant) store.Known {
+	held := f.held
+	if held == nil {
+		return store.Known{Generation: f.generation, Rev: f.rev}
+	}
+	k := store.Known{
+		Generation: held.Generation, Rev: held.Rev, State: held.State, Reason: held.Reason, Cause: held.Cause,
+		Openings: held.Openings, Mode: held.Mode, Retuned: held.Retuned,
+	}
+	if held.State == Open {
+		k.RetryIn = max(held.RetryIn-at.since(f.stateAt), 0)
+	}
+	if k.Mode != store.Auto {
+		k.ModeNote = less(held.ModeNote, at.since(f.modeAt))
+	}
+	if k.Retuned {
+		k.Policy, k.PolicyNote = held.Policy, less(held.PolicyNote, at.since(f.modeAt))
+	}
+	return k
+}
+
+func less(n store.Note, passed time.Duration) store.Note {
+	n.EndsIn = max(n.EndsIn-passed, 0)
+	return n
+}
+
+// sanitize reports whether a snapshot can be that of the breaker of this name, and cuts what is out of bounds. No store is
+// trusted so far that its answer could stop a replica, or make the next report invalid.
+func (f *fleetState) sanitize(name string, s *store.Snapshot) bool {
+	if s.Name != name || s.State > HalfOpen || s.Mode > store.ForcedClosed ||
+		s.Generation > store.MaxNumber || s.Rev > store.MaxNumber {
+		return false
+	}
+	s.RetryIn = min(max(s.RetryIn, 0), store.MaxFor)
+	s.Age = max(s.Age, 0)
+	s.Openings = min(max(s.Openings, 0), store.MaxOpening)
+	if s.Reason != "" && store.ValidateName(string(s.Reason)) != nil {
+		s.Reason = ""
+	}
+	if s.Cause != "" && store.ValidateName(s.Cause) != nil {
+		s.Cause = ""
+	}
+	if s.Mode != store.Auto {
+		sanitizeNote(&s.ModeNote)
+	}
+	if s.Policy == (Policy{}) || s.Policy != *f.policy && s.Policy.Validate() != nil {
+		s.Policy, s.Retuned = *f.policy, false
+	}
+	if s.Retuned {
+		sanitizeNote(&s.PolicyNote)
+	}
+	s.Policy = s.Policy.WithDefaults()
+	return true
+}
+
+func sanitizeNote(n *store.Note) {
+	if store.ValidateName(n.By) != nil {
+		n.By = "?"
+	}
+	if n.Why != "" && store.ValidateName(n.Why) != nil {
+		n.Why = ""
+	}
+	n.EndsIn = min(max(n.EndsIn, 0), store.MaxFor)
+}
+
+// policies lets the breakers of one Manager that have equal policies share one copy. It is safe for concurrent use.
+type policies struct {
+	mu   sync.Mutex
+	kept map[Policy]*Policy
+}
+
+// sharedPolicies is how many policies are kept. More come only from a store that changes its mind all the time.
+const sharedPolicies = 1024
+
+func (p *policies) shared(policy Policy) *Policy {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	kept, ok := p.kept[policy]
+	if !ok {
+		if p.kept == nil || len(p.kept) >= sharedPolicies {
+			p.kept = map[Policy]*Policy{}
+		}
+		kept = new(Policy)
+		*kept = policy
+		p.kept[policy] = kept
+	}
+	return kept
+}

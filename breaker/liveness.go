@@ -1,0 +1,222 @@
+package breaker
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/commontrip/commontrip/store"
+)
+
+// answered reports that err is what a store said, and not that the store failed.
+func answered(err error) bool {
+	return err == nil || errors.Is(err, store.ErrInvalid) || errors.Is(err, store.ErrUnknown)
+}
+
+// liveness says whether the store answers one breaker, whose lane may be answered all the same. It is not safe for
+// concurrent use: its Breaker's mu guards it.
+type liveness struct {
+	failing  bool    // the last exchange of this breaker's own got an error
+	lastGood instant // while failing: when the last successful exchange was sent
+	toldLost bool    // listeners were told that the store fails for this breaker
+}
+
+// failed notes that an exchange got an error that was sent at that time. laneGood is when the lane's last successful
+// exchange was sent; zero: there was none.
+func (l *liveness) failed(sent, laneGood instant) {
+	if l.failing {
+		return
+	}
+	l.failing, l.lastGood = true, sent
+	if !laneGood.isZero() {
+		l.lastGood = laneGood
+	}
+}
+
+// succeeded notes that an exchange was answered.
+func (l *liveness) succeeded() { l.failing = false }
+
+// lasts reports that the last successful exchange is not older than stale. Then it also tells until when, as an uptime; 0:
+// for as long as the lane lives.
+func (l *liveness) lasts(at, stale time.Duration) (live bool, until time.Duration) {
+	if !l.failing {
+		return true, 0
+	}
+	end := l.lastGood.up + stale
+	if at >= end || now().since(l.lastGood) >= stale {
+		return false, 0
+	}
+	return true, end
+}
+
+// turn is a change of a lane's liveness.
+type turn struct {
+	changed    bool  // members must decide again
+	lost, back bool  // listeners must be told
+	why        error // of lost: the last error; nil: there was no answer
+}
+
+// tell hands on a turn, if it is one. l.mu is not held.
+func (l *lane) tell(t turn) {
+	if t.changed || t.lost || t.back {
+		l.turned(l, t)
+	}
+}
+
+// sent notes that an exchange is sent. From the first one on an answer is owed.
+func (l *lane) sent(at instant) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sentAt = at
+	if l.firstSent.isZero() {
+		l.firstSent = at
+	}
+	if l.timer == nil {
+		l.checkIn(l.timing.StaleAfter)
+	}
+}
+
+// exchanged notes the end of an exchange that was sent at that time. One that is answered makes the lane live as of then.
+func (l *lane) exchanged(sent instant, err error) {
+	if l == nil {
+		return
+	}
+	l.stats.note(sent, err, l.remote)
+	if !l.remote {
+		return
+	}
+	l.tell(l.note(sent, err))
+}
+
+func (l *lane) note(sent instant, err error) (t turn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.closed:
+		return t
+	case !answered(err):
+		l.why = err
+		return t
+	case l.firstSent.isZero():
+		l.firstSent = sent
+	}
+	if l.lastGood.isZero() || sent.up > l.lastGood.up {
+		l.lastGood = sent
+	}
+	if l.healthy.Load() || now().since(l.lastGood) >= l.timing.StaleAfter {
+		return t
+	}
+	l.healthy.Store(true)
+	l.checkIn(l.timing.StaleAfter)
+	t.changed, t.back = true, l.toldLost
+	l.toldLost = false
+	return t
+}
+
+// checkIn sets the timer that finds the lane unhealthy. l.mu is held.
+func (l *lane) checkIn(d time.Duration) {
+	if l.timer == nil {
+		l.timer = time.AfterFunc(d, l.check)
+	} else {
+		l.timer.Reset(d)
+	}
+}
+
+// check is the timer's: was the lane answered lately?
+func (l *lane) check() {
+	l.mu.Lock()
+	last := l.lastGood
+	if last.isZero() {
+		last = l.firstSent
+	}
+	var t turn
+	if left := l.timing.StaleAfter - now().since(last); left > 0 && !last.isZero() {
+		l.checkIn(left)
+	} else {
+		t = l.markUnhealthy()
+	}
+	l.mu.Unlock()
+	l.tell(t)
+}
+
+// giveUp is for when nothing was answered for as long as a start may take.
+func (l *lane) giveUp() {
+	l.mu.Lock()
+	var t turn
+	if l.lastGood.isZero() && !l.healthy.Load() {
+		t = l.markUnhealthy()
+	}
+	l.mu.Unlock()
+	l.tell(t)
+}
+
+// markUnhealthy ends the lane's liveness. A lane without members begins again with its next member, and nobody is told.
+// l.mu is held.
+func (l *lane) markUnhealthy() (t turn) {
+	if l.closed {
+		return t
+	}
+	if len(l.members) == 0 {
+		l.healthy.Store(false)
+		if l.timer != nil {
+			l.timer.Stop()
+		}
+		l.firstSent, l.lastGood, l.timer = instant{}, instant{}, nil
+		return t
+	}
+	t = turn{changed: l.healthy.Swap(false), lost: !l.toldLost, why: l.why}
+	l.toldLost = true
+	return t
+}
+
+// answers reports that the lane was answered lately, by its times: the timer that finds it unhealthy may be late.
+func (l *lane) answers() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.healthy.Load() && now().since(l.lastGood) < l.timing.StaleAfter
+}
+
+// failed notes an error, and tells when the last successful exchange was sent; zero: there was none.
+func (l *lane) failed(why error) (lastGood instant) {
+	if l == nil {
+		return lastGood
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.why = why
+	return l.lastGood
+}
+
+// reason is why the last failed exchange failed.
+func (l *lane) reason() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.why
+}
+
+// memberList gives the members of now.
+func (l *lane) memberList() []*member {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.members)
+}
+
+// status reports that the lane owes no answer, and when its last successful exchange was sent.
+func (l *lane) status() (healthy bool, lastGood instant) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.healthy.Load() || len(l.members) == 0, l.lastGood
+}
+
+// close ends the lane: nothing is queued any more, and its liveness does not change any more.
+func (l *lane) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	for _, m := range l.members {
+		m.gone = true
+	}
+	if l.timer != nil {
+		l.timer.Stop()
+	}
+}
