@@ -174,27 +174,27 @@ func (d *decision) rampLets(at time.Duration) bool {
 	return share >= 1 || rand.Float64() < share
 }
 
-// publish makes a decision known to calls, unless they go by just that one already. b.mu is held.
-func (b *Breaker) publish(d decision) {
-	old := b.admission.Load()
-	if old != nil && old.decision == d && old.epoch == b.epoch && old.policy == b.fleet.policy {
+// publish makes a decision known to calls, unless they go by just that one already.
+func (r *rooms) publish(d decision) {
+	old := r.c.admission.Load()
+	if old != nil && old.decision == d && old.epoch == r.epoch && old.policy == r.fleet.policy {
 		return
 	}
-	a := &admission{decision: d, epoch: b.epoch, policy: b.fleet.policy}
+	a := &admission{decision: d, epoch: r.epoch, policy: r.fleet.policy}
 	switch {
 	case d.refuse != "":
-		a.refused = b.refused.of(d.refuse)
-		a.refusal = &OpenError{Name: b.name, Refusal: d.refuse, Reason: d.reason, until: d.retryAt, wait: d.wait}
+		a.refused = r.c.refused.of(d.refuse)
+		a.refusal = &OpenError{Name: r.c.name, Refusal: d.refuse, Reason: d.reason, until: d.retryAt, wait: d.wait}
 		if old != nil && old.refusal != nil && *old.refusal == *a.refusal {
 			a.refusal = old.refusal
 		}
 	case d.needsLease():
-		if b.probes == nil {
-			b.probes = &probes{}
+		if r.probes == nil {
+			r.probes = &probes{c: r.c}
 		}
-		a.probes = b.probes
+		a.probes = r.probes
 	case d.rampOver > 0:
-		a.ramp = &OpenError{Name: b.name, Refusal: RefusedRampUp, wait: max(d.rampOver/64, time.Millisecond)}
+		a.ramp = &OpenError{Name: r.c.name, Refusal: RefusedRampUp, wait: max(d.rampOver/64, time.Millisecond)}
 	}
-	b.admission.Store(a)
+	r.c.admission.Store(a)
 }

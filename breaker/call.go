@@ -192,7 +192,7 @@ func (b *Breaker) admitSlowly(ctx context.Context) (Permit, error) {
 			a.refused.add()
 			return Permit{}, a.refusal
 		case a.needsLease():
-			under, again, err := b.acquireProbe(ctx, a)
+			under, again, err := a.probes.acquire(ctx, a)
 			switch {
 			case err != nil:
 				return Permit{}, err
@@ -208,17 +208,6 @@ func (b *Breaker) admitSlowly(ctx context.Context) (Permit, error) {
 	}
 	b.refused.of(RefusedProbing).add()
 	return Permit{}, &OpenError{Name: b.name, Refusal: RefusedProbing, wait: time.Millisecond}
-}
-
-// awake is for the first call after a long time: the store is asked at once.
-func (b *Breaker) awake() {
-	b.mu.Lock()
-	b.asleep = false
-	b.update(change{})
-	b.mu.Unlock()
-	if !b.detached.Load() {
-		b.member.useNow()
-	}
 }
 
 // endPlainly ends a plain call of Do or Run.

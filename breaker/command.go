@@ -31,21 +31,14 @@ func (b *Breaker) Command(ctx context.Context, c Command) (Snapshot, error) {
 	return snapshot, err
 }
 
-// flushLocal reports what waits to a local store: it happened before what comes now.
-func (b *Breaker) flushLocal() error {
-	if b.core.remote || b.detached.Load() {
-		return nil
-	}
-	return b.flush(false)
-}
-
 func (b *Breaker) sendCommand(ctx context.Context, c Command) (Snapshot, error) {
-	sent, request := now(), b.nextRequest()
+	r := b.newReply()
 	result, err := b.core.store.Command(ctx, c)
-	if err == nil && !b.takeSound(&reply{request: request, news: news{transition: result.Made, after: &result.Snapshot}}) {
+	r.news = news{transition: result.Made, after: &result.Snapshot}
+	if err == nil && !b.takeNews(&r) {
 		err = errUnsound
 	}
-	b.lane().exchanged(sent, err)
+	b.lane().exchanged(r.sent, err)
 	if err != nil {
 		return Snapshot{}, fmt.Errorf("breaker %q: %v: %w", b.name, c.Action, err)
 	}
@@ -78,11 +71,11 @@ func readAll(ctx context.Context, s store.Store, breakers []*Breaker) ([]Snapsho
 		return nil, nil
 	}
 	names := make([]string, len(breakers))
-	byName := make(map[string]*Breaker, len(breakers))
-	requests := make(map[string]uint64, len(breakers))
+	byName := make(map[string]int, len(breakers))
+	replies := make([]reply, len(breakers))
 	for i, b := range breakers {
-		names[i], byName[b.name] = b.name, b
-		requests[b.name] = b.nextRequest()
+		names[i], byName[b.name] = b.name, i
+		replies[i] = b.newReply()
 	}
 	sent := now()
 	snapshots, err := s.Read(ctx, names...)
@@ -101,9 +94,10 @@ func readAll(ctx context.Context, s store.Store, breakers []*Breaker) ([]Snapsho
 		return nil, failed
 	}
 	for i := range snapshots {
-		if b := byName[snapshots[i].Name]; b != nil {
-			b.takeSound(&reply{request: requests[b.name], news: news{after: &snapshots[i]}})
-			b.requestGap()
+		if n, ok := byName[snapshots[i].Name]; ok {
+			replies[n].news = news{after: &snapshots[i]}
+			breakers[n].takeNews(&replies[n])
+			breakers[n].requestGap()
 		}
 	}
 	return snapshots, err

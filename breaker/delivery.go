@@ -7,7 +7,7 @@ import (
 )
 
 // delivery is what a breaker's listeners were told and what they have missed, so that each hears every transition once and
-// in order. It is not safe for concurrent use: its Breaker's mu guards it. Listeners have locks of their own.
+// in order. It is not safe for concurrent use: its coordinator's mu guards it. Listeners have locks of their own.
 type delivery struct {
 	audience        *audience
 	generation, rev uint64                // of the newest transition that was delivered, or of the moment when delivery began

@@ -9,7 +9,7 @@ import (
 // Each call holds the epoch that admitted it, so that a late result counts in no newer one. When either generation moves, a
 // new epoch begins. It is safe for concurrent use.
 type epoch struct {
-	owner      *Breaker
+	owner      *coordinator
 	successes  counter
 	flag       atomic.Uint32 // what a success must do besides counting itself
 	generation uint64        // the fleet's
@@ -58,7 +58,7 @@ func (e *epoch) take(at instant, notify bool) (n uint64, moment instant) {
 func (e *epoch) bucketOver(up time.Duration) bool { return int64(up) >= e.bucket.Load() }
 
 // next is the epoch that follows e, which may be nil. If nobody collects successes when told, they need not tell.
-func (e *epoch) next(owner *Breaker, generation, local uint64, collected bool) *epoch {
+func (e *epoch) next(owner *coordinator, generation, local uint64, collected bool) *epoch {
 	next := &epoch{owner: owner, generation: generation, local: local}
 	if !collected {
 		next.flag.Store(noticed)

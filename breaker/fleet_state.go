@@ -8,7 +8,7 @@ import (
 )
 
 // fleetState is the fleet's verdict as this replica knows it: what a store said last, and when. It decides nothing. It is
-// not safe for concurrent use: its Breaker's mu guards it.
+// not safe for concurrent use: its coordinator's mu guards it.
 //
 // A snapshot has two parts, each with a number of its own: the state belongs to the generation, mode and policy belong to
 // the rev. A part is replaced only by one with a greater number, or by one with an equal number from a later request.

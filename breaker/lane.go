@@ -10,7 +10,7 @@ import (
 
 // lane is the breakers whose names share their fate at the store, such as one Redis node: who they are, what each wants of
 // the store and when, and whether the store answers. One exchange a lane is in flight, so that a part of the store that
-// hangs holds only its own breakers. It is safe for concurrent use. Its lock may be taken while a Breaker's mu is held, and
+// hangs holds only its own breakers. It is safe for concurrent use. Its lock may be taken while a coordinator's mu is held, and
 // never the other way round.
 type lane struct {
 	timing  Timing
@@ -44,9 +44,9 @@ type lane struct {
 // member is a lane's record of one breaker. Only the lane's methods touch it, under the lane's lock, except for the fields
 // that never change. The methods of a nil one do nothing: its breaker was made by New and has no lane.
 type member struct {
-	lane    *lane     // never changes
-	breaker *Breaker  // never changes
-	refused *refusals // the breaker's
+	lane    *lane        // never changes
+	breaker *coordinator // never changes
+	refused *refusals    // the breaker's
 
 	due                             time.Duration // if queued: uptime when it is served
 	wantSync, wantRead, wantHistory bool

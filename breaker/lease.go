@@ -27,6 +27,7 @@ func usable(d time.Duration) time.Duration { return d / 10 * 9 }
 // caller's context until that ends.
 type probe struct {
 	context.Context
+	from    *probes
 	cancel  context.CancelCauseFunc
 	caller  context.Context
 	epoch   *epoch
@@ -40,98 +41,85 @@ type probe struct {
 var errLeaseEnded = errors.New("probe took longer than its lease")
 
 // Err tells a lease's end as what it is to the call: a deadline.
-func (p *probe) Err() error {
-	if errors.Is(context.Cause(p.Context), errLeaseEnded) {
+func (call *probe) Err() error {
+	if errors.Is(context.Cause(call.Context), errLeaseEnded) {
 		return context.DeadlineExceeded
 	}
-	return p.Context.Err()
+	return call.Context.Err()
 }
 
 // startProbe makes a probe of a call under these leases.
-func (b *Breaker) startProbe(ctx context.Context, dryRun bool, fleet, local *lease) *probe {
+func (p *probes) startProbe(ctx context.Context, dryRun bool, fleet, local *lease) *probe {
 	ends := 24 * time.Hour
 	for _, l := range []*lease{fleet, local} {
 		if l != nil {
 			ends = min(ends, l.ends-uptime())
 		}
 	}
-	p := &probe{caller: ctx, epoch: b.admission.Load().epoch, fleet: fleet, local: local}
-	p.Context, p.cancel = context.WithCancelCause(ctx)
-	p.timer = time.AfterFunc(max(ends, 0), func() { p.expire(dryRun) })
-	return p
+	call := &probe{from: p, caller: ctx, epoch: p.c.admission.Load().epoch, fleet: fleet, local: local}
+	call.Context, call.cancel = context.WithCancelCause(ctx)
+	call.timer = time.AfterFunc(max(ends, 0), func() { call.expire(dryRun) })
+	return call
 }
 
 // expire settles a probe whose lease is about to end as a failure, and ends its context. A dry run ends no context.
-func (p *probe) expire(dryRun bool) {
-	if !p.settled.CompareAndSwap(false, true) {
+func (call *probe) expire(dryRun bool) {
+	if !call.settled.CompareAndSwap(false, true) {
 		return
 	}
 	if !dryRun {
-		p.cancel(errLeaseEnded)
+		call.cancel(errLeaseEnded)
 	}
-	b := p.epoch.owner
-	b.settle(p, ending{outcome: Failure, label: b.config.labelOf(context.DeadlineExceeded)})
+	call.settle(ending{outcome: Failure, label: call.from.c.config.labelOf(context.DeadlineExceeded)})
 }
 
 // end settles the probe as its call ended, unless its lease ended first.
-func (p *probe) end(how ending) {
-	if p.settled.CompareAndSwap(false, true) {
-		p.timer.Stop()
-		p.epoch.owner.settle(p, how)
+func (call *probe) end(how ending) {
+	if call.settled.CompareAndSwap(false, true) {
+		call.timer.Stop()
+		call.settle(how)
 	}
 }
 
-// settle tells those who leased a probe how it went. One that only the local breaker leased is an ordinary call to the fleet.
-func (b *Breaker) settle(p *probe, how ending) {
-	if p.local != nil {
-		b.settleLocal(p.local, how)
+// settle tells those who leased the probe how it went. One that only the local breaker leased is an ordinary call to the
+// fleet.
+func (call *probe) settle(how ending) {
+	p := call.from
+	if call.local != nil {
+		p.c.settleLocal(call.local, how)
 	}
 	switch {
-	case p.fleet == nil:
-		b.record(p.epoch, how, false)
+	case call.fleet == nil:
+		p.c.record(call.epoch, how, false)
 		return
-	case b.core.remote:
-		b.settleSoon(p.fleet, how)
+	case p.c.core.remote:
+		p.settleSoon(call.fleet, how)
 	default:
-		b.settleFleet(p.fleet, how)
+		p.settleFleet(call.fleet, how)
 	}
-	b.mu.Lock()
-	b.outbox.count(how.outcome, how.slow, 1)
-	b.mu.Unlock()
-}
-
-// settleLocal tells the local breaker how its probe went.
-func (b *Breaker) settleLocal(l *lease, how ending) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	at := uptime()
-	live, _ := b.live(at)
-	s := b.localScene(at, live)
-	if move := b.local.settle(&s, l, how); move.moved {
-		b.update(change{local: move})
-	}
+	p.c.countProbe(how)
 }
 
 // giveBack frees a lease's place: no call was made under it.
-func (b *Breaker) giveBack(l *lease) { b.settleSoon(l, ending{outcome: Ignored}) }
+func (p *probes) giveBack(l *lease) { p.settleSoon(l, ending{outcome: Ignored}) }
 
 // settleSoon is settleFleet for a caller that does not wait.
-func (b *Breaker) settleSoon(l *lease, how ending) {
-	end := b.core.settling.start()
+func (p *probes) settleSoon(l *lease, how ending) {
+	end := p.c.core.settling.start()
 	go func() {
 		defer end()
-		b.settleFleet(l, how)
+		p.settleFleet(l, how)
 	}()
 }
 
 // settleFleet tells the store how a probe went, again and again until it answers or the lease has ended.
-func (b *Breaker) settleFleet(l *lease, how ending) {
+func (p *probes) settleFleet(l *lease, how ending) {
 	settlement := store.Settlement{
-		Lease: l.Lease, Replica: b.core.replica, Outcome: how.outcome, Slow: how.slow, Label: how.label,
+		Lease: l.Lease, Replica: p.c.core.replica, Outcome: how.outcome, Slow: how.slow, Label: how.label,
 	}
-	for wait := 5 * time.Millisecond; ; wait = min(2*wait, b.core.timing.exchange()) {
-		err := b.sendSettlement(settlement)
-		if err == nil || !b.core.remote || errors.Is(err, store.ErrInvalid) || b.detached.Load() {
+	for wait := 5 * time.Millisecond; ; wait = min(2*wait, p.c.core.timing.exchange()) {
+		err := p.sendSettlement(settlement)
+		if err == nil || !p.c.core.remote || errors.Is(err, store.ErrInvalid) || p.c.detached.Load() {
 			return
 		}
 		pause := time.Millisecond + rand.N(wait)
@@ -140,25 +128,23 @@ func (b *Breaker) settleFleet(l *lease, how ending) {
 		}
 		select {
 		case <-time.After(pause):
-		case <-b.core.ctx.Done():
+		case <-p.c.core.ctx.Done():
 			return
 		}
 	}
 }
 
-func (b *Breaker) sendSettlement(settlement store.Settlement) error {
-	ctx, cancel := context.WithTimeout(b.core.ctx, b.core.timing.exchange())
+func (p *probes) sendSettlement(settlement store.Settlement) error {
+	ctx, cancel := context.WithTimeout(p.c.core.ctx, p.c.core.timing.exchange())
 	defer cancel()
-	sent, request := now(), b.nextRequest()
-	result, err := b.core.store.Settle(ctx, settlement)
-	b.mu.Lock()
-	err = b.take(&reply{request: request, sent: sent, news: news{transition: result.Made, after: &result.Snapshot}, err: err})
-	if err == nil {
-		b.probes.endPause() // a place may be free
+	r := p.c.newReply()
+	result, err := p.c.core.store.Settle(ctx, settlement)
+	r.news, r.err = news{transition: result.Made, after: &result.Snapshot}, err
+	if err = p.c.take(&r); err == nil {
+		p.endPause() // a place may be free
 	}
-	b.mu.Unlock()
-	b.lane().exchanged(sent, err)
-	b.requestGap()
+	p.c.lane().exchanged(r.sent, err)
+	p.c.requestGap()
 	return err
 }
 

@@ -34,53 +34,6 @@ func (m *Manager) Sync(ctx context.Context) error {
 	return errors.Join(append(errs, m.core.settling.wait(ctx))...)
 }
 
-// sync reports what waits and takes over the fleet state: at least one exchange from now on, and as many as it takes until
-// one is answered, ctx ends, or the Manager stops.
-func (b *Breaker) sync(ctx context.Context) error {
-	if b.detached.Load() {
-		return ErrClosed
-	}
-	if !b.core.remote {
-		return b.flush(true)
-	}
-	b.mu.Lock()
-	b.collect(b.epoch, now())
-	before := b.outbox.entered()
-	b.mu.Unlock()
-	var why error
-	for {
-		select {
-		case <-b.member.requestSync():
-		case <-b.core.ctx.Done():
-			return ErrClosed
-		case <-ctx.Done():
-			return fmt.Errorf("breaker %q: %w", b.name, errors.Join(ctx.Err(), why))
-		}
-		if b.detached.Load() {
-			return ErrClosed
-		}
-		switch failing := b.isFailing(); {
-		case failing && ctx.Err() == nil:
-			why = b.lane().reason()
-		case !failing && b.isReported(before):
-			return nil
-		}
-	}
-}
-
-func (b *Breaker) isFailing() bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.liveness.failing
-}
-
-// isSynced reports that a store has answered this breaker.
-func (b *Breaker) isSynced() bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.fleet.synced
-}
-
 // Close reports what waits, lets the listeners hear everything, and stops, by the end of ctx, or within twice StaleAfter
 // where ctx has no deadline. The breakers live on with their own verdict, those on a local store with that. It is
 // idempotent; concurrent calls wait for the first. The error says what could not be done.
@@ -173,25 +126,4 @@ func notReported(left int, why error) error {
 		why = errTooOld
 	}
 	return fmt.Errorf("%d outcomes were not reported: %w", left, why)
-}
-
-// drain closes the outbox, so that what it holds is all there is to report, whatever calls go on.
-func (b *Breaker) drain() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.collect(b.epoch, now())
-	b.outbox.close()
-}
-
-// detach leaves the breaker to its local verdict. It gives the last number of a report, and how many outcomes were not
-// reported, those included that have become too old since drain.
-func (b *Breaker) detach() (seq uint64, left int) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.collect(b.epoch, now())
-	left = b.outbox.abandon()
-	b.detached.Store(true)
-	b.asleep = false
-	b.update(change{newEpoch: true})
-	return b.outbox.seq, left
 }

@@ -14,7 +14,7 @@ func answered(err error) bool {
 }
 
 // liveness says whether the store answers one breaker, whose lane may be answered all the same. It is not safe for
-// concurrent use: its Breaker's mu guards it.
+// concurrent use: its coordinator's mu guards it.
 type liveness struct {
 	failing  bool    // the last exchange of this breaker's own got an error
 	lastGood instant // while failing: when the last successful exchange was sent

@@ -11,7 +11,7 @@ import (
 // localBreaker is the replica's own verdict: the same machine as the store's, in this process, fed with this replica's
 // outcomes alone. Its generations are a line of their own and never leave the replica. Once open it stays open until its
 // own probes close it or the fleet's generation moves, so that a store that comes back causes no thundering herd. It is not
-// safe for concurrent use: its Breaker's mu guards it.
+// safe for concurrent use: its coordinator's mu guards it.
 //
 // Whoever calls it says whether an opening counts now. One that does not count is undone at once.
 type localBreaker struct {

@@ -36,7 +36,7 @@ func (f *inFlight) outcomes() (n uint64) {
 }
 
 // outbox holds the outcomes that wait to be reported and the report in flight, and counts what this replica saw. It is not
-// safe for concurrent use: its Breaker's mu guards it.
+// safe for concurrent use: its coordinator's mu guards it.
 type outbox struct {
 	seq    uint64   // of the newest report
 	closed bool     // what comes now is counted, and reported no more

@@ -21,96 +21,101 @@ func countSuccess(e *epoch) {
 }
 
 // successWaits is called by a success that nobody collects yet: the first one of its epoch that waits, or one that is late.
-func (b *Breaker) successWaits(e *epoch) {
+func (c *coordinator) successWaits(e *epoch) {
 	switch {
 	case e.notice():
 	case e.over():
-		b.mu.Lock()
-		b.collect(e, now())
-		b.mu.Unlock()
+		c.mu.Lock()
+		c.rooms.collect(e, now())
+		c.mu.Unlock()
 	default:
 		return
 	}
-	b.member.flushSoon()
+	c.member.flushSoon()
 }
 
 // record takes an outcome that is not a plain success, after the successes that came before it. observe: the local breaker is
 // to see it.
-func (b *Breaker) record(e *epoch, how ending, observe bool) {
-	b.mu.Lock()
+func (c *coordinator) record(e *epoch, how ending, observe bool) {
+	c.mu.Lock()
 	at := now()
-	b.collect(e, at)
+	c.rooms.collect(e, at)
 	r := run{
 		generation: e.generation, at: at, since: at.up, count: 1, outcome: how.outcome, slow: how.slow, label: how.label,
 	}
-	b.outbox.append(r)
+	c.rooms.outbox.append(r)
 	if observe {
-		if move := b.observe(e, r); move.moved {
-			b.update(change{local: move})
+		if move := c.rooms.observe(e, r); move.moved {
+			c.rooms.update(change{local: move})
 		}
 	}
-	b.mu.Unlock()
-	b.notify()
+	c.mu.Unlock()
+	c.notify()
 }
 
 // notify makes known that outcomes wait: at once to a local store, by the reporter to a remote one.
-func (b *Breaker) notify() {
+func (c *coordinator) notify() {
 	switch {
-	case b.detached.Load():
-	case b.core.remote:
-		b.member.flushSoon()
+	case c.detached.Load():
+	case c.core.remote:
+		c.member.flushSoon()
 	default:
-		_ = b.flush(false) // counted, and tried again with the next outcome
+		_ = c.flush(false) // counted, and tried again with the next outcome
 	}
 }
 
-// collect moves the plain successes of an epoch into the outbox. They never move the local breaker. b.mu is held.
-func (b *Breaker) collect(e *epoch, at instant) {
-	n, moment := e.take(at, b.member != nil && !b.detached.Load())
+// collect moves the plain successes of an epoch into the outbox. They never move the local breaker.
+func (r *rooms) collect(e *epoch, at instant) {
+	n, moment := e.take(at, r.c.member != nil && !r.c.detached.Load())
 	for n > 0 {
 		count := min(n, store.MaxCount)
 		n -= count
-		r := run{generation: e.generation, at: moment, since: moment.up, count: int(count), outcome: Success}
-		b.outbox.append(r)
-		b.observe(e, r)
+		successes := run{generation: e.generation, at: moment, since: moment.up, count: int(count), outcome: Success}
+		r.outbox.append(successes)
+		r.observe(e, successes)
 	}
 }
 
 // collectNow gives the successes that wait their ages, since they cannot be sent.
-func (b *Breaker) collectNow() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.collect(b.epoch, now())
+func (c *coordinator) collectNow() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.rooms.collect(c.rooms.epoch, now())
 }
 
 // observe shows a run to the local breaker, unless an operator's mode stands: then calls are not judged. Of what a local store
-// judges it sees nothing while that store answers. b.mu is held.
-func (b *Breaker) observe(e *epoch, r run) (move localMove) {
-	if !b.core.remote && !b.liveness.failing && !b.outbox.closed {
+// judges it sees nothing while that store answers.
+func (r *rooms) observe(e *epoch, seen run) (move localMove) {
+	if !r.c.core.remote && !r.liveness.failing && !r.outbox.closed {
 		return move
 	}
-	at := uptime()
-	if b.fleet.at(at, b.core.spread()).mode != store.Auto {
+	s := r.localSceneNow()
+	if r.fleet.at(s.at, r.c.core.spread()).mode != store.Auto {
 		return move
 	}
-	live, _ := b.live(at)
-	s := b.localScene(at, live)
-	return b.localBreaker().observe(&s, e.local, store.Run{Outcome: r.outcome, Slow: r.slow, Count: r.count, Label: r.label})
+	return r.localBreaker().observe(&s, e.local, store.Run{Outcome: seen.outcome, Slow: seen.slow, Count: seen.count, Label: seen.label})
 }
 
 // ageSuccesses is called before a success is counted where successes need ages: those of an earlier bucket of the window are
 // collected first.
-func (b *Breaker) ageSuccesses(e *epoch, bucket time.Duration) {
+func (c *coordinator) ageSuccesses(e *epoch, bucket time.Duration) {
 	if !e.bucketOver(uptime()) {
 		return
 	}
 	at := now()
-	b.mu.Lock()
-	b.collect(e, at)
+	c.mu.Lock()
+	c.rooms.collect(e, at)
 	e.bucket.Store(int64(at.up + bucket))
-	full := b.outbox.waitingRuns() >= store.MaxRuns
-	b.mu.Unlock()
+	full := c.rooms.outbox.waitingRuns() >= store.MaxRuns
+	c.mu.Unlock()
 	if full {
-		b.notify() // else they would wait for a failure until they are lost
+		c.notify() // else they would wait for a failure until they are lost
 	}
+}
+
+// countProbe adds a settled probe to the totals: its settlement was its report.
+func (c *coordinator) countProbe(how ending) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.rooms.outbox.count(how.outcome, how.slow, 1)
 }

@@ -30,14 +30,15 @@ func TestASecondParkedLeaseGivesTheFirstBack(t *testing.T) {
 		var leases [2]*lease
 		for i := range leases {
 			for tries := 0; leases[i] == nil && tries < 3; tries++ { // the first claim moves the breaker, and makes another epoch
-				leases[i], _, _ = b.claimFleet(t.Context(), b.current())
+				a := b.current()
+				leases[i], _, _ = a.probes.claimFleet(t.Context(), a)
 			}
 			if leases[i] == nil {
 				t.Fatal("no lease")
 			}
 		}
 		for _, l := range leases {
-			b.park(b.probes, l)
+			b.current().probes.park(l)
 		}
 		synctest.Wait()
 		held, err := s.Read(t.Context(), "tier")

@@ -15,6 +15,7 @@ import (
 // waits for a call. Of a remote store one claim is in flight at a time, and other calls are refused meanwhile. Of a local one
 // claims take turns. It is safe for concurrent use; no other lock is taken while its own is held.
 type probes struct {
+	c         *coordinator
 	claiming  sync.Mutex                // held while a local store is asked
 	busyUntil atomic.Int64              // uptime until which a claim counts as in flight; 0: none is
 	pause     atomic.Pointer[OpenError] // what calls get until it is time to ask again; nil: it is time
@@ -35,8 +36,8 @@ func (p *probes) paused(at time.Duration) *OpenError {
 	return nil
 }
 
-func (p *probes) pauseFor(name string, d time.Duration) {
-	p.pause.Store(&OpenError{Name: name, Refusal: RefusedProbing, until: uptime() + d})
+func (p *probes) pauseFor(d time.Duration) {
+	p.pause.Store(&OpenError{Name: p.c.name, Refusal: RefusedProbing, until: uptime() + d})
 }
 
 // endPause lets the next call ask at once: a place may be free.
@@ -52,11 +53,11 @@ func (p *probes) start(at, d time.Duration) bool {
 func (p *probes) end() { p.busyUntil.Store(0) }
 
 // claimID is the id of the claim to send: that of the last one, if that may have been granted unheard.
-func (p *probes) claimID(c *core) string {
+func (p *probes) claimID() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.id == "" {
-		p.id = c.claimID()
+		p.id = p.c.core.claimID()
 	}
 	return p.id
 }
@@ -68,16 +69,13 @@ func (p *probes) heard() {
 	p.id = ""
 }
 
-// park keeps a lease for the next call. It gives the one that was parked before; nil: there was none.
-func (p *probes) park(l *lease) (before *lease) {
+// swapParked parks a lease, or none if nil. It gives the one that was parked before; nil: there was none.
+func (p *probes) swapParked(l *lease) (before *lease) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	before, p.parked = p.parked, l
 	return before
 }
-
-// unpark gives the parked lease; nil: there is none.
-func (p *probes) unpark() *lease { return p.park(nil) }
 
 // pendingClaim is a claim that is in flight while a call waits for it, or has stopped to wait.
 type pendingClaim struct {
@@ -105,97 +103,83 @@ func (c *pendingClaim) abandon() *lease {
 	return c.lease
 }
 
-// acquireProbe gets the leases that a's decision asks for, and gives the context that the call runs under: a *probe, or in a
+// acquire gets the leases that a's decision asks for, and gives the context that the call runs under: a *probe, or in a
 // dry run without a lease ctx itself. again: what holds has changed meanwhile, and the call is to look again.
-func (b *Breaker) acquireProbe(ctx context.Context, a *admission) (under context.Context, again bool, err error) {
+func (p *probes) acquire(ctx context.Context, a *admission) (under context.Context, again bool, err error) {
 	var local, fleet *lease
 	var refusal *OpenError
 	if a.localLease {
-		if local, refusal = b.claimLocal(); local == nil {
-			return b.withoutLease(ctx, a, refusal)
+		if local, refusal = p.c.claimLocal(); local == nil {
+			return p.withoutLease(ctx, a, refusal)
 		}
-		a = b.admission.Load() // the claim may have moved the local breaker
+		a = p.c.admission.Load() // the claim may have moved the local breaker
 	}
 	if a.fleetLease {
-		if fleet, refusal, err = b.claimFleet(ctx, a); fleet == nil {
+		if fleet, refusal, err = p.claimFleet(ctx, a); fleet == nil {
 			if local != nil {
-				b.settleLocal(local, ending{outcome: Ignored})
+				p.c.settleLocal(local, ending{outcome: Ignored})
 			}
 			if err != nil {
 				return nil, false, err
 			}
-			return b.withoutLease(ctx, a, refusal)
+			return p.withoutLease(ctx, a, refusal)
 		}
 	}
-	return b.startProbe(ctx, a.dryRun, fleet, local), false, nil
+	return p.startProbe(ctx, a.dryRun, fleet, local), false, nil
 }
 
 // withoutLease is for a call that got no lease. If nothing refuses it, it is to look again.
-func (b *Breaker) withoutLease(ctx context.Context, a *admission, refusal *OpenError) (under context.Context, again bool, err error) {
+func (p *probes) withoutLease(ctx context.Context, a *admission, refusal *OpenError) (under context.Context, again bool, err error) {
 	switch {
 	case refusal == nil:
 		return nil, true, nil
 	case a.dryRun:
 		return ctx, false, nil
 	default:
-		b.refused.of(refusal.Refusal).add()
+		p.c.refused.of(refusal.Refusal).add()
 		return nil, false, refusal
 	}
 }
 
-// claimLocal leases a probe from the local breaker. Neither a lease nor a refusal: look again.
-func (b *Breaker) claimLocal() (l *lease, refusal *OpenError) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	at := uptime()
-	live, _ := b.live(at)
-	s := b.localScene(at, live)
-	l, refusal, move := b.local.claim(&s, b.core.claimID())
-	if move.moved {
-		b.update(change{local: move})
-	}
-	return l, refusal
-}
-
 // claimFleet leases a probe from the store. Neither a lease nor a refusal nor an error: look again.
-func (b *Breaker) claimFleet(ctx context.Context, a *admission) (*lease, *OpenError, error) {
-	p, at := a.probes, uptime()
-	if l := b.unpark(p, at); l != nil {
+func (p *probes) claimFleet(ctx context.Context, a *admission) (*lease, *OpenError, error) {
+	at := uptime()
+	if l := p.unpark(at); l != nil {
 		return l, nil, nil
 	}
 	if e := p.paused(at); e != nil {
 		return nil, e, nil
 	}
-	if b.core.remote {
-		return b.claimRemotely(ctx, p, at)
+	if p.c.core.remote {
+		return p.claimRemotely(ctx, at)
 	}
 	p.claiming.Lock()
 	defer p.claiming.Unlock()
 	if e := p.paused(uptime()); e != nil {
 		return nil, e, nil
 	}
-	if b.admission.Load() != a {
+	if p.c.admission.Load() != a {
 		return nil, nil, nil
 	}
-	l := b.claim(context.Background(), p)
+	l := p.claim(context.Background())
 	return l, p.paused(uptime()), nil
 }
 
 // claimRemotely sends a claim, unless one is in flight, and waits a little for its answer. A lease that comes later is parked
 // for the next call.
-func (b *Breaker) claimRemotely(ctx context.Context, p *probes, at time.Duration) (*lease, *OpenError, error) {
-	t := b.core.timing
+func (p *probes) claimRemotely(ctx context.Context, at time.Duration) (*lease, *OpenError, error) {
+	t := p.c.core.timing
 	if !p.start(at, 2*t.exchange()) {
-		return nil, &OpenError{Name: b.name, Refusal: RefusedProbing, until: at + t.ClaimTimeout}, nil
+		return nil, &OpenError{Name: p.c.name, Refusal: RefusedProbing, until: at + t.ClaimTimeout}, nil
 	}
 	pending := &pendingClaim{answered: make(chan struct{})}
 	go func() {
-		exchange, cancel := context.WithTimeout(b.core.ctx, t.exchange())
+		exchange, cancel := context.WithTimeout(p.c.core.ctx, t.exchange())
 		defer cancel()
-		l := b.claim(exchange, p)
+		l := p.claim(exchange)
 		p.end()
 		if !pending.deliver(l) {
-			b.park(p, l)
+			p.park(l)
 		}
 	}()
 	timer := time.NewTimer(t.claimWait())
@@ -208,7 +192,7 @@ func (b *Breaker) claimRemotely(ctx context.Context, p *probes, at time.Duration
 	l := pending.abandon()
 	switch {
 	case ctx.Err() != nil:
-		b.park(p, l)
+		p.park(l)
 		return nil, nil, ctx.Err()
 	case l != nil:
 		return l, nil, nil
@@ -217,84 +201,76 @@ func (b *Breaker) claimRemotely(ctx context.Context, p *probes, at time.Duration
 	case <-pending.answered:
 		return nil, p.paused(uptime()), nil
 	default:
-		return nil, &OpenError{Name: b.name, Refusal: RefusedProbing, until: uptime() + t.ClaimTimeout}, nil
+		return nil, &OpenError{Name: p.c.name, Refusal: RefusedProbing, until: uptime() + t.ClaimTimeout}, nil
 	}
 }
 
 // claim makes one claim and takes over what it brings.
-func (b *Breaker) claim(ctx context.Context, p *probes) *lease {
-	id := p.claimID(b.core)
-	b.mu.Lock()
-	sent := now()
-	c := store.Claim{
-		Name: b.name, ID: id, Policy: b.config.policy, Replica: b.core.replica, Want: 1, Known: b.fleet.known(sent),
-	}
-	request := b.fleet.nextRequest()
-	b.mu.Unlock()
-	grant, err := b.core.store.Claim(ctx, c)
-	l, err := b.granted(p, &reply{request: request, sent: sent, news: news{transition: grant.Made, after: &grant.Snapshot}, err: err}, &grant)
-	b.lane().exchanged(sent, err)
-	b.requestGap()
+func (p *probes) claim(ctx context.Context) *lease {
+	c, r := p.c.newClaim(p.claimID())
+	grant, err := p.c.core.store.Claim(ctx, c)
+	r.news, r.err = news{transition: grant.Made, after: &grant.Snapshot}, err
+	err = p.c.take(&r)
+	l := p.granted(r.sent, &grant, err)
+	p.c.lane().exchanged(r.sent, err)
+	p.c.requestGap()
 	return l
 }
 
-// granted takes over the answer to a claim. The lease is nil if none was granted, or one that is of no use any more.
-func (b *Breaker) granted(p *probes, r *reply, grant *store.Grant) (*lease, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if err := b.take(r); err != nil {
-		if errors.Is(err, store.ErrInvalid) {
-			p.heard()
-		}
-		p.pauseFor(b.name, 50*time.Millisecond+rand.N(100*time.Millisecond))
-		return nil, err
+// granted is what the answer to a claim brings: a lease, or nil if none was granted or it is of no use any more. It says when
+// to ask next.
+func (p *probes) granted(sent instant, grant *store.Grant, err error) *lease {
+	if err == nil || errors.Is(err, store.ErrInvalid) {
+		p.heard()
 	}
-	p.heard()
-	if len(grant.Leases) == 0 {
-		if b.admission.Load().needsLease() {
-			p.pauseFor(b.name, min(max(grant.RetryIn, leastPause), 24*time.Hour))
-		}
-		return nil, nil
+	a := p.c.admission.Load()
+	switch {
+	case err != nil:
+		p.pauseFor(50*time.Millisecond + rand.N(100*time.Millisecond))
+		return nil
+	case len(grant.Leases) > 0:
+		p.endPause()
+	case a.needsLease():
+		p.pauseFor(min(max(grant.RetryIn, leastPause), 24*time.Hour))
+		return nil
+	default:
+		return nil
 	}
-	p.endPause()
-	l := &lease{grant.Leases[0], r.sent.up + usable(min(max(grant.Leases[0].For, 0), 24*time.Hour))}
+	l := &lease{grant.Leases[0], sent.up + usable(min(max(grant.Leases[0].For, 0), 24*time.Hour))}
 	tooLate := l.ends <= uptime()
-	if l.Generation == b.fleet.generation && !tooLate {
-		return l, nil
+	if l.Generation == a.epoch.generation && !tooLate {
+		return l
 	}
-	b.giveBack(l)
+	p.giveBack(l)
 	if tooLate {
-		p.pauseFor(b.name, leastPause)
+		p.pauseFor(leastPause)
 	}
-	return nil, nil
+	return nil
 }
 
 // park keeps a lease that no call waits for any more, for a little while, for the next call.
-func (b *Breaker) park(p *probes, l *lease) {
+func (p *probes) park(l *lease) {
 	if l == nil {
 		return
 	}
-	if before := p.park(l); before != nil {
-		b.giveBack(before)
+	if before := p.swapParked(l); before != nil {
+		p.giveBack(before)
 	}
-	time.AfterFunc(min(b.core.timing.exchange(), l.For/4), func() {
-		if l := b.unpark(p, 0); l != nil {
-			b.giveBack(l)
+	time.AfterFunc(min(p.c.core.timing.exchange(), l.For/4), func() {
+		if l := p.unpark(0); l != nil {
+			p.giveBack(l)
 		}
 	})
 }
 
 // unpark gives the parked lease, if it has not ended at that time. One of an earlier generation is given back.
-func (b *Breaker) unpark(p *probes, at time.Duration) *lease {
-	l := p.unpark()
+func (p *probes) unpark(at time.Duration) *lease {
+	l := p.swapParked(nil)
 	if l == nil || l.ends <= at {
 		return nil
 	}
-	b.mu.Lock()
-	current := l.Generation == b.fleet.generation
-	b.mu.Unlock()
-	if !current {
-		b.giveBack(l)
+	if l.Generation != p.c.admission.Load().epoch.generation {
+		p.giveBack(l)
 		return nil
 	}
 	return l

@@ -73,18 +73,18 @@ func (b *Breaker) Status() Status {
 	switch {
 	case read:
 		st.Fleet = current
-	case b.fleet.synced:
-		st.Fleet = b.fleet.snapshot(b.name)
+	case b.rooms.fleet.synced:
+		st.Fleet = b.rooms.fleet.snapshot(b.name)
 		st.Fleet.Errors = slices.Clone(st.Fleet.Errors)
 		at := now()
-		st.FleetAge = min(at.since(b.fleet.stateAt), at.since(b.fleet.modeAt))
+		st.FleetAge = min(at.since(b.rooms.fleet.stateAt), at.since(b.rooms.fleet.modeAt))
 	default:
-		st.Fleet = b.fleet.snapshot(b.name)
+		st.Fleet = b.rooms.fleet.snapshot(b.name)
 	}
-	waiting := int(b.epoch.successes.sum())
-	st.Pending = b.outbox.pending()
-	st.Events = maps.Clone(b.delivery.counts)
-	st.Totals, st.Lost = b.outbox.counted()
+	waiting := int(b.rooms.epoch.successes.sum())
+	st.Pending = b.rooms.outbox.pending()
+	st.Events = maps.Clone(b.rooms.delivery.counts)
+	st.Totals, st.Lost = b.rooms.outbox.counted()
 	st.Totals.Calls += uint64(waiting)
 	st.Totals.Rejected = b.refused.total()
 	if !b.detached.Load() {

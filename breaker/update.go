@@ -14,7 +14,27 @@ type change struct {
 	newEpoch bool // the present epoch is to end, whether a generation has moved or not
 }
 
-// update carries out the consequences of a change, each once and in this order. b.mu is held.
+// rooms are the parts of one breaker that its coordinator's lock guards. Each room keeps to itself: it is changed by its own
+// methods, and tells what that changed. What one change means for the others is carried out here, in update.
+//
+// It is not safe for concurrent use: the coordinator's mu is held while any method of it runs.
+type rooms struct {
+	c *coordinator // for what never changes, or is safe for concurrent use: everything outside of mu
+
+	epoch    *epoch // the present one
+	fleet    fleetState
+	liveness liveness
+	local    *localBreaker // nil: no outcome was observed; it is closed
+	probes   *probes       // nil: no lease was ever needed
+	outbox   outbox
+	delivery delivery
+
+	timer     *time.Timer // wakes the breaker when its decision ends; nil: none has ended by itself yet
+	announced bool        // the store has answered a report since Register, so that it knows the policy
+	asleep    bool        // there was no call within inUse: the next one asks the store at once
+}
+
+// update carries out the consequences of a change, each once and in this order.
 //
 //  1. Liveness: whether the store answers this breaker, and what listeners hear of that.
 //  2. Local breaker: it follows the fleet's move, or takes over an opening that has ended while the store is away.
@@ -24,133 +44,139 @@ type change struct {
 //
 // It ends since no step changes what an earlier one looked at. Step 3 shows plain successes to the local breaker, and a
 // success that is neither failed nor slow never moves it.
-func (b *Breaker) update(c change) {
+func (r *rooms) update(c change) {
 	at := uptime()
-	live, liveUntil := b.live(at)
-	b.tellLiveness(live)
+	live, liveUntil := r.live(at)
+	r.tellLiveness(live)
 
-	b.followLocal(c.local)
-	local := b.localScene(at, live)
+	r.followLocal(c.local)
+	local := r.localScene(at, live)
 	if c.fleet.generation {
-		b.followLocal(b.local.reset(&local))
-		if b.probes != nil {
-			b.probes.endPause()
+		r.followLocal(r.local.reset(&local))
+		if r.probes != nil {
+			r.probes.endPause()
 		}
 	}
-	fleet := b.fleet.at(at, b.core.spread())
-	if b.takesOver(&fleet, live) {
-		b.followLocal(b.localBreaker().takeOver(&local, fleet.reason))
+	fleet := r.fleet.at(at, r.c.core.spread())
+	if r.takesOver(&fleet, live) {
+		r.followLocal(r.localBreaker().takeOver(&local, fleet.reason))
 	}
 
-	if e := b.epoch; e == nil || c.newEpoch || e.generation != b.fleet.generation || e.local != b.local.number() {
-		b.epoch = e.next(b, b.fleet.generation, b.local.number(), b.member != nil && !b.detached.Load())
+	if e := r.epoch; e == nil || c.newEpoch || e.generation != r.fleet.generation || e.local != r.local.number() {
+		r.epoch = e.next(r.c, r.fleet.generation, r.local.number(), r.c.member != nil && !r.c.detached.Load())
 		if e != nil {
 			e.end()
-			b.collect(e, now())
+			r.collect(e, now())
 		}
 	}
 
-	s := b.scene(at, fleet, live, liveUntil)
+	s := r.scene(at, fleet, live, liveUntil)
 	d := decide(&s)
-	b.publish(d)
-	b.arm(d.until, at)
+	r.publish(d)
+	r.arm(d.until, at)
 
-	b.delivery.gap = b.delivery.gap || c.fleet.replaced && b.delivery.began
-	b.delivery.observe(b.name, b.fleet.generation, c.news)
+	r.delivery.gap = r.delivery.gap || c.fleet.replaced && r.delivery.began
+	r.delivery.observe(r.c.name, r.fleet.generation, c.news)
 }
 
 // live reports that the fleet's verdict rules: the store has answered, and lately. until is when that ends, as an uptime; 0:
-// no end is known. b.mu is held.
-func (b *Breaker) live(at time.Duration) (live bool, until time.Duration) {
+// no end is known.
+func (r *rooms) live(at time.Duration) (live bool, until time.Duration) {
 	switch {
-	case b.detached.Load() || !b.fleet.synced:
+	case r.c.detached.Load() || !r.fleet.synced:
 		return false, 0
-	case !b.core.remote:
-		return !b.liveness.failing, 0
-	case !b.lane().healthy.Load():
+	case !r.c.core.remote:
+		return !r.liveness.failing, 0
+	case !r.c.lane().healthy.Load():
 		return false, 0
 	default:
-		return b.liveness.lasts(at, b.core.timing.StaleAfter)
+		return r.liveness.lasts(at, r.c.core.timing.StaleAfter)
 	}
 }
 
 // tellLiveness tells listeners when the store has failed for this breaker alone for too long, and when it does so no more.
-// b.mu is held.
-func (b *Breaker) tellLiveness(live bool) {
-	l := &b.liveness
+func (r *rooms) tellLiveness(live bool) {
+	l := &r.liveness
 	switch {
 	case live && l.toldLost:
 		l.toldLost = false
-		b.delivery.deliver(b.name, Event{Kind: StoreBack})
-	case !live && !l.toldLost && b.fleet.synced && l.failing && !b.detached.Load() && b.member != nil && b.lane().answers():
+		r.delivery.deliver(r.c.name, Event{Kind: StoreBack})
+	case !live && !l.toldLost && r.fleet.synced && l.failing && !r.c.detached.Load() && r.c.member != nil && r.c.lane().answers():
 		l.toldLost = true
-		b.delivery.deliver(b.name, Event{Kind: StoreLost, Err: b.lane().reason()})
+		r.delivery.deliver(r.c.name, Event{Kind: StoreLost, Err: r.c.lane().reason()})
 	}
 }
 
-// followLocal tells others what the local breaker did: listeners, and the store at once if it has opened. b.mu is held.
-func (b *Breaker) followLocal(m localMove) {
-	if m.opened && !b.detached.Load() {
-		b.member.syncNow()
+// followLocal tells others what the local breaker did: listeners, and the store at once if it has opened.
+func (r *rooms) followLocal(m localMove) {
+	if m.opened && !r.c.detached.Load() {
+		r.c.member.syncNow()
 	}
 	if m.event != nil {
-		b.delivery.deliver(b.name, *m.event)
+		r.delivery.deliver(r.c.name, *m.event)
 	}
 }
 
-// localScene is what the local breaker has to know now. b.mu is held.
-func (b *Breaker) localScene(at time.Duration, live bool) localScene {
-	s := localScene{name: b.name, replica: b.core.replica, at: at, policy: b.fleet.policy, fleet: b.fleet.generation}
+// localSceneNow is the localScene of now.
+func (r *rooms) localSceneNow() localScene {
+	at := uptime()
+	live, _ := r.live(at)
+	return r.localScene(at, live)
+}
+
+// localScene is what the local breaker has to know.
+func (r *rooms) localScene(at time.Duration, live bool) localScene {
+	s := localScene{name: r.c.name, replica: r.c.core.replica, at: at, policy: r.fleet.policy, fleet: r.fleet.generation}
 	switch {
-	case b.fleet.policy.Observe:
+	case r.fleet.policy.Observe:
 	case live:
-		s.counts = b.fleet.policy.Reporters > 1 && b.core.remote
+		s.counts = r.fleet.policy.Reporters > 1 && r.c.core.remote
 	default:
-		s.counts = b.storeDown() == OwnVerdict
+		s.counts = r.storeDown() == OwnVerdict
 	}
 	return s
 }
 
-// localBreaker makes the local breaker, if there is none yet. b.mu is held.
-func (b *Breaker) localBreaker() *localBreaker {
-	if b.local == nil {
-		b.local = &localBreaker{}
+// localBreaker makes the local breaker, if there is none yet.
+func (r *rooms) localBreaker() *localBreaker {
+	if r.local == nil {
+		r.local = &localBreaker{}
 	}
-	return b.local
+	return r.local
 }
 
 // takesOver reports that the fleet's open state is over, or half-open, while the store is away, and that the local breaker is
-// to probe in its place. b.mu is held.
-func (b *Breaker) takesOver(fleet *fleetNow, live bool) bool {
-	return !live && fleet.state != Closed && !fleet.waits && fleet.mode == store.Auto && !b.fleet.policy.Observe &&
-		b.storeDown() == OwnVerdict && b.local.mayTakeOver(b.fleet.generation)
+// to probe in its place.
+func (r *rooms) takesOver(fleet *fleetNow, live bool) bool {
+	return !live && fleet.state != Closed && !fleet.waits && fleet.mode == store.Auto && !r.fleet.policy.Observe &&
+		r.storeDown() == OwnVerdict && r.local.mayTakeOver(r.fleet.generation)
 }
 
-// scene is all that a decision depends on. b.mu is held.
-func (b *Breaker) scene(at time.Duration, fleet fleetNow, live bool, liveUntil time.Duration) scene {
+// scene is all that a decision depends on.
+func (r *rooms) scene(at time.Duration, fleet fleetNow, live bool, liveUntil time.Duration) scene {
 	return scene{
-		at: at, fleet: fleet, local: b.local.view(), live: live, liveUntil: liveUntil, policy: b.fleet.policy,
-		storeDown: b.storeDown(), storeWait: b.core.timing.RefreshInterval, asleep: b.asleep,
-		inCaller: b.inCaller(), classifies: b.config.classify != nil,
+		at: at, fleet: fleet, local: r.local.view(), live: live, liveUntil: liveUntil, policy: r.fleet.policy,
+		storeDown: r.storeDown(), storeWait: r.c.core.timing.RefreshInterval, asleep: r.asleep,
+		inCaller: r.inCaller(), classifies: r.c.config.classify != nil,
 	}
 }
 
 // storeDown is what rules while the fleet's verdict does not. A detached breaker has no store that could be away.
-func (b *Breaker) storeDown() StoreDown {
-	if b.detached.Load() {
+func (r *rooms) storeDown() StoreDown {
+	if r.c.detached.Load() {
 		return OwnVerdict
 	}
-	return b.core.storeDown
+	return r.c.core.storeDown
 }
 
 // inCaller reports that outcomes are judged in the call that had them, and not by the reporter.
-func (b *Breaker) inCaller() bool { return !b.core.remote || b.detached.Load() }
+func (r *rooms) inCaller() bool { return !r.c.core.remote || r.c.detached.Load() }
 
-// arm sets the timer to the end of a decision; 0: it has none. b.mu is held.
-func (b *Breaker) arm(until, at time.Duration) {
+// arm sets the timer to the end of a decision; 0: it has none.
+func (r *rooms) arm(until, at time.Duration) {
 	if until == 0 {
-		if b.timer != nil {
-			b.timer.Stop()
+		if r.timer != nil {
+			r.timer.Stop()
 		}
 		return
 	}
@@ -158,52 +184,31 @@ func (b *Breaker) arm(until, at time.Duration) {
 	if wait > lead {
 		wait -= lead
 	}
-	if b.timer == nil {
-		b.timer = time.AfterFunc(wait, b.tick)
+	if r.timer == nil {
+		r.timer = time.AfterFunc(wait, r.c.tick)
 	} else {
-		b.timer.Reset(wait)
+		r.timer.Reset(wait)
 	}
 }
 
-// tick is the timer's: the decision has ended, or will at any moment. If a timed command is over, the store is asked.
-func (b *Breaker) tick() {
-	b.mu.Lock()
-	b.update(change{})
-	overdue := b.fleet.overdue(uptime())
-	b.mu.Unlock()
-	switch {
-	case !overdue || b.detached.Load():
-	case b.core.remote:
-		b.member.syncNow()
-	default:
-		_ = b.flush(true)
+// claimLocal leases a probe from the local breaker. Neither a lease nor a refusal: look again.
+func (c *coordinator) claimLocal() (l *lease, refusal *OpenError) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.rooms.localSceneNow()
+	l, refusal, move := c.rooms.local.claim(&s, c.core.claimID())
+	if move.moved {
+		c.rooms.update(change{local: move})
 	}
+	return l, refusal
 }
 
-// current is the admission that holds now: a new one if the present one has ended, in case the timer is late.
-func (b *Breaker) current() *admission {
-	a := b.admission.Load()
-	if a.until == 0 || uptime() < a.until {
-		return a
+// settleLocal tells the local breaker how its probe went.
+func (c *coordinator) settleLocal(l *lease, how ending) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.rooms.localSceneNow()
+	if move := c.rooms.local.settle(&s, l, how); move.moved {
+		c.rooms.update(change{local: move})
 	}
-	b.redecide()
-	return b.admission.Load()
-}
-
-// redecide carries out what a change of the lane, or the passing of time, means.
-func (b *Breaker) redecide() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.update(change{})
-}
-
-// sleep makes the next call ask the store: there was none for a long time.
-func (b *Breaker) sleep() {
-	if !b.core.remote {
-		return
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.asleep = true
-	b.update(change{})
 }

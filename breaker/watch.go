@@ -38,7 +38,7 @@ func (m *Manager) push(e store.Event) {
 		return
 	}
 	if b, ok := m.Breaker(e.Transition.Name); ok {
-		b.takeSound(&reply{news: news{transition: &e.Transition, after: &e.Snapshot, pushed: true}})
+		b.takeNews(&reply{news: news{transition: &e.Transition, after: &e.Snapshot, pushed: true}})
 		b.requestGap()
 	}
 }
