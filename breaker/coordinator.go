@@ -2,8 +2,6 @@ package breaker
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -60,140 +58,10 @@ func (c *core) claimID() string {
 	return strconv.FormatUint(c.salt, 36) + "-" + strconv.FormatUint(c.claims.Add(1), 36)
 }
 
-// begin lets the breaker admit calls, as a member of a lane or, if nil, of none. Its reports are numbered from seq on.
-func (c *coordinator) begin(m *member, seq uint64) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.member, c.rooms.outbox.seq = m, seq
-	c.rooms.update(change{})
-}
-
 // lane is the lane that the breaker is in; nil: it is in none.
 func (c *coordinator) lane() *lane {
 	if c.member == nil {
 		return nil
 	}
 	return c.member.lane
-}
-
-// current is the admission that holds now: a new one if the present one has ended, in case the timer is late.
-func (c *coordinator) current() *admission {
-	a := c.admission.Load()
-	if a.until == 0 || uptime() < a.until {
-		return a
-	}
-	c.redecide()
-	return c.admission.Load()
-}
-
-// redecide carries out what a change of the lane, or the passing of time, means.
-func (c *coordinator) redecide() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.rooms.update(change{})
-}
-
-// sleep makes the next call ask the store: there was none for a long time.
-func (c *coordinator) sleep() {
-	if !c.core.remote {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.rooms.asleep = true
-	c.rooms.update(change{})
-}
-
-// awake is for the first call after a long time: the store is asked at once.
-func (c *coordinator) awake() {
-	c.mu.Lock()
-	c.rooms.asleep = false
-	c.rooms.update(change{})
-	c.mu.Unlock()
-	if !c.detached.Load() {
-		c.member.useNow()
-	}
-}
-
-// tick is the timer's: the decision has ended, or will at any moment. If a timed command is over, the store is asked.
-func (c *coordinator) tick() {
-	c.mu.Lock()
-	c.rooms.update(change{})
-	overdue := c.rooms.fleet.overdue(uptime())
-	c.mu.Unlock()
-	switch {
-	case !overdue || c.detached.Load():
-	case c.core.remote:
-		c.member.syncNow()
-	default:
-		_ = c.flush(true)
-	}
-}
-
-// sync reports what waits and takes over the fleet state: at least one exchange from now on, and as many as it takes until
-// one is answered, ctx ends, or the Manager stops.
-func (c *coordinator) sync(ctx context.Context) error {
-	if c.detached.Load() {
-		return ErrClosed
-	}
-	if !c.core.remote {
-		return c.flush(true)
-	}
-	c.mu.Lock()
-	c.rooms.collect(c.rooms.epoch, now())
-	before := c.rooms.outbox.entered()
-	c.mu.Unlock()
-	var why error
-	for {
-		select {
-		case <-c.member.requestSync():
-		case <-c.core.ctx.Done():
-			return ErrClosed
-		case <-ctx.Done():
-			return fmt.Errorf("breaker %q: %w", c.name, errors.Join(ctx.Err(), why))
-		}
-		if c.detached.Load() {
-			return ErrClosed
-		}
-		switch failing := c.isFailing(); {
-		case failing && ctx.Err() == nil:
-			why = c.lane().reason()
-		case !failing && c.isReported(before):
-			return nil
-		}
-	}
-}
-
-func (c *coordinator) isFailing() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.rooms.liveness.failing
-}
-
-// isSynced reports that a store has answered this breaker.
-func (c *coordinator) isSynced() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.rooms.fleet.synced
-}
-
-// drain closes the outbox, so that what it holds is all there is to report, whatever calls go on.
-func (c *coordinator) drain() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.rooms.collect(c.rooms.epoch, now())
-	c.rooms.outbox.close()
-}
-
-// detach leaves the breaker to its local verdict. It gives the last number of a report, and how many outcomes were not
-// reported, those included that have become too old since drain.
-func (c *coordinator) detach() (seq uint64, left int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.rooms.collect(c.rooms.epoch, now())
-	left = c.rooms.outbox.abandon()
-	c.detached.Store(true)
-	c.rooms.asleep = false
-	c.rooms.update(change{newEpoch: true})
-	return c.rooms.outbox.seq, left
 }

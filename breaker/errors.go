@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/commontrip/commontrip/store"
 )
 
 // The identities of this package's errors. Compare with errors.Is.
@@ -71,4 +73,9 @@ func (e *OpenError) RetryAfter() time.Duration {
 		return e.wait
 	}
 	return max(e.until-uptime(), 0)
+}
+
+// answered reports that err is what a store said, and not that the store failed.
+func answered(err error) bool {
+	return err == nil || errors.Is(err, store.ErrInvalid) || errors.Is(err, store.ErrUnknown)
 }

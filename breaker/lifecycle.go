@@ -127,3 +127,71 @@ func notReported(left int, why error) error {
 	}
 	return fmt.Errorf("%d outcomes were not reported: %w", left, why)
 }
+
+// sync reports what waits and takes over the fleet state: at least one exchange from now on, and as many as it takes until
+// one is answered, ctx ends, or the Manager stops.
+func (c *coordinator) sync(ctx context.Context) error {
+	if c.detached.Load() {
+		return ErrClosed
+	}
+	if !c.core.remote {
+		return c.flush(true)
+	}
+	c.mu.Lock()
+	c.rooms.collect(c.rooms.epoch, now())
+	before := c.rooms.outbox.entered()
+	c.mu.Unlock()
+	var why error
+	for {
+		select {
+		case <-c.member.requestSync():
+		case <-c.core.ctx.Done():
+			return ErrClosed
+		case <-ctx.Done():
+			return fmt.Errorf("breaker %q: %w", c.name, errors.Join(ctx.Err(), why))
+		}
+		if c.detached.Load() {
+			return ErrClosed
+		}
+		switch failing := c.isFailing(); {
+		case failing && ctx.Err() == nil:
+			why = c.lane().reason()
+		case !failing && c.isReported(before):
+			return nil
+		}
+	}
+}
+
+func (c *coordinator) isFailing() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.rooms.liveness.failing
+}
+
+// isSynced reports that a store has answered this breaker.
+func (c *coordinator) isSynced() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.rooms.fleet.synced
+}
+
+// drain closes the outbox, so that what it holds is all there is to report, whatever calls go on.
+func (c *coordinator) drain() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.rooms.collect(c.rooms.epoch, now())
+	c.rooms.outbox.close()
+}
+
+// detach leaves the breaker to its local verdict. It gives the last number of a report, and how many outcomes were not
+// reported, those included that have become too old since drain.
+func (c *coordinator) detach() (seq uint64, left int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.rooms.collect(c.rooms.epoch, now())
+	left = c.rooms.outbox.abandon()
+	c.detached.Store(true)
+	c.rooms.asleep = false
+	c.rooms.update(change{newEpoch: true})
+	return c.rooms.outbox.seq, left
+}

@@ -1,17 +1,9 @@
 package breaker
 
 import (
-	"errors"
 	"slices"
 	"time"
-
-	"github.com/commontrip/commontrip/store"
 )
-
-// answered reports that err is what a store said, and not that the store failed.
-func answered(err error) bool {
-	return err == nil || errors.Is(err, store.ErrInvalid) || errors.Is(err, store.ErrUnknown)
-}
 
 // liveness says whether the store answers one breaker, whose lane may be answered all the same. It is not safe for
 // concurrent use: its coordinator's mu guards it.

@@ -133,12 +133,3 @@ func (m *Manager) all() []*Breaker {
 	defer m.mu.Unlock()
 	return slices.SortedFunc(maps.Values(m.breakers), func(a, b *Breaker) int { return strings.Compare(a.name, b.name) })
 }
-
-// start starts the Manager's goroutines, once.
-func (m *Manager) start() {
-	m.started.Do(func() {
-		m.reporter.running.Add(2)
-		go m.reporter.run()
-		go m.watch()
-	})
-}

@@ -53,49 +53,6 @@ func (c *coordinator) record(e *epoch, how ending, observe bool) {
 	c.notify()
 }
 
-// notify makes known that outcomes wait: at once to a local store, by the reporter to a remote one.
-func (c *coordinator) notify() {
-	switch {
-	case c.detached.Load():
-	case c.core.remote:
-		c.member.flushSoon()
-	default:
-		_ = c.flush(false) // counted, and tried again with the next outcome
-	}
-}
-
-// collect moves the plain successes of an epoch into the outbox. They never move the local breaker.
-func (r *rooms) collect(e *epoch, at instant) {
-	n, moment := e.take(at, r.c.member != nil && !r.c.detached.Load())
-	for n > 0 {
-		count := min(n, store.MaxCount)
-		n -= count
-		successes := run{generation: e.generation, at: moment, since: moment.up, count: int(count), outcome: Success}
-		r.outbox.append(successes)
-		r.observe(e, successes)
-	}
-}
-
-// collectNow gives the successes that wait their ages, since they cannot be sent.
-func (c *coordinator) collectNow() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.rooms.collect(c.rooms.epoch, now())
-}
-
-// observe shows a run to the local breaker, unless an operator's mode stands: then calls are not judged. Of what a local store
-// judges it sees nothing while that store answers.
-func (r *rooms) observe(e *epoch, seen run) (move localMove) {
-	if !r.c.core.remote && !r.liveness.failing && !r.outbox.closed {
-		return move
-	}
-	s := r.localSceneNow()
-	if r.fleet.at(s.at, r.c.core.spread()).mode != store.Auto {
-		return move
-	}
-	return r.localBreaker().observe(&s, e.local, store.Run{Outcome: seen.outcome, Slow: seen.slow, Count: seen.count, Label: seen.label})
-}
-
 // ageSuccesses is called before a success is counted where successes need ages: those of an earlier bucket of the window are
 // collected first.
 func (c *coordinator) ageSuccesses(e *epoch, bucket time.Duration) {

@@ -173,3 +173,12 @@ func (m *Manager) Unregister(name string) error {
 	m.firstSeq = max(m.firstSeq, seq)
 	return notReported(left, err)
 }
+
+// start starts the Manager's goroutines, once.
+func (m *Manager) start() {
+	m.started.Do(func() {
+		m.reporter.running.Add(2)
+		go m.reporter.run()
+		go m.watch()
+	})
+}

@@ -121,3 +121,29 @@ func resultOf(results []store.Result, i int) *store.Result {
 	}
 	return &store.Result{Err: errUnsound}
 }
+
+// tick is the timer's: the decision has ended, or will at any moment. If a timed command is over, the store is asked.
+func (c *coordinator) tick() {
+	c.mu.Lock()
+	c.rooms.update(change{})
+	overdue := c.rooms.fleet.overdue(uptime())
+	c.mu.Unlock()
+	switch {
+	case !overdue || c.detached.Load():
+	case c.core.remote:
+		c.member.syncNow()
+	default:
+		_ = c.flush(true)
+	}
+}
+
+// notify makes known that outcomes wait: at once to a local store, by the reporter to a remote one.
+func (c *coordinator) notify() {
+	switch {
+	case c.detached.Load():
+	case c.core.remote:
+		c.member.flushSoon()
+	default:
+		_ = c.flush(false) // counted, and tried again with the next outcome
+	}
+}

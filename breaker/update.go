@@ -212,3 +212,82 @@ func (c *coordinator) settleLocal(l *lease, how ending) {
 		c.rooms.update(change{local: move})
 	}
 }
+
+// collect moves the plain successes of an epoch into the outbox. They never move the local breaker.
+func (r *rooms) collect(e *epoch, at instant) {
+	n, moment := e.take(at, r.c.member != nil && !r.c.detached.Load())
+	for n > 0 {
+		count := min(n, store.MaxCount)
+		n -= count
+		successes := run{generation: e.generation, at: moment, since: moment.up, count: int(count), outcome: Success}
+		r.outbox.append(successes)
+		r.observe(e, successes)
+	}
+}
+
+// observe shows a run to the local breaker, unless an operator's mode stands: then calls are not judged. Of what a local store
+// judges it sees nothing while that store answers.
+func (r *rooms) observe(e *epoch, seen run) (move localMove) {
+	if !r.c.core.remote && !r.liveness.failing && !r.outbox.closed {
+		return move
+	}
+	s := r.localSceneNow()
+	if r.fleet.at(s.at, r.c.core.spread()).mode != store.Auto {
+		return move
+	}
+	return r.localBreaker().observe(&s, e.local, store.Run{Outcome: seen.outcome, Slow: seen.slow, Count: seen.count, Label: seen.label})
+}
+
+// begin lets the breaker admit calls, as a member of a lane or, if nil, of none. Its reports are numbered from seq on.
+func (c *coordinator) begin(m *member, seq uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.member, c.rooms.outbox.seq = m, seq
+	c.rooms.update(change{})
+}
+
+// current is the admission that holds now: a new one if the present one has ended, in case the timer is late.
+func (c *coordinator) current() *admission {
+	a := c.admission.Load()
+	if a.until == 0 || uptime() < a.until {
+		return a
+	}
+	c.redecide()
+	return c.admission.Load()
+}
+
+// redecide carries out what a change of the lane, or the passing of time, means.
+func (c *coordinator) redecide() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.rooms.update(change{})
+}
+
+// awake is for the first call after a long time: the store is asked at once.
+func (c *coordinator) awake() {
+	c.mu.Lock()
+	c.rooms.asleep = false
+	c.rooms.update(change{})
+	c.mu.Unlock()
+	if !c.detached.Load() {
+		c.member.useNow()
+	}
+}
+
+// sleep makes the next call ask the store: there was none for a long time.
+func (c *coordinator) sleep() {
+	if !c.core.remote {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.rooms.asleep = true
+	c.rooms.update(change{})
+}
+
+// collectNow gives the successes that wait their ages, since they cannot be sent.
+func (c *coordinator) collectNow() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.rooms.collect(c.rooms.epoch, now())
+}
