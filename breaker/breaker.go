@@ -40,8 +40,10 @@ func New(name string, opts ...Option) (*Breaker, error) {
 // newBreaker makes a breaker that has not heard of its store yet. It admits no call before begin.
 func newBreaker(name string, host *core, c *config) *Breaker {
 	b := &Breaker{coordinator{name: name, core: host, config: c}}
-	r := &b.rooms
-	r.c, r.asleep, r.fleet.policy, r.delivery.audience = &b.coordinator, host.remote, host.policies.shared(c.policy), c.audience
+	b.rooms = rooms{
+		c: &b.coordinator, asleep: host.remote,
+		fleet: fleetState{policy: host.policies.shared(c.policy)}, delivery: delivery{audience: c.audience},
+	}
 	return b
 }
 

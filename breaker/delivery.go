@@ -48,6 +48,9 @@ func (d *delivery) deliver(name string, e Event) {
 	d.audience.hear(e)
 }
 
+// miss notes that something happened which neither an answer nor a push told.
+func (d *delivery) miss() { d.gap = d.gap || d.began }
+
 // observe delivers what is news, or notes that something was missed. generation is that of the fleet state.
 func (d *delivery) observe(name string, generation uint64, n news) {
 	t, after := n.transition, n.after

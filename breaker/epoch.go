@@ -24,14 +24,6 @@ const (
 	passed                  // report itself: the epoch is over, and it must be collected now
 )
 
-// succeed counts a success. It reports whether somebody must be told that a success waits.
-func (e *epoch) succeed() (tell bool) {
-	if !e.successes.try() {
-		e.successes.addSharded()
-	}
-	return e.flag.Load() != noticed
-}
-
 // notice marks that successes wait. It reports whether it was the first to do so.
 func (e *epoch) notice() bool { return e.flag.CompareAndSwap(unnoticed, noticed) }
 
@@ -53,6 +45,9 @@ func (e *epoch) take(at instant, notify bool) (n uint64, moment instant) {
 	}
 	return e.successes.take(), at
 }
+
+// startBucket makes the successes of from now on, for that width, count as one moment.
+func (e *epoch) startBucket(up, width time.Duration) { e.bucket.Store(int64(up + width)) }
 
 // bucketOver reports that a success of now belongs to a later moment than those that are counted.
 func (e *epoch) bucketOver(up time.Duration) bool { return int64(up) >= e.bucket.Load() }

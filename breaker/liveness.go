@@ -41,6 +41,20 @@ func (l *liveness) lasts(at, stale time.Duration) (live bool, until time.Duratio
 	return true, end
 }
 
+// turn is the event that listeners are to hear, or nil: the store has failed for this breaker alone, or does so no more. why is
+// asked for the reason.
+func (l *liveness) turn(live, alone bool, why func() error) *Event {
+	switch {
+	case live && l.toldLost:
+		l.toldLost = false
+		return &Event{Kind: StoreBack}
+	case alone && l.failing && !l.toldLost:
+		l.toldLost = true
+		return &Event{Kind: StoreLost, Err: why()}
+	}
+	return nil
+}
+
 // turn is a change of a lane's liveness.
 type turn struct {
 	changed    bool  // members must decide again
@@ -161,8 +175,12 @@ func (l *lane) markUnhealthy() (t turn) {
 	return t
 }
 
-// answers reports that the lane was answered lately, by its times: the timer that finds it unhealthy may be late.
+// answers reports that the lane was answered lately, by its times: the timer that finds it unhealthy may be late. A
+// nil one never was.
 func (l *lane) answers() bool {
+	if l == nil {
+		return false
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.healthy.Load() && now().since(l.lastGood) < l.timing.StaleAfter

@@ -13,9 +13,12 @@ type ending struct {
 	label   string // of a failure
 }
 
-// countSuccess counts a plain success of an epoch: the way that nearly every call goes.
+// countSuccess counts a plain success of an epoch: the way that nearly every call goes, in one function.
 func countSuccess(e *epoch) {
-	if e.succeed() {
+	if !e.successes.try() {
+		e.successes.addSharded()
+	}
+	if e.flag.Load() != noticed {
 		e.owner.successWaits(e)
 	}
 }
@@ -62,7 +65,7 @@ func (c *coordinator) ageSuccesses(e *epoch, bucket time.Duration) {
 	at := now()
 	c.mu.Lock()
 	c.rooms.collect(e, at)
-	e.bucket.Store(int64(at.up + bucket))
+	e.startBucket(at.up, bucket)
 	full := c.rooms.outbox.waitingRuns() >= store.MaxRuns
 	c.mu.Unlock()
 	if full {

@@ -75,7 +75,9 @@ func (r *rooms) update(c change) {
 	r.publish(d)
 	r.arm(d.until, at)
 
-	r.delivery.gap = r.delivery.gap || c.fleet.replaced && r.delivery.began
+	if c.fleet.replaced {
+		r.delivery.miss()
+	}
 	r.delivery.observe(r.c.name, r.fleet.generation, c.news)
 }
 
@@ -96,14 +98,9 @@ func (r *rooms) live(at time.Duration) (live bool, until time.Duration) {
 
 // tellLiveness tells listeners when the store has failed for this breaker alone for too long, and when it does so no more.
 func (r *rooms) tellLiveness(live bool) {
-	l := &r.liveness
-	switch {
-	case live && l.toldLost:
-		l.toldLost = false
-		r.delivery.deliver(r.c.name, Event{Kind: StoreBack})
-	case !live && !l.toldLost && r.fleet.synced && l.failing && !r.c.detached.Load() && r.c.member != nil && r.c.lane().answers():
-		l.toldLost = true
-		r.delivery.deliver(r.c.name, Event{Kind: StoreLost, Err: r.c.lane().reason()})
+	alone := !live && r.fleet.synced && !r.c.detached.Load() && r.c.lane().answers()
+	if event := r.liveness.turn(live, alone, r.c.lane().reason); event != nil {
+		r.delivery.deliver(r.c.name, *event)
 	}
 }
 
@@ -242,7 +239,7 @@ func (r *rooms) observe(e *epoch, seen run) (move localMove) {
 func (c *coordinator) begin(m *member, seq uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.member, c.rooms.outbox.seq = m, seq
+	c.member, c.rooms.outbox = m, outbox{seq: seq}
 	c.rooms.update(change{})
 }
 
