@@ -15,15 +15,15 @@ type picture map[string][]string
 
 // The picture leaves out arrows that follow from others, so that what can be reached is compared, and not single imports.
 func TestThePictureOfThePackagesIsWhatTheyImport(t *testing.T) {
-	drawn, real := drawnPackages(t), realPackages(t)
-	for name, deps := range real {
+	drawn, imported := drawnPackages(t), realPackages(t)
+	for name, deps := range imported {
 		arrows, ok := drawn[name]
 		if !ok {
 			t.Errorf("%s draws no package %s", architecturePage, name)
 			continue
 		}
 		reached := drawn.below(name)
-		for other := range real {
+		for other := range imported {
 			switch imports := slices.Contains(deps, other); {
 			case imports && !reached[other]:
 				t.Errorf("%s depends on %s, and no arrows lead there", name, other)
@@ -40,7 +40,7 @@ func TestThePictureOfThePackagesIsWhatTheyImport(t *testing.T) {
 		}
 	}
 	for name := range drawn {
-		if real[name] == nil {
+		if imported[name] == nil {
 			t.Errorf("%s draws %q, which is not a package", architecturePage, name)
 		}
 	}
