@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -15,7 +14,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
+
+	"github.com/commontrip/commontrip/tests/await"
 )
 
 // build makes the demo's binary, once for all tests.
@@ -83,7 +83,7 @@ func TestEachHalfKeepsItsPromisesAndLeavesNoProcess(t *testing.T) {
 			if bytes.Contains(out, []byte("\x1b")) {
 				t.Error("it colours what goes to no terminal")
 			}
-			if t.Failed() {
+			if t.Failed() || bytes.Contains(out, []byte("not judged")) {
 				t.Logf("\n%s", out)
 			}
 			goneSoon(t, cmd.Path)
@@ -133,14 +133,18 @@ func TestThePageIsServedAndTakesCommandsOnceTheStoryIsTold(t *testing.T) {
 	t.Cleanup(func() { _ = cmd.Process.Kill() })
 	lines := bufio.NewReader(out)
 	url := follow(t, lines, "The fleet's page:")
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 20 * time.Second}
-	command := func() int {
-		answer, err := client.Post(url+"api/breakers/tier1_mcp/command", "application/json", strings.NewReader(`{"action":"trip","why":"to see it"}`))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer answer.Body.Close()
-		return answer.StatusCode
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	command := func() (status int) {
+		await.Until(t, "the store answers the page in time", func() bool {
+			answer, err := client.Post(url+"api/breakers/tier1_mcp/command", "application/json", strings.NewReader(`{"action":"trip","why":"to see it"}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer answer.Body.Close()
+			status = answer.StatusCode
+			return status != http.StatusServiceUnavailable
+		})
+		return status
 	}
 	if status := command(); status != http.StatusForbidden {
 		t.Errorf("a command while the story is told: %d", status)
@@ -202,17 +206,7 @@ func begin(t *testing.T) (*exec.Cmd, io.Reader) {
 // goneSoon waits until no process of this binary runs.
 func goneSoon(t *testing.T, binary string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	look := time.NewTicker(20 * time.Millisecond)
-	defer look.Stop()
-	for n := running(t, binary); n > 0; n = running(t, binary) {
-		select {
-		case <-look.C:
-		case <-ctx.Done():
-			t.Fatalf("%d processes live on", n)
-		}
-	}
+	await.Until(t, "the last of its processes ends", func() bool { return running(t, binary) == 0 })
 }
 
 // running counts the processes of this binary.
