@@ -3,7 +3,7 @@
 SHELL         := bash
 .SHELLFLAGS   := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo compose compose-test compose-down integration chaos mutants test lint fmt bench peers fuzz \
+.PHONY: help demo compose compose-test compose-down integration chaos mutants test test-all lint fmt bench peers fuzz \
 	cover diff tools vuln
 
 DEMO       ?=
@@ -45,7 +45,10 @@ mutants: ## small bugs put into machine, scripts and breaker, one at a time: doe
 	@scripts/install-redis.sh
 	REQUIRE_REDIS=1 go run ./tests/mutants
 
-test: ## all tests with the race detector; installs redis-server where it may
+test: ## the tests with the race detector, in minutes; installs redis-server where it may, and says what it leaves out
+	@scripts/test.sh -short
+
+test-all: ## all tests with the race detector, with what make test leaves out since it takes the processor for long
 	@scripts/test.sh
 
 lint: ## golangci-lint at its pinned version (.golangci.yml), built on first use

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
-# Runs all tests of the main module with the race detector, and installs before what they cannot do without, where it
+# Runs the tests of the main module with the race detector, and installs before what they cannot do without, where it
 # may: redis-server, and a C compiler for the detector. Arguments go to go test.
+#
+# With -short tests leave out what takes the processor for long; at the end it says which did. Without it all runs.
 #
 # promtool and chromium, for the tests of rules and of the dashboard in a browser, are big: they are used where they are,
 # and installed by `make tools`, or where REQUIRE_PROMTOOL=1 and REQUIRE_CHROMIUM=1 are set, as in CI. Tests whose tool is
@@ -28,5 +30,33 @@ if ! command -v "$(go env CC)" >/dev/null && ! scripts/need.sh gcc gcc libc6-dev
 	race=()
 fi
 
-set -x
-exec go test ${race[@]+"${race[@]}"} -timeout 20m "$@" ./...
+# left_out names the tests that look at -short, by their folders.
+left_out() {
+	local folder tests
+	echo "Left out by -short, in whole or in part, and run by make test-all:"
+	grep -rl --include='*_test.go' 'testing\.Short()' . | xargs -n1 dirname | sort -u | while read -r folder; do
+		tests="$(awk '/^func Test/ { sub(/\(.*/, "", $2); name = $2 } /testing\.Short\(\)/ && name != "TestMain" { print name }' "$folder"/*_test.go | sort -u | paste -sd' ')"
+		if [[ -n "$tests" ]]; then
+			echo "  ${folder#./}: $tests"
+		fi
+	done
+	echo "  store/redis: TestDifferential plays $COMMONTRIP_DIFF_STEPS steps"
+}
+
+# The deadline is for what hangs. On a machine that is busy with other things a package may take many times its own time.
+limit=90m
+short=false
+if [[ " $* " == *" -short "* ]]; then
+	short=true
+	export COMMONTRIP_DIFF_STEPS="${COMMONTRIP_DIFF_STEPS:-2000}"
+fi
+
+status=0
+(
+	set -x
+	go test ${race[@]+"${race[@]}"} -timeout "$limit" "$@" ./...
+) || status=$?
+if "$short"; then
+	left_out
+fi
+exit "$status"

@@ -20,4 +20,7 @@
 //
 // Package memorystore (store/memory) is the reference, package redisstore (store/redis) the one for fleets. Whoever adds
 // another runs package storetest on it: a store that does not pass every law there is no store.
+//
+// docs/architecture.md shows how a store and the replicas work together. docs/machine.md says line by line what a store does
+// with each request.
 package store

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"sync"
 	"time"
@@ -40,10 +41,11 @@ type chainLoad struct {
 	monitor  *health.Monitor
 	chain    *fallback.Chain[string, string]
 
-	mu    sync.Mutex
-	calls map[string]count // by the tier that served
-	last  string           // the newest error of a request that every tier refused
-	again time.Duration    // and when that said to ask again
+	mu     sync.Mutex
+	calls  map[string]count // by the tier that served
+	recent map[string]int   // the same of the requests that began after the last census
+	last   string           // the newest error of a request that every tier refused
+	again  time.Duration    // and when that said to ask again
 }
 
 func newChainLoad(ctx context.Context, spec chainSpec, logger *zap.Logger, listen func(breaker.Event)) (*chainLoad, error) {
@@ -51,7 +53,7 @@ func newChainLoad(ctx context.Context, spec chainSpec, logger *zap.Logger, liste
 	if err != nil {
 		return nil, err
 	}
-	l := &chainLoad{spec: spec, breakers: map[string]*breaker.Breaker{}, calls: map[string]count{}}
+	l := &chainLoad{spec: spec, breakers: map[string]*breaker.Breaker{}, calls: map[string]count{}, recent: map[string]int{}}
 	if l.store, err = redisstore.Open(c.Store.URL, redisstore.WithPrefix(c.Store.Prefix)); err != nil {
 		return nil, err
 	}
@@ -117,6 +119,9 @@ func (l *chainLoad) serve(ctx context.Context) { _, _ = l.ask(ctx, "42") }
 
 // ask sends one request down the chain, and says which tier served it.
 func (l *chainLoad) ask(ctx context.Context, account string) (by string, err error) {
+	l.mu.Lock()
+	recent := l.recent
+	l.mu.Unlock()
 	by, trace, err := l.chain.Trace(ctx, account)
 	if ctx.Err() != nil {
 		return by, err // the asker is gone, or the demo is ending
@@ -127,6 +132,7 @@ func (l *chainLoad) ask(ctx context.Context, account string) (by string, err err
 	c.Calls++
 	c.Wait = max(c.Wait, trace.Elapsed)
 	l.calls[trace.Tier] = c
+	recent[trace.Tier]++
 	if none, is := errors.AsType[*fallback.AllTiersFailedError](err); is && none.RetryAfter() > 0 {
 		l.last, l.again = none.Error(), none.RetryAfter()
 	}
@@ -153,6 +159,9 @@ func (l *chainLoad) tally(fresh bool) *replicaTally {
 			c.Wait = 0
 			l.calls[by] = c
 		}
+	}
+	if fresh {
+		t.Recent, l.recent = maps.Clone(l.recent), map[string]int{}
 	}
 	t.Error, t.Again = l.last, l.again
 	return t

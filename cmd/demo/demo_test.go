@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -15,7 +14,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
+
+	"github.com/commontrip/commontrip/tests/await"
 )
 
 // build makes the demo's binary, once for all tests.
@@ -61,34 +61,34 @@ func demo(t *testing.T, args ...string) *exec.Cmd {
 	return cmd
 }
 
-func TestEachHalfKeepsItsPromisesAndLeavesNoProcess(t *testing.T) {
-	if testing.Short() {
-		t.Skip("plays the demo, some 30 s: not with -short")
+// judge looks at what a half said that has been played to its end: all its promises are kept, or not judged since this
+// machine was too late.
+func judge(t *testing.T, out []byte, tables ...string) {
+	t.Helper()
+	for _, text := range append(tables, "What was promised") {
+		if !bytes.Contains(out, []byte(text)) {
+			t.Errorf("it does not say %q", text)
+		}
 	}
-	for half, want := range map[string][]string{
-		"fleet": {"One tier, dead for a while", "Redis, away for some seconds"},
-		"tiers": {"who served how many requests, when", "From the first replica that left a tier to the last"},
-	} {
-		t.Run(half, func(t *testing.T) {
-			cmd := demo(t, "-only", half, "-speed", "1.5")
-			out, err := cmd.CombinedOutput()
-			if err != nil {
-				t.Errorf("the demo ended with %v", err)
-			}
-			for _, text := range want {
-				if !bytes.Contains(out, []byte(text)) {
-					t.Errorf("it does not say %q", text)
-				}
-			}
-			if bytes.Contains(out, []byte("\x1b")) {
-				t.Error("it colours what goes to no terminal")
-			}
-			if t.Failed() {
-				t.Logf("\n%s", out)
-			}
-			goneSoon(t, cmd.Path)
-		})
+	if bytes.Contains(out, []byte("BROKEN")) {
+		t.Error("a promise is broken")
 	}
+	if bytes.Contains(out, []byte("\x1b")) {
+		t.Error("it colours what goes to no terminal")
+	}
+	if t.Failed() || bytes.Contains(out, []byte("  not judged  ")) {
+		t.Logf("\n%s", out)
+	}
+}
+
+func TestTheFleetKeepsItsPromisesAndLeavesNoProcess(t *testing.T) {
+	cmd := demo(t, "-only", "fleet", "-speed", "1.5")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Errorf("the demo ended with %v", err)
+	}
+	judge(t, out, "One tier, dead for a while", "Redis, away for some seconds")
+	goneSoon(t, cmd.Path)
 }
 
 func TestCtrlCEndsEveryProcess(t *testing.T) {
@@ -118,11 +118,9 @@ func follow(t *testing.T, lines *bufio.Reader, words string) string {
 	}
 }
 
-func TestThePageIsServedAndTakesCommandsOnceTheStoryIsTold(t *testing.T) {
-	if testing.Short() {
-		t.Skip("plays half of the demo, some 15 s: not with -short")
-	}
-	cmd := demo(t, "-only", "tiers", "-speed", "2", "-stay")
+// The page of the fleet is served meanwhile, and takes commands once the story has been told.
+func TestTheTiersKeepTheirPromisesAndLeaveNoProcess(t *testing.T) {
+	cmd := demo(t, "-only", "tiers", "-speed", "1.5", "-stay")
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -131,16 +129,21 @@ func TestThePageIsServedAndTakesCommandsOnceTheStoryIsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cmd.Process.Kill() })
-	lines := bufio.NewReader(out)
+	var said bytes.Buffer
+	lines := bufio.NewReader(io.TeeReader(out, &said))
 	url := follow(t, lines, "The fleet's page:")
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 20 * time.Second}
-	command := func() int {
-		answer, err := client.Post(url+"api/breakers/tier1_mcp/command", "application/json", strings.NewReader(`{"action":"trip","why":"to see it"}`))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer answer.Body.Close()
-		return answer.StatusCode
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	command := func() (status int) {
+		await.Until(t, "the store answers the page in time", func() bool {
+			answer, err := client.Post(url+"api/breakers/tier1_mcp/command", "application/json", strings.NewReader(`{"action":"trip","why":"to see it"}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer answer.Body.Close()
+			status = answer.StatusCode
+			return status != http.StatusServiceUnavailable
+		})
+		return status
 	}
 	if status := command(); status != http.StatusForbidden {
 		t.Errorf("a command while the story is told: %d", status)
@@ -156,9 +159,10 @@ func TestThePageIsServedAndTakesCommandsOnceTheStoryIsTold(t *testing.T) {
 	}
 	_, _ = io.Copy(io.Discard, lines)
 	_ = cmd.Wait()
-	if code := cmd.ProcessState.ExitCode(); code != 0 && code != 1 { // by its promises, which other tests look at
+	if code := cmd.ProcessState.ExitCode(); code != 0 {
 		t.Errorf("it ended with %v", cmd.ProcessState)
 	}
+	judge(t, said.Bytes(), "who served how many requests, when", "From the first replica that left a tier to the last")
 	goneSoon(t, cmd.Path)
 }
 
@@ -202,17 +206,7 @@ func begin(t *testing.T) (*exec.Cmd, io.Reader) {
 // goneSoon waits until no process of this binary runs.
 func goneSoon(t *testing.T, binary string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	look := time.NewTicker(20 * time.Millisecond)
-	defer look.Stop()
-	for n := running(t, binary); n > 0; n = running(t, binary) {
-		select {
-		case <-look.C:
-		case <-ctx.Done():
-			t.Fatalf("%d processes live on", n)
-		}
-	}
+	await.Until(t, "the last of its processes ends", func() bool { return running(t, binary) == 0 })
 }
 
 // running counts the processes of this binary.

@@ -45,6 +45,7 @@ func (s *stage) playFleet(ctx context.Context) error {
 		},
 	}
 	defer s.clear()
+	s.report.half()
 	if err := h.open(ctx); err != nil {
 		return err
 	}
@@ -106,7 +107,7 @@ func (h *fleetHalf) healthy(ctx context.Context) error {
 	for _, m := range h.fleet.members {
 		total += m.rate
 	}
-	h.screen.scene("%d replicas call one tier, %.0f calls a second in all", len(h.fleet.members), total)
+	h.scene("%d replicas call one tier, %.0f calls a second in all", len(h.fleet.members), total)
 	first, last := h.fleet.members[0], h.fleet.members[len(h.fleet.members)-1]
 	h.screen.note("from %s, %.0f a second, to %s, %.0f", first.name, first.rate, last.name, last.rate)
 	h.screen.note("%s keeps their verdict", h.redis)
@@ -121,7 +122,7 @@ func (h *fleetHalf) healthy(ctx context.Context) error {
 }
 
 func (h *fleetHalf) dies(ctx context.Context) error {
-	h.screen.scene("The tier answers 503")
+	h.scene("The tier answers 503")
 	if err := h.tier.behave(ctx, fails, 0); err != nil {
 		return err
 	}
@@ -138,7 +139,7 @@ func (h *fleetHalf) dies(ctx context.Context) error {
 }
 
 func (h *fleetHalf) hangs(ctx context.Context) error {
-	h.screen.scene("The tier takes calls and never answers")
+	h.scene("The tier takes calls and never answers")
 	if err := h.tier.behave(ctx, hangs, 0); err != nil {
 		return err
 	}
@@ -146,7 +147,7 @@ func (h *fleetHalf) hangs(ctx context.Context) error {
 }
 
 func (h *fleetHalf) refuses(ctx context.Context) error {
-	h.screen.scene("The tier refuses connections")
+	h.scene("The tier refuses connections")
 	if err := h.tier.behave(ctx, refuses, 0); err != nil {
 		return err
 	}
@@ -154,7 +155,7 @@ func (h *fleetHalf) refuses(ctx context.Context) error {
 }
 
 func (h *fleetHalf) recovers(ctx context.Context) error {
-	h.screen.scene("The tier is well again")
+	h.scene("The tier is well again")
 	if err := h.tier.behave(ctx, answers, 0); err != nil {
 		return err
 	}
@@ -175,7 +176,7 @@ func (h *fleetHalf) recovers(ctx context.Context) error {
 func (h *fleetHalf) lonely(ctx context.Context) error {
 	lonely := h.fleet.members[victim]
 	before := len(h.fleet.transitions())
-	h.screen.scene("The network between %s and the tier breaks", lonely.name)
+	h.scene("The network between %s and the tier breaks", lonely.name)
 	if _, err := lonely.proc.ask(ctx, order{Do: network, Up: false}); err != nil {
 		return err
 	}
@@ -207,7 +208,7 @@ func (h *fleetHalf) lonely(ctx context.Context) error {
 
 func (h *fleetHalf) operated(ctx context.Context) error {
 	const by, because = "oncall", "INC-42: the card network is being moved"
-	h.screen.scene("An operator forces the breaker open")
+	h.scene("An operator forces the breaker open")
 	force := store.Command{Name: tierName, Action: store.ForceOpen, For: 10 * time.Minute, By: by, Why: because}
 	done, err := h.redis.operator.Command(ctx, force)
 	if err != nil {
@@ -231,7 +232,7 @@ func (h *fleetHalf) operated(ctx context.Context) error {
 }
 
 func (h *fleetHalf) redisAway(ctx context.Context) (err error) {
-	h.screen.scene("Redis hangs, and then is gone")
+	h.scene("Redis hangs, and then is gone")
 	snapshot, err := h.verdict(ctx)
 	if err != nil {
 		return err
@@ -255,9 +256,9 @@ func (h *fleetHalf) redisAway(ctx context.Context) (err error) {
 
 func (h *fleetHalf) redisBack(ctx context.Context) error {
 	if h.redis.embedded != nil {
-		h.screen.scene("Redis is back, and has forgotten everything")
+		h.scene("Redis is back, and has forgotten everything")
 	} else {
-		h.screen.scene("Redis is back")
+		h.scene("Redis is back")
 	}
 	if err := h.redis.wire.heal(); err != nil {
 		return err
@@ -267,8 +268,10 @@ func (h *fleetHalf) redisBack(ctx context.Context) error {
 	if h.redis.embedded != nil {
 		h.screen.note("the replicas told it all again: %s, generation %d", now.State, now.Generation)
 	}
-	h.report.promise(up && agree && now.Generation >= h.generation, "Redis, even emptied, and fleet agree again",
-		"no step back: %s", yes(now.Generation >= h.generation))
+	h.report.promise(up && agree, "Redis, even emptied, and fleet agree again", "agreed: %s", yes(up && agree))
+	if agree {
+		h.report.law(now.Generation >= h.generation, "and take no step back", "generation %d, before %d", now.Generation, h.generation)
+	}
 	return h.pause(ctx, 1500*time.Millisecond)
 }
 

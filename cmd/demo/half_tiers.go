@@ -44,6 +44,7 @@ var latencies = map[string]time.Duration{
 func (s *stage) playTiers(ctx context.Context) error {
 	h := &tiersHalf{stage: s, tiers: map[string]*tierHandle{}}
 	defer s.clear()
+	s.report.half()
 	if err := h.open(ctx); err != nil {
 		return err
 	}
@@ -144,23 +145,23 @@ func (h *tiersHalf) are(tier string, met func(belief) bool) func() bool {
 }
 
 func (h *tiersHalf) allWell(ctx context.Context) error {
-	h.screen.scene("An account service of three tiers: mcp, else sdk, else rest")
+	h.scene("An account service of three tiers: mcp, else sdk, else rest")
 	h.screen.note("each with checks, a retrier and a breaker, set by the environment")
 	return h.pause(ctx, 2500*time.Millisecond)
 }
 
 func (h *tiersHalf) firstFails(ctx context.Context) error {
-	h.screen.scene("tier1_mcp answers 503")
+	h.scene("tier1_mcp answers 503")
 	return h.lose(ctx, "tier1_mcp", fails, 0, "tier2_sdk")
 }
 
 func (h *tiersHalf) secondSlow(ctx context.Context) error {
-	h.screen.scene("tier2_sdk answers, but slowly")
+	h.scene("tier2_sdk answers, but slowly")
 	return h.lose(ctx, "tier2_sdk", slow, 180*time.Millisecond, "tier3_rest")
 }
 
 func (h *tiersHalf) thirdGone(ctx context.Context) error {
-	h.screen.scene("tier2_sdk hangs, and tier3_rest refuses connections: nobody is left")
+	h.scene("tier2_sdk hangs, and tier3_rest refuses connections: nobody is left")
 	if err := h.tiers["tier2_sdk"].behave(ctx, hangs, 0); err != nil {
 		return err
 	}
@@ -205,17 +206,18 @@ func (h *tiersHalf) lose(ctx context.Context, tier string, m mode, latency time.
 	return h.pause(ctx, 2500*time.Millisecond)
 }
 
-// comesBack mends a tier and sees its breaker close.
+// comesBack mends a tier and sees its breaker close. What the tier then carries is counted from the moment when every replica
+// lets calls through: its breaker is closed and its own check finds the tier up, which may come later.
 func (h *tiersHalf) comesBack(tier string) func(context.Context) error {
 	return func(ctx context.Context) error {
-		h.screen.scene("%s is well again", tier)
+		h.scene("%s is well again", tier)
 		if err := h.tiers[tier].behave(ctx, answers, latencies[tier]); err != nil {
 			return err
 		}
 		closed := h.fleet.until(ctx, patience, h.are(tier, func(b belief) bool { return b.State == breaker.Closed }))
 		h.screen.note("closed: %s", closedBy(h.fleet.latest(tier, store.Closed)))
-		before, err := h.fleet.census(ctx)
-		if err != nil {
+		through := h.fleet.until(ctx, patience, h.fleet.all(func(t replicaTally) bool { return t.letsThrough(tier) }))
+		if _, err := h.fleet.census(ctx); err != nil { // from here on
 			return err
 		}
 		if err := h.pause(ctx, 1500*time.Millisecond); err != nil {
@@ -225,11 +227,16 @@ func (h *tiersHalf) comesBack(tier string) func(context.Context) error {
 		if err != nil {
 			return err
 		}
-		served, all := sum(after, tier).Calls-sum(before, tier).Calls, 0
-		for _, by := range append([]string{nobody}, tierNames...) {
-			all += sum(after, by).Calls - sum(before, by).Calls
+		served, all := 0, 0
+		for _, t := range after {
+			for by, n := range t.Recent {
+				all += n
+				if by == tier {
+					served += n
+				}
+			}
 		}
-		h.report.promise(closed && served*10 >= all*9, tier+" carries again once it is well", "%d of the next %d", served, all)
+		h.report.promise(closed && through && all > 0 && served*10 >= all*9, tier+" carries again once it is well", "%d of the next %d", served, all)
 		return nil
 	}
 }
@@ -244,6 +251,7 @@ func (h *tiersHalf) measure() {
 			unserved += a.served[nobody]
 		}
 	}
+	h.report.whole()
 	h.report.promise(unserved == 0, "while one tier is left, no request fails", "%d did", unserved)
 	f := h.report.table("From the first replica that left a tier to the last", "tier", "by", "replicas", "within")
 	for _, l := range h.falls {

@@ -44,6 +44,7 @@ type said struct {
 	Replica *replicaTally `json:"replica,omitempty"`
 	Tier    *tierTally    `json:"tier,omitempty"`
 	Event   *heard        `json:"event,omitempty"`
+	Late    time.Duration `json:"late,omitempty"` // the latest beat of its pulse since the child last said something
 }
 
 // heard is a breaker's event, and when a replica's listener was told of it.
@@ -63,16 +64,19 @@ func (h *heard) is(k breaker.EventKind) bool { return h.Kind == k.String() }
 
 // mouth writes what a child says. It is safe for concurrent use.
 type mouth struct {
+	pulse *pulse
+
 	mu  sync.Mutex
 	out *json.Encoder
 }
 
-func newMouth(w io.Writer) *mouth { return &mouth{out: json.NewEncoder(w)} }
+func newMouth(w io.Writer, p *pulse) *mouth { return &mouth{pulse: p, out: json.NewEncoder(w)} }
 
-// say drops what cannot be written: then the parent is gone, and the end of the child's input says so.
+// say adds how late this process is, and drops what cannot be written: then the parent is gone, and the end of the child's input says so.
 func (m *mouth) say(s said) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	s.Late = m.pulse.take(time.Now())
 	_ = m.out.Encode(s)
 }
 

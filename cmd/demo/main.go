@@ -18,8 +18,9 @@ const usage = `usage: demo [flags]
 
 A fleet on this machine: eight replica processes with one breaker between them, tiers (processes too) that are broken
 in the ways that tiers break, and a Redis that goes away. On a terminal it shows a live board, elsewhere plain lines; it
-ends with what was counted in this run, and with status 1 where a promise did not hold. About a minute. The operator's
-page of the fleet is served meanwhile, at the address that is said first.
+ends with what was counted in this run, and with status 1 where a promise did not hold. A promise that did not hold while
+this machine had no time for the fleet is not judged. About a minute. The operator's page of the fleet is served
+meanwhile, at the address that is said first.
 
   fleet   one tier of payments; the same calls also go through eight breakers that share nothing, as a measure
   tiers   an account service of three tiers, tier1_mcp, tier2_sdk, tier3_rest: fallback, retry, health checks
@@ -86,7 +87,7 @@ func flags(args []string) (options, error) {
 	return o, err
 }
 
-// parent gives the exit status: 0 where every promise held, 1 where one did not or the demo could not run, 2 for a bad
+// parent gives the exit status: 0 where every promise held that was judged, 1 where one did not or the demo could not run, 2 for a bad
 // flag, 130 after Ctrl-C.
 func parent(args []string) int {
 	o, err := flags(args)
@@ -119,7 +120,8 @@ func parent(args []string) int {
 
 // play runs what was asked for; when it returns, every process has ended.
 func play(ctx context.Context, o options, r *report) (err error) {
-	s := &stage{pace: pace(o.speed), report: r, logs: io.Discard, alone: o.only != "", stays: o.stay}
+	r.delays = &delays{own: newPulse()}
+	s := &stage{pace: pace(o.speed), report: r, delays: r.delays, logs: io.Discard, alone: o.only != "", stays: o.stay}
 	if o.log != "" {
 		f, err := os.OpenFile(o.log, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 		if err != nil {
@@ -128,6 +130,9 @@ func play(ctx context.Context, o options, r *report) (err error) {
 		defer f.Close()
 		s.logs = &logFile{w: f}
 	}
+	beating, rest := context.WithCancel(ctx)
+	defer rest()
+	go s.delays.own.run(beating, func() {})
 	if s.redis, err = openRedis(ctx, os.Getenv("REDIS_URL")); err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ func (h *fleetHalf) measure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	h.report.whole()
 	h.burnt()
 	h.pushes()
 	h.absence(last)
@@ -105,8 +106,8 @@ func (h *fleetHalf) absence(last []replicaTally) {
 	t.row("longest wait added to a call", brief(h.wait), brief(without.Wait), brief(max(h.waitAlone, sum(h.away, alone).Wait)))
 	// Where calls of a tier that is well took too long, since the machine stood still, a replica is right to open.
 	stalled := without.Burnt > before.Burnt
-	h.report.promise(sum(last, shared).Foreign == 0 && (refusals == 0 || stalled),
-		"without Redis no call fails or is refused", "%d and %d of %d", errs, refusals, without.Calls-before.Calls)
+	h.report.law(sum(last, shared).Foreign == 0, "without Redis no call fails by the breaker", "%d of %d", errs, without.Calls-before.Calls)
+	h.report.promise(refusals == 0 || stalled, "nor is refused", "%d of %d", refusals, without.Calls-before.Calls)
 	// One call may wait for the claim of a probe.
 	bar := h.timing.WithDefaults().ClaimTimeout + 150*time.Millisecond + max(h.waitAlone, sum(h.away, alone).Wait)
 	h.report.promise(max(h.wait, without.Wait) <= bar, "nor waits", "%s at most; bar %s", brief(max(h.wait, without.Wait)), brief(bar))

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"sync/atomic"
-	"time"
 
 	"github.com/commontrip/commontrip/dashboard"
 	"github.com/commontrip/commontrip/store"
@@ -49,7 +48,7 @@ func (p *page) who(*http.Request) (string, error) {
 
 // close ends it, and every stream.
 func (p *page) close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	err := errors.Join(p.handler.Close(ctx), p.server.Shutdown(ctx))
 	if served := <-p.ended; !errors.Is(served, http.ErrServerClosed) {

@@ -10,9 +10,11 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/commontrip/commontrip/store"
+	"github.com/commontrip/commontrip/tests/await"
 )
 
 func TestAWireHangsIsCutAndHealsAtTheSameAddress(t *testing.T) {
@@ -101,28 +103,36 @@ func TestATierFailsInEachOfItsWaysAndCounts(t *testing.T) {
 	}
 	defer func() { _ = tier.server.Close() }()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	call := func(timeout time.Duration) error {
-		return get(t.Context(), client, "http://"+tier.addr+"/way", timeout)
-	}
-	if err := call(time.Minute); err != nil {
+	call := func(ctx context.Context) error { return get(ctx, client, "http://"+tier.addr+"/way", time.Hour) }
+	if err := call(t.Context()); err != nil {
 		t.Errorf("a tier that answers: %v", err)
 	}
-	for m, want := range map[mode]func(error) bool{
-		fails:   func(err error) bool { return errors.Is(err, statusError(503)) },
-		hangs:   func(err error) bool { return errors.Is(err, context.DeadlineExceeded) },
-		refuses: isNetwork,
-	} {
+	become := func(m mode) {
+		t.Helper()
 		if err := tier.behave(m, 0); err != nil {
 			t.Fatal(err)
 		}
-		if err := call(100 * time.Millisecond); !want(err) {
-			t.Errorf("a tier that %s: %v", m, err)
-		}
 	}
-	if err := tier.behave(answers, 0); err != nil {
-		t.Fatal(err)
+	become(fails)
+	if err := call(t.Context()); !errors.Is(err, statusError(503)) {
+		t.Errorf("a tier that fails: %v", err)
 	}
-	if err := call(time.Minute); err != nil {
+	become(hangs)
+	hung, giveUp := context.WithCancel(t.Context())
+	defer giveUp()
+	ended := make(chan error, 1)
+	go func() { ended <- call(hung) }()
+	await.Until(t, "the call reaches the tier that hangs", func() bool { return tier.census()["/way"].Calls == 3 })
+	giveUp()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("a tier that hangs: %v", err)
+	}
+	become(refuses)
+	if err := call(t.Context()); !isNetwork(err) {
+		t.Errorf("a tier that refuses: %v", err)
+	}
+	become(answers)
+	if err := call(t.Context()); err != nil {
 		t.Errorf("a tier that answers again: %v", err)
 	}
 	if n := tier.census()["/way"]; n.Calls != 4 || n.Dead != 2 {
@@ -143,11 +153,101 @@ func TestAReportIsKeptOnlyWhereEveryPromiseHeld(t *testing.T) {
 	}
 	var out bytes.Buffer
 	r.print(&out, false)
-	for _, want := range []string{"held    one", "BROKEN  another  7 of 8", "calls     5     40"} {
+	for _, want := range []string{"held        one", "BROKEN      another  7 of 8", "calls     5     40"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("it does not say %q:\n%s", want, out.String())
 		}
 	}
+}
+
+// A machine that has no time for the fleet breaks promises that the fleet would keep. That was once told as BROKEN.
+func TestAPromiseThatIsNotKeptIsExcusedByAMachineThatWasLateThen(t *testing.T) {
+	const late = 3 * tardy
+	for _, c := range []struct {
+		name    string
+		story   func(r *report)
+		excused bool
+	}{
+		{"in its scene", func(r *report) {
+			r.scene()
+			r.delays.note(late)
+		}, true},
+		{"in the scene before", func(r *report) {
+			r.scene()
+			r.delays.note(late)
+			r.scene()
+		}, true},
+		{"by too little", func(r *report) {
+			r.scene()
+			r.delays.note(tardy - 1)
+		}, false},
+		{"two scenes before", func(r *report) {
+			r.scene()
+			r.delays.note(late)
+			r.scene()
+			r.scene()
+		}, false},
+		{"two scenes before, for the whole half", func(r *report) {
+			r.scene()
+			r.delays.note(late)
+			r.scene()
+			r.scene()
+			r.whole()
+		}, true},
+		{"in the half before", func(r *report) {
+			r.scene()
+			r.delays.note(late)
+			r.whole()
+			r.half()
+			r.scene()
+		}, false},
+	} {
+		r := &report{delays: &delays{own: &pulse{last: time.Now().Add(time.Hour)}}} // this process itself is on time
+		c.story(r)
+		r.promise(true, "kept", "seen")
+		r.promise(false, "not kept", "seen")
+		if r.kept() != c.excused {
+			t.Errorf("late %s: kept is %t", c.name, r.kept())
+		}
+		var out bytes.Buffer
+		r.print(&out, false)
+		want := "BROKEN      not kept  seen"
+		if c.excused {
+			want = "not judged  not kept  this machine was late by 150 ms; seen: seen"
+		}
+		if !strings.Contains(out.String(), want) || !strings.Contains(out.String(), "held        kept") {
+			t.Errorf("late %s: it does not say %q:\n%s", c.name, want, out.String())
+		}
+		r.law(false, "a law", "seen")
+		if r.kept() {
+			t.Errorf("late %s: a law that was broken is excused", c.name)
+		}
+	}
+}
+
+func TestAPulseTellsItsLatestBeatOnceAndOneThatIsDueAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPulse()
+		at := p.last
+		p.beat(at.Add(beat))
+		p.beat(at.Add(2*beat + tardy))
+		p.beat(at.Add(3*beat + tardy))
+		if got := p.take(at.Add(3*beat + tardy)); got != tardy {
+			t.Errorf("late by %v; want %v", got, tardy)
+		}
+		if got := p.take(at.Add(4*beat + tardy)); got != 0 {
+			t.Errorf("told once more: %v", got)
+		}
+		if got := p.take(at.Add(9*beat + tardy)); got != 5*beat {
+			t.Errorf("a beat that does not come is late by %v; want %v", got, 5*beat)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		p = newPulse()
+		go p.run(ctx, func() { t.Error("late on a machine whose time is its own") })
+		time.Sleep(time.Second)
+		stop()
+		synctest.Wait()
+	})
 }
 
 func TestProbesAtOnceAreThoseOverOneInstant(t *testing.T) {

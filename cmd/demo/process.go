@@ -22,6 +22,7 @@ const childMark = "__child"
 type process struct {
 	name string
 	cmd  *exec.Cmd
+	late func(time.Duration) // told of every lateness of the child
 
 	mu      sync.Mutex
 	in      io.WriteCloser
@@ -33,14 +34,14 @@ type process struct {
 	err   error         // how; to be read after ended
 }
 
-// spawn starts a child. What it says beside answers goes to listen, one at a time; what it logs goes to logs, whole
-// lines at a time.
-func spawn(name string, env []string, logs io.Writer, listen func(said)) (*process, error) {
+// spawn starts a child. What it says beside answers goes to listen, one at a time. How late its timers are goes to late.
+// What it logs goes to logs, whole lines at a time.
+func spawn(name string, env []string, logs io.Writer, late func(time.Duration), listen func(said)) (*process, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	p := &process{name: name, waiting: map[int]chan said{}, ended: make(chan struct{})}
+	p := &process{name: name, late: late, waiting: map[int]chan said{}, ended: make(chan struct{})}
 	p.cmd = exec.Command(self, childMark, name) //nolint:noctx // its life is its input's: it ends when that ends
 	p.cmd.Env = append(slices.DeleteFunc(os.Environ(), configures), env...)
 	p.cmd.SysProcAttr = apart()
@@ -84,6 +85,7 @@ func (p *process) read(out io.Reader, listen func(said)) {
 			_, _ = io.Copy(io.Discard, out)
 			return
 		}
+		p.late(s.Late)
 		p.mu.Lock()
 		answer := p.waiting[s.ID]
 		delete(p.waiting, s.ID)

@@ -56,7 +56,7 @@ func (r *redisSide) connect(ctx context.Context, direct string) error {
 	by := *to
 	by.Host = r.wire.addr
 	r.url = by.String()
-	if r.operator, err = redisstore.Open(direct, redisstore.WithPrefix(r.prefix)); err != nil {
+	if r.operator, err = redisstore.Open(direct, redisstore.WithPrefix(r.prefix), redisstore.WithTimeout(patience)); err != nil {
 		return err
 	}
 	if err := r.operator.Ping(ctx); err != nil {

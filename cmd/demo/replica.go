@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/commontrip/commontrip/breaker"
+	"github.com/commontrip/commontrip/health"
 	"github.com/commontrip/commontrip/zaplog"
 )
 
@@ -37,8 +38,14 @@ type replicaTally struct {
 	Breakers map[string]belief `json:"breakers"`
 	Calls    map[string]count  `json:"calls"`            // by the way taken
 	Health   map[string]string `json:"health,omitempty"` // by tier, what active checks say
+	Recent   map[string]int    `json:"recent,omitempty"` // requests that began after the last census, by the tier that served
 	Error    string            `json:"error,omitempty"`  // the newest of a request that every tier of a chain refused
 	Again    time.Duration     `json:"again,omitempty"`  // and when it said to ask again
+}
+
+// letsThrough reports whether a chain's calls reach a tier: neither its breaker nor its check holds them back.
+func (t *replicaTally) letsThrough(tier string) bool {
+	return t.Breakers[tier].State == breaker.Closed && t.Health[tier] != health.Down.String()
 }
 
 // belief is a breaker's status in short.
@@ -139,7 +146,11 @@ func newLogger(name string) *zap.Logger {
 
 // child is a process that the demo started of itself: it learns what to be from its first order.
 func child() int {
-	m := newMouth(os.Stdout)
+	beating, rest := context.WithCancel(context.Background())
+	defer rest()
+	p := newPulse()
+	m := newMouth(os.Stdout, p)
+	go p.run(beating, func() { m.say(said{}) })
 	in := orders(os.Stdin)
 	o, ok := <-in
 	switch {

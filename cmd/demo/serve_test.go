@@ -1,13 +1,14 @@
 package main
 
 import (
-	"context"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/commontrip/commontrip/tests/await"
 )
 
 func TestATierInAContainerTakesOnlyModesThatItKnows(t *testing.T) {
@@ -91,7 +92,7 @@ func TestPartsRefuseWhatTheyCannotBe(t *testing.T) {
 		"serve-load", "ask",
 	} {
 		words := strings.Fields(args)
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		ctx, cancel := await.WithTimeout(t.Context(), 5*time.Second)
 		if err := servers[words[0]](ctx, words[1:]); err == nil || ctx.Err() != nil {
 			t.Errorf("demo %s: %v", args, err)
 		}

@@ -27,6 +27,7 @@ type stage struct {
 	pace   pace
 	screen *screen
 	report *report
+	delays *delays
 	redis  *redisSide
 	page   *page
 	logs   io.Writer
@@ -38,7 +39,7 @@ type stage struct {
 }
 
 func (s *stage) spawn(name string, env []string, listen func(said)) (*process, error) {
-	p, err := spawn(name, env, s.logs, listen)
+	p, err := spawn(name, env, s.logs, s.delays.note, listen)
 	if err != nil {
 		return nil, err
 	}
@@ -59,6 +60,12 @@ func (s *stage) clear() {
 		ending.Go(func() { p.end(3 * time.Second) })
 	}
 	ending.Wait()
+}
+
+// scene opens a scene, on the screen and for the promises that are judged in it.
+func (s *stage) scene(format string, a ...any) {
+	s.report.scene()
+	s.screen.scene(format, a...)
 }
 
 // pause lets a scene be looked at.

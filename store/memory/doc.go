@@ -13,4 +13,6 @@
 // so by a Resync, and holds up nobody else.
 //
 // For tests of a fleet without a server, a [Link] is a replica's way to a Store that can be cut.
+//
+// What the store does with each request is said line by line in docs/machine.md.
 package memorystore

@@ -9,7 +9,8 @@
 // A breaker is one hash, and every request one Lua script on it: it reads the clock, judges, writes in one HSET after
 // every check and pushes the transition. Redis runs one script at a time, so that no two replicas can make the same
 // transition, and no lock is held while a call runs. What many replicas report in one exchange is one pipeline. A script
-// that the server does not know is sent whole in the same exchange. See scripts/lua for the scripts.
+// that the server does not know is sent whole in the same exchange. See scripts/lua for the scripts, docs/machine.md for
+// what each request does, and docs/architecture.md for the decisions behind it.
 //
 // # URLs
 //

@@ -12,8 +12,8 @@
 //		})
 //	}
 //
-// Each law is a subtest with a harness of its own, and says in one sentence what it holds; a law that is broken prints
-// that sentence. The laws stand in files by topic; one law more runs each scenario of testdata, a dialogue in plain text
+// The laws hold what docs/machine.md says line by line. Each is a subtest with a harness of its own, and says in one
+// sentence what it holds; a law that is broken prints that sentence. The laws stand in files by topic; one law more runs each scenario of testdata, a dialogue in plain text
 // with the answers that every store gives; the last ones run random histories through the store and through the pure
 // state machine beside it, and print the shortest history on which the two differ as such a scenario.
 //

@@ -18,11 +18,12 @@ import (
 	"github.com/commontrip/commontrip/dashboard"
 	"github.com/commontrip/commontrip/store"
 	memorystore "github.com/commontrip/commontrip/store/memory"
+	"github.com/commontrip/commontrip/tests/await"
 )
 
 var update = flag.Bool("update", false, "renew the screenshots in docs/img")
 
-// deadline bounds every wait: a loaded machine starts a browser slowly.
+// deadline bounds every wait, in the machine's own time.
 const deadline = 60 * time.Second
 
 // chromium finds the browser, or skips.
@@ -68,6 +69,7 @@ func start(path string) {
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.UserDataDir(folder), chromedp.WindowSize(1320, 900),
+		chromedp.WSURLReadTimeout(time.Hour), // a busy machine starts a browser slowly; the test's own end bounds it
 		chromedp.Flag("host-resolver-rules", "MAP evil.test 127.0.0.1"))
 	ctx, cancel := chromedp.NewExecAllocator(context.Background(), options...)
 	shared.folder, shared.cancel = folder, cancel
@@ -110,7 +112,7 @@ func open(t *testing.T) *tab {
 
 func (t *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.ctx, deadline)
+	ctx, cancel := await.WithTimeout(t.ctx, deadline)
 	defer cancel()
 	if err := chromedp.Do(ctx, steps...); err != nil {
 		t.Fatalf("%v\non the console: %q", err, t.said())
@@ -148,7 +150,7 @@ func (t *tab) caught() []string {
 // await waits until the expression is true on the page.
 func (t *tab) await(expression string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.ctx, deadline+*shotTime)
+	ctx, cancel := await.WithTimeout(t.ctx, deadline+*shotTime)
 	defer cancel()
 	if _, err := chromedp.Run(ctx, chromedp.Poll[bool](expression, chromedp.WithPollingInterval(20*time.Millisecond), chromedp.WithPollingTimeout(0))); err != nil {
 		body, _ := chromedp.Run(t.ctx, chromedp.Evaluate[string]("document.body.innerText"))
@@ -158,7 +160,7 @@ func (t *tab) await(expression string) {
 
 func evaluate[T any](t *tab, expression string) T {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.ctx, deadline)
+	ctx, cancel := await.WithTimeout(t.ctx, deadline)
 	defer cancel()
 	value, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression))
 	if err != nil {

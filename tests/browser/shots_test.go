@@ -20,6 +20,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/commontrip/commontrip/dashboard"
 	"github.com/commontrip/commontrip/store"
+	"github.com/commontrip/commontrip/tests/await"
 )
 
 var shotTime = flag.Duration("shot-time", 0, "how long traffic runs before the screenshots of -update, for the sparklines")
@@ -153,7 +154,7 @@ func (t *tab) theme(name string) {
 // shot looks at the page; with -update it keeps what it saw.
 func (t *tab) shot(name string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.ctx, deadline)
+	ctx, cancel := await.WithTimeout(t.ctx, deadline)
 	defer cancel()
 	picture, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
 	if err != nil {

@@ -18,6 +18,11 @@ var nearby = Network{MinDelay: 200 * time.Microsecond, MaxDelay: time.Millisecon
 // One error in a hundred calls is a day like any other. A streak of five over a merged stream comes by chance; the fleet's
 // policy must not fall for it.
 func TestAHealthyTierNeverTripsAFleet(t *testing.T) {
+	length := time.Duration(*calmMinutes) * time.Minute
+	if testing.Short() {
+		length /= 10
+		t.Logf("-short: %v of %d minutes", length, *calmMinutes)
+	}
 	for _, fleet := range []struct {
 		replicas int
 		every    time.Duration
@@ -29,7 +34,7 @@ func TestAHealthyTierNeverTripsAFleet(t *testing.T) {
 				for range fleet.replicas {
 					w.join(fleet.every)
 				}
-				w.pass(time.Duration(*calmMinutes) * time.Minute)
+				w.pass(length)
 				for _, r := range w.replicas {
 					r.leave()
 				}

@@ -30,14 +30,18 @@ type storm struct {
 }
 
 func TestAFleetInAStormKeepsItsPromisesAndAgreesAfterIt(t *testing.T) {
-	for seed := uint64(1); seed <= uint64(*seeds); seed++ {
+	s := storm{
+		replicas: *replicas, length: time.Duration(*minutes) * time.Minute,
+		every: time.Second, pause: 8 * time.Second, openFor: 5 * time.Second,
+	}
+	storms := uint64(*seeds)
+	if testing.Short() {
+		storms, s.replicas, s.length = 1, s.replicas/3, s.length/2
+		t.Logf("-short: one storm of %d, %d replicas of %d, half as long", *seeds, s.replicas, *replicas)
+	}
+	for seed := uint64(1); seed <= storms; seed++ {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				storm{
-					replicas: *replicas, length: time.Duration(*minutes) * time.Minute,
-					every: time.Second, pause: 8 * time.Second, openFor: 5 * time.Second,
-				}.rage(t, seed)
-			})
+			synctest.Test(t, func(t *testing.T) { s.rage(t, seed) })
 		})
 	}
 }
