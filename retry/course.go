@@ -51,16 +51,20 @@ func (c *course) next(ctx context.Context, err error) error {
 	switch {
 	case isPermanent(err), c.retryIf != nil && !c.retryIf(err), after > c.policy.MaxRetryAfter:
 		return err
+	// mutant: attempts
 	case c.made >= c.policy.Attempts:
 		return c.exhausted(ByAttempts, err)
 	}
+	// mutant: wait
 	wait := max(after, c.policy.Jitter.spread(c.policy.backoff(c.made-1), c.draw))
+	// mutant: left
 	if left := c.left(ctx); left <= 0 || wait > left {
 		if asks {
 			return err
 		}
 		return c.exhausted(ByTime, err)
 	}
+	// mutant: budget
 	if c.budget != nil && !c.budget.take(now()) {
 		return c.exhausted(ByBudget, err)
 	}
