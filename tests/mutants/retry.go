@@ -7,5 +7,5 @@ var atRetry = []mark{
 	{"a wait that just fits is not begun", "left", Swap(">", ">="), "TestABackoffThatJustFitsIsWaited"},
 	{"no budget is asked", "budget", Never(), "TestSpentBudgetSuppressesOnlyTheExtraAttempt"},
 	{"calls pay for one extra attempt too few", "earned", Swap("<=", "<"), "TestCallsThatSucceedPayForThoseThatFail"},
-	{"the clock's last token is not given", "clock", Swap("<", "<="), "TestClockRefillsTheBudgetUpToOneSecondsWorth"},
+	{"the clock's last token is not given", "clock", Swap("<", "<="), "TestClockThatGoesBackNeitherGivesNorTakes"},
 }
