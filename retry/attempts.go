@@ -13,63 +13,63 @@ var epoch = time.Now()
 
 func now() time.Duration { return time.Since(epoch) }
 
-// course is one call on its way through its attempts.
-type course struct {
+// attempts are those of one call: how many were made, and since when.
+type attempts struct {
 	*Retrier
 	started time.Duration
 	made    int // attempts
 }
 
-func (r *Retrier) begin() course {
-	c := course{Retrier: r, started: now()}
+func (r *Retrier) begin() attempts {
+	a := attempts{Retrier: r, started: now()}
 	if r.budget != nil {
-		r.budget.called(c.started)
+		r.budget.called(a.started)
 	}
-	return c
+	return a
 }
 
 // limit counts one more attempt and returns how long it may take.
-func (c *course) limit() time.Duration {
-	c.made++
+func (a *attempts) limit() time.Duration {
+	a.made++
 	limit := unlimited
-	if c.policy.AttemptTimeout > 0 {
-		limit = c.policy.AttemptTimeout
+	if a.policy.AttemptTimeout > 0 {
+		limit = a.policy.AttemptTimeout
 	}
-	if c.policy.MaxElapsed > 0 {
-		limit = min(limit, c.policy.MaxElapsed-(now()-c.started))
+	if a.policy.MaxElapsed > 0 {
+		limit = min(limit, a.policy.MaxElapsed-(now()-a.started))
 	}
 	return limit
 }
 
 // next judges the failed attempt. It returns nil, after the wait, where another attempt is due, else the error that
 // ends the call.
-func (c *course) next(ctx context.Context, err error) error {
+func (a *attempts) next(ctx context.Context, err error) error {
 	if end := ended(ctx); end != nil {
 		return join(err, end)
 	}
 	after, asks := retryAfter(err)
 	switch {
-	case isPermanent(err), c.retryIf != nil && !c.retryIf(err), after > c.policy.MaxRetryAfter:
+	case isPermanent(err), a.retryIf != nil && !a.retryIf(err), after > a.policy.MaxRetryAfter:
 		return err
 	// mutant: attempts
-	case c.made >= c.policy.Attempts:
-		return c.exhausted(ByAttempts, err)
+	case a.made >= a.policy.Attempts:
+		return a.exhausted(ByAttempts, err)
 	}
 	// mutant: wait
-	wait := max(after, c.policy.Jitter.spread(c.policy.backoff(c.made-1), c.draw))
+	wait := max(after, a.policy.Jitter.spread(a.policy.backoff(a.made-1), a.draw))
 	// mutant: left
-	if left := c.left(ctx); left <= 0 || wait > left {
+	if left := a.left(ctx); left <= 0 || wait > left {
 		if asks {
 			return err
 		}
-		return c.exhausted(ByTime, err)
+		return a.exhausted(ByTime, err)
 	}
 	// mutant: budget
-	if c.budget != nil && !c.budget.take(now()) {
-		return c.exhausted(ByBudget, err)
+	if a.budget != nil && !a.budget.take(now()) {
+		return a.exhausted(ByBudget, err)
 	}
-	for _, fn := range c.onRetry {
-		fn(Attempt{Number: c.made, Err: err, Wait: wait, Elapsed: now() - c.started})
+	for _, fn := range a.onRetry {
+		fn(Attempt{Number: a.made, Err: err, Wait: wait, Elapsed: now() - a.started})
 	}
 	if end := pause(ctx, wait); end != nil {
 		return join(err, end)
@@ -78,10 +78,10 @@ func (c *course) next(ctx context.Context, err error) error {
 }
 
 // left is the time until MaxElapsed or the context's deadline, whichever comes first.
-func (c *course) left(ctx context.Context) time.Duration {
+func (a *attempts) left(ctx context.Context) time.Duration {
 	left := unlimited
-	if c.policy.MaxElapsed > 0 {
-		left = c.policy.MaxElapsed - (now() - c.started)
+	if a.policy.MaxElapsed > 0 {
+		left = a.policy.MaxElapsed - (now() - a.started)
 	}
 	if deadline, ok := ctx.Deadline(); ok {
 		left = min(left, time.Until(deadline))
@@ -89,8 +89,8 @@ func (c *course) left(ctx context.Context) time.Duration {
 	return left
 }
 
-func (c *course) exhausted(cause Cause, last error) error {
-	return &ExhaustedError{Cause: cause, Attempts: c.made, Elapsed: now() - c.started, Last: last}
+func (a *attempts) exhausted(cause Cause, last error) error {
+	return &ExhaustedError{Cause: cause, Attempts: a.made, Elapsed: now() - a.started, Last: last}
 }
 
 // pause waits for d, or until ctx ends, and returns why ctx has ended, if it has.
