@@ -169,24 +169,22 @@ func TestATransitionMadeThroughAnotherManagerOfTheSameMemoryStoreIsHeardOnce(t *
 func TestAnEventIsOneReadableSentence(t *testing.T) {
 	open := store.Transition{
 		Name: "mcp", From: breaker.Closed, To: breaker.Open, Generation: 7, Reason: breaker.ByFailureRate, Cause: "web-7#abc",
-		Window: store.Tally{Calls: 100, Failures: 62, Slow: 30, Consecutive: 3}, Errors: []store.ErrorCount{{Label: "connection refused", Count: 41}, {Label: "503", Count: 21}},
-		Witnesses: []string{"web-7#abc", "web-9#def"},
+		Window: store.Tally{Calls: 100, Failures: 62}, Errors: []store.ErrorCount{{Label: "503", Count: 21}}, Witnesses: []string{"web-7#abc", "web-9#def"},
 	}
-	streak, slow, again := open, open, open
-	streak.Reason, slow.Reason = breaker.ByConsecutiveFailures, breaker.BySlowCallRate
-	again.From, again.Reason, again.Errors = breaker.HalfOpen, breaker.ByProbeFailure, nil
 	forced := store.Transition{Name: "mcp", Rev: 3, Action: breaker.ForceOpen, Mode: breaker.ForcedOpen, Reason: breaker.ByOperator, Cause: "oncall", Why: "INC-42"}
+	repaired := store.Transition{Name: "mcp", From: breaker.Open, To: breaker.Open, Generation: 7, Reason: breaker.ByRepair, Cause: "web-7#abc"}
+	alone := store.Transition{Name: "mcp", To: breaker.Open, Generation: 2, Action: breaker.Trip, Reason: breaker.ByOperator, Cause: "web-7#abc", Why: "the store went away"}
 	for want, e := range map[string]breaker.Event{
-		"mcp opened: failure rate 62 % of 100 calls; 41 x connection refused, 21 x 503; seen by web-7, web-9":   {Kind: breaker.Transitioned, Name: "mcp", Transition: open},
-		"mcp opened: 3 failures in a row; 41 x connection refused, 21 x 503; seen by web-7, web-9":              {Kind: breaker.Transitioned, Name: "mcp", Transition: streak},
-		"mcp opened: slow call rate 30 % of 100 calls; 41 x connection refused, 21 x 503; seen by web-7, web-9": {Kind: breaker.Transitioned, Name: "mcp", Transition: slow},
-		"mcp opened again: probes failed; seen by web-7, web-9":                                                 {Kind: breaker.Transitioned, Name: "mcp", Transition: again},
-		"mcp is half-open: its time is over":                                                                    {Kind: breaker.Transitioned, Name: "mcp", Transition: store.Transition{From: breaker.Open, To: breaker.HalfOpen, Generation: 1, Reason: breaker.ByTime}},
-		"mcp closed: probes succeeded":                                                                          {Kind: breaker.Transitioned, Name: "mcp", Transition: store.Transition{From: breaker.HalfOpen, Generation: 1, Reason: breaker.ByProbeSuccesses}},
-		"mcp was forced open by oncall: INC-42":                                                                 {Kind: breaker.Commanded, Name: "mcp", Transition: forced},
-		"the store is lost: connection refused; the replica's own verdict rules":                                {Kind: breaker.StoreLost, Err: errNetwork},
-		"the store is back; the fleet's verdict rules":                                                          {Kind: breaker.StoreBack},
-		"mcp: replicas report different policies":                                                               {Kind: breaker.PolicyConflict, Name: "mcp"},
+		open.Sentence():     {Kind: breaker.Transitioned, Name: "mcp", Transition: open},
+		forced.Sentence():   {Kind: breaker.Commanded, Name: "mcp", Transition: forced},
+		repaired.Sentence(): {Kind: breaker.Repaired, Name: "mcp", Transition: repaired},
+		open.Sentence() + " (this listener missed 3 events)":                     {Kind: breaker.Transitioned, Name: "mcp", Transition: open, Err: errors.New("this listener missed 3 events")},
+		"this replica's own verdict: " + open.Sentence():                         {Kind: breaker.OwnTripped, Name: "mcp", Transition: open},
+		"this replica's own verdict: mcp opened because the store went away":     {Kind: breaker.OwnTripped, Name: "mcp", Transition: alone},
+		"this replica's own verdict: mcp closed":                                 {Kind: breaker.OwnClosed, Name: "mcp"},
+		"the store is lost: connection refused; the replica's own verdict rules": {Kind: breaker.StoreLost, Err: errNetwork},
+		"the store is back; the fleet's verdict rules":                           {Kind: breaker.StoreBack},
+		"mcp: replicas report different policies":                                {Kind: breaker.PolicyConflict, Name: "mcp"},
 	} {
 		if got := e.String(); got != want {
 			t.Errorf("got  %s\nwant %s", got, want)

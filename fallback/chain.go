@@ -36,8 +36,8 @@ type Tier[Req, Res any] struct {
 
 // Chain is a sequence of tiers, made by [New] or [Chain.Via]. It is immutable and safe for concurrent use.
 type Chain[Req, Res any] struct {
-	tiers    []Tier[Req, Res]
-	passages sync.Pool // of *passage[Req, Res]
+	tiers        []Tier[Req, Res]
+	guardedCalls sync.Pool // of *guardedCall[Req, Res]
 	behaviour
 }
 

@@ -69,6 +69,7 @@ func (b *Budget) take(now time.Duration) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := second(now)
+	// mutant: earned
 	if (b.extra.sum(s)+1)*millionth <= b.calls.sum(s)*b.ratio {
 		b.extra.add(s)
 		return true
@@ -76,6 +77,7 @@ func (b *Budget) take(now time.Duration) bool {
 	since := min(max(now-b.filled, 0), time.Second)
 	b.filled = now
 	b.tokens = min(b.tokens+int64(since)*b.perSecond, b.perSecond*wholeToken)
+	// mutant: clock
 	if b.tokens < wholeToken {
 		return false
 	}

@@ -99,13 +99,13 @@ func Do[T any](ctx context.Context, r *Retrier, fn func(context.Context) (T, err
 		var none T
 		return none, err
 	}
-	c := r.begin()
+	a := r.begin()
 	for {
-		v, err := attempt(ctx, c.limit(), fn)
+		v, err := attempt(ctx, a.limit(), fn)
 		if err == nil {
 			return v, nil
 		}
-		if err = c.next(ctx, err); err != nil {
+		if err = a.next(ctx, err); err != nil {
 			return v, err
 		}
 	}

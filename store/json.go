@@ -237,17 +237,18 @@ type transitionJSON struct {
 	Window     tallyJSON        `json:"window"`
 	Errors     []errorCountJSON `json:"errors"`
 	Witnesses  []string         `json:"witnesses"`
+	Sentence   string           `json:"sentence"` // written, not read: it follows from the other fields
 }
 
-// MarshalJSON gives the one JSON form.
+// MarshalJSON gives the one JSON form, with the derived field "sentence".
 func (t Transition) MarshalJSON() ([]byte, error) {
 	return json.Marshal(transitionJSON{
 		t.Name, t.From, t.To, t.Mode, t.Prev, t.Generation, t.Rev, t.Action, t.At, t.Reason, t.Cause, t.Why,
-		tallyJSON(t.Window), errorsToJSON(t.Errors), append([]string{}, t.Witnesses...),
+		tallyJSON(t.Window), errorsToJSON(t.Errors), append([]string{}, t.Witnesses...), t.Sentence(),
 	})
 }
 
-// UnmarshalJSON reads the one JSON form.
+// UnmarshalJSON reads the one JSON form. The sentence may be missing.
 func (t *Transition) UnmarshalJSON(data []byte) error {
 	var j transitionJSON
 	if err := json.Unmarshal(data, &j); err != nil {

@@ -105,7 +105,8 @@ func TestJSONForms(t *testing.T) {
 		`{"name":"tier","action":"force-open","for_ms":60000,"by":"ann","why":"x"}`: store.Command{Name: "tier", Action: store.ForceOpen, For: time.Minute, By: "ann", Why: "x"},
 		`{"name":"tier","action":"lift","by":"ann"}`:                                store.Command{Name: "tier", Action: store.Lift, By: "ann"},
 		`{"name":"tier","from":"closed","to":"open","mode":"auto","prev":0,"generation":5,"rev":0,"at":"2026-01-02T03:04:05.006Z",` +
-			`"reason":"consecutive-failures","cause":"a","window":{"calls":5,"failures":5,"slow":0,"consecutive":5},"errors":[],"witnesses":[]}`: store.Transition{
+			`"reason":"consecutive-failures","cause":"a","window":{"calls":5,"failures":5,"slow":0,"consecutive":5},"errors":[],"witnesses":[],` +
+			`"sentence":"tier opened because 5 calls in a row failed; reported by a"}`: store.Transition{
 			Name: "tier", To: store.Open, Generation: 5, At: aTime, Reason: store.ByConsecutiveFailures, Cause: "a",
 			Window: store.Tally{Calls: 5, Failures: 5, Consecutive: 5},
 		},

@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -39,9 +37,9 @@ func (a *app) history() *cobra.Command {
 				return nil
 			}
 			var t table
-			t.head("WHEN", "AGO", "WHAT", "WHY")
+			t.head("WHEN", "AGO", "STATE", "REASON", "WHAT HAPPENED")
 			for _, e := range entries {
-				t.add(a.moment(e.At), span(clock(x).Sub(e.At)), cell{change(e), inkOfState(e.To)}, reasonOf(e))
+				t.add(a.moment(e.At), span(clock(x).Sub(e.At)), left(e), quote(string(e.Reason)), e.Sentence())
 			}
 			a.writeTable(a.out, t)
 			return nil
@@ -51,44 +49,12 @@ func (a *app) history() *cobra.Command {
 	return c
 }
 
-// change is what an entry of the history did.
-func change(e store.Transition) string {
-	var text string
-	if e.From == e.To {
-		text = e.To.String()
-	} else {
-		text = e.From.String() + " -> " + e.To.String()
+// left is what an entry left behind: the mode if one is forced, else the state.
+func left(e store.Transition) cell {
+	if e.Mode != store.Auto {
+		return cell{e.Mode.String(), magenta}
 	}
-	if e.Action != 0 {
-		text += " (" + e.Action.String() + ")"
-	} else if e.Mode != store.Auto {
-		text += " (" + e.Mode.String() + ")"
-	}
-	return text
-}
-
-// reasonOf is the evidence of an entry.
-func reasonOf(e store.Transition) string {
-	var parts []string
-	if e.Reason != "" {
-		parts = append(parts, quote(string(e.Reason)))
-	}
-	if e.Window.Calls > 0 {
-		parts = append(parts, tally(e.Window))
-	}
-	if len(e.Errors) > 0 {
-		parts = append(parts, labels(e.Errors))
-	}
-	if e.Cause != "" {
-		parts = append(parts, "by "+quote(e.Cause))
-	}
-	if e.Why != "" {
-		parts = append(parts, strconv.Quote(e.Why))
-	}
-	if len(e.Witnesses) > 0 {
-		parts = append(parts, "seen by "+quoteAll(e.Witnesses))
-	}
-	return strings.Join(parts, "; ")
+	return cell{e.To.String(), inkOfState(e.To)}
 }
 
 func inkOfState(s store.State) ink { return inkOf(store.Snapshot{State: s}) }

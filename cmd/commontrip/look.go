@@ -84,15 +84,19 @@ func (a *app) show() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			a.full(x)
+			last, err := s.History(ctx, args[0], 1)
+			if err != nil {
+				return err
+			}
+			a.full(x, last)
 			a.writeRoster(roster)
 			return nil
 		}),
 	}
 }
 
-// full writes what a snapshot says.
-func (a *app) full(s store.Snapshot) {
+// full writes what a snapshot says, and the newest entry of the history, if there is one.
+func (a *app) full(s store.Snapshot, last []store.Transition) {
 	var t table
 	t.add(cell{quote(s.Name), bold}, cell{stateOf(s), inkOf(s)})
 	state := fmt.Sprintf("%v for %s, since %s", s.State, span(s.Age), a.moment(s.Since))
@@ -100,6 +104,9 @@ func (a *app) full(s store.Snapshot) {
 		state += fmt.Sprintf(" (%s, by %s)", quote(string(s.Reason)), quote(s.Cause))
 	}
 	t.add("state", state)
+	for _, e := range last {
+		t.add("last", e.Sentence())
+	}
 	if s.Mode != store.Auto {
 		t.add("mode", fmt.Sprintf("%v %s, %s", s.Mode, a.ending(s.ModeNote, clock(s)), signed(s.ModeNote)))
 	}

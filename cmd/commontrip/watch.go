@@ -76,7 +76,7 @@ func (w *watch) tell(ctx context.Context, e store.Event) {
 		return
 	}
 	fmt.Fprintf(w.app.out, "%s  %s  %s  %s\n", w.app.moment(e.Transition.At), quote(e.Transition.Name),
-		w.app.paint(inkOf(e.Snapshot), change(e.Transition)), reasonOf(e.Transition))
+		w.app.paint(inkOf(e.Snapshot), left(e.Transition).text), e.Transition.Sentence())
 }
 
 // catchUp tells how those breakers are of which something was missed.

@@ -35,7 +35,7 @@ func TestWatchSeesATransition(t *testing.T) {
 	d.closed("mcp")
 	d.closed("sdk")
 	line := followed(t, d, "mcp")
-	if want := `2030-03-01 12:00:00 UTC  mcp  closed -> half-open (lift)  operator; 0 of 90 failed (0 %); by oncall; "mended"`; line != want {
+	if want := `2030-03-01 12:00:00 UTC  mcp  half-open  oncall lifted the forced mode of mcp, which is now half-open: mended`; line != want {
 		t.Errorf("%q; want %q", line, want)
 	}
 }

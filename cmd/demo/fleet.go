@@ -45,6 +45,14 @@ type news struct {
 	heard map[string]time.Time
 }
 
+// transition is the news' own, and nil where there is no news.
+func (n *news) transition() *store.Transition {
+	if n == nil {
+		return nil
+	}
+	return &n.Transition
+}
+
 func newFleet(told func(*member, *heard)) *fleet {
 	return &fleet{news: map[number]*news{}, changed: make(chan struct{}), told: told}
 }

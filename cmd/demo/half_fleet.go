@@ -132,7 +132,7 @@ func (h *fleetHalf) dies(ctx context.Context) error {
 		h.report.promise(false, "one trip opens every replica", "nothing opened")
 		return nil
 	}
-	h.screen.note("open: %s", why(h.trip))
+	h.tell(&h.trip.Transition)
 	h.screen.note("the last of the %d knew %s after the commit", len(h.trip.heard), brief(h.trip.behind(h.redis.ahead)))
 	h.report.promise(all, "one trip opens every replica", "%d of %d", len(h.trip.heard), len(h.fleet.members))
 	return h.pause(ctx, 2500*time.Millisecond)
@@ -160,7 +160,8 @@ func (h *fleetHalf) recovers(ctx context.Context) error {
 		return err
 	}
 	closed := h.fleet.until(ctx, patience, h.are(isClosed))
-	h.screen.note("closed: %s; a ramp of %s", closedBy(h.fleet.latest(tierName, store.Closed)), brief(h.policy.RampUp))
+	h.tell(h.fleet.latest(tierName, store.Closed).transition())
+	h.screen.note("a ramp of %s lets a growing share of the calls through", brief(h.policy.RampUp))
 	h.report.promise(closed, "a tier that is well gets its calls back", "closed: %s", yes(closed))
 	if err := h.pause(ctx, 2*time.Second); err != nil {
 		return err
@@ -216,15 +217,15 @@ func (h *fleetHalf) operated(ctx context.Context) error {
 	}
 	forced := func(b belief) bool { return b.Mode == breaker.ForcedOpen && b.State == breaker.Open }
 	all := h.fleet.until(ctx, patience, h.are(forced))
-	h.screen.note("%s: %q", by, because)
+	h.tell(done.Made)
 	h.screen.note("the last of the %d obeyed %s after the command", len(h.fleet.members), brief(h.fleet.commanded(done.Snapshot.Rev).behind(h.redis.ahead)))
 	if err := h.pause(ctx, 1500*time.Millisecond); err != nil {
 		return err
 	}
-	if _, err := h.redis.operator.Command(ctx, store.Command{Name: tierName, Action: store.Lift, By: by, Why: "moved"}); err != nil {
+	if done, err = h.redis.operator.Command(ctx, store.Command{Name: tierName, Action: store.Lift, By: by, Why: "moved"}); err != nil {
 		return fmt.Errorf("lift: %w", err)
 	}
-	h.screen.note("%s lifts it; probes before the herd", by)
+	h.tell(done.Made)
 	lifted := h.fleet.until(ctx, patience, h.are(isClosed))
 	h.report.promise(all && lifted, "an operator's word holds everywhere",
 		"forced: %s; lifted: %s", yes(all), yes(lifted))
@@ -295,18 +296,6 @@ func (h *fleetHalf) verdict(ctx context.Context) (store.Snapshot, error) {
 	return found[0], nil
 }
 
-// why says what a transition was for.
-func why(n *news) string {
-	clauses := []string{words(n.Reason)}
-	if n.Reason == store.BySlowCallRate {
-		clauses = append(clauses, fmt.Sprintf("%d of %d calls slow", n.Window.Slow, n.Window.Calls))
-	}
-	for _, e := range n.Errors {
-		clauses = append(clauses, fmt.Sprintf("%d x %s", e.Count, e.Label))
-	}
-	return strings.Join(clauses, ", ") + ", in " + counted(len(n.Witnesses), "replica")
-}
-
 func yes(is bool) string {
 	if is {
 		return "yes"
@@ -321,13 +310,4 @@ func counted(n int, what string) string {
 		what += "s"
 	}
 	return fmt.Sprintf("%d %s", n, what)
-}
-
-// closedBy says how a breaker closed.
-func closedBy(n *news) string {
-	if n == nil {
-		return "it did not close"
-	}
-	who, _, _ := strings.Cut(n.Cause, "#") // the replica's name, without what makes each of its lives distinct
-	return words(n.Reason) + ", the last by " + who
 }

@@ -195,7 +195,7 @@ func (h *tiersHalf) lose(ctx context.Context, tier string, m mode, latency time.
 		return nil
 	}
 	h.falls = append(h.falls, fall{tier: tier, reason: n.Reason, spread: n.spread(), knew: len(n.heard)})
-	h.screen.note("open: %s", why(n))
+	h.tell(&n.Transition)
 	if next == nobody {
 		h.screen.note("all replicas gave up on it within %s", brief(n.spread()))
 	} else {
@@ -215,7 +215,7 @@ func (h *tiersHalf) comesBack(tier string) func(context.Context) error {
 			return err
 		}
 		closed := h.fleet.until(ctx, patience, h.are(tier, func(b belief) bool { return b.State == breaker.Closed }))
-		h.screen.note("closed: %s", closedBy(h.fleet.latest(tier, store.Closed)))
+		h.tell(h.fleet.latest(tier, store.Closed).transition())
 		through := h.fleet.until(ctx, patience, h.fleet.all(func(t replicaTally) bool { return t.letsThrough(tier) }))
 		if _, err := h.fleet.census(ctx); err != nil { // from here on
 			return err

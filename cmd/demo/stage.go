@@ -7,6 +7,8 @@ import (
 	"io"
 	"sync"
 	"time"
+
+	"github.com/commontrip/commontrip/store"
 )
 
 // pace is how many times faster than life the demo goes.
@@ -47,6 +49,15 @@ func (s *stage) spawn(name string, env []string, listen func(said)) (*process, e
 	defer s.mu.Unlock()
 	s.children = append(s.children, p)
 	return p, nil
+}
+
+// tell notes a transition in its own words; nil: the one that was waited for did not come.
+func (s *stage) tell(t *store.Transition) {
+	if t == nil {
+		s.screen.note("nothing changed")
+		return
+	}
+	s.screen.note("%s", t.Sentence())
 }
 
 // clear ends all children, at once.

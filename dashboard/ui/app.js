@@ -4,7 +4,6 @@ import { banner, board, follow, start } from './board.js';
 import { load } from './command.js';
 import { list } from './list.js';
 import { detail } from './detail.js';
-import { became } from './format.js';
 
 const byId = (id) => document.getElementById(id);
 let view = null;
@@ -38,7 +37,7 @@ function show() {
 }
 
 function told({ transition }) {
-  if (transition) byId('said').textContent = `${transition.name} ${became(transition)}`;
+  if (transition) byId('said').textContent = transition.sentence;
   show();
 }
 

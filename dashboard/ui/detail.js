@@ -3,7 +3,7 @@ import { el, said, sparkline } from './dom.js';
 import { ask, board, path } from './board.js';
 import { commands, command, policyFields, shownPolicy } from './command.js';
 import { backoff, badge, failure, next, probes, since, slow, standing, tags, why } from './parts.js';
-import { became, because, clock, count, duration, errors, percent, perSecond, person, share } from './format.js';
+import { clock, count, duration, percent, perSecond, person, share } from './format.js';
 
 const rosterEvery = 5000;
 
@@ -140,12 +140,8 @@ function showTimeline(node, history) {
     const more = (label, text) => text && el('span', { class: 'sub' }, el('span', { class: 'label' }, `${label} `), text);
     return el('li', { 'data-state': t.mode === 'auto' ? t.to : t.mode },
       el('time', { datetime: t.at ?? '' }, clock(t.at)),
-      el('span', { class: 'what' }, became(t)),
-      more('', because(t)),
-      more('window', tally),
-      more('errors', errors(t.errors)),
-      more('seen by', t.witnesses.map(person).join(', ')),
-      more(t.action ? 'by' : 'reported by', t.cause && person(t.cause)));
+      el('span', { class: 'what' }, t.sentence),
+      more('window', tally));
   }));
 }
 

@@ -43,46 +43,10 @@ export const person = (name) => (name.lastIndexOf('#') > 0 ? name.slice(0, name.
 
 export const share = (part, whole) => (whole > 0 ? part / whole : 0);
 
-const actions = {
-  'force-open': 'forced open', 'force-closed': 'forced closed', lift: 'no longer forced', trip: 'tripped',
-  reset: 'reset', retune: 'retuned', restore: "given the fleet's policy again",
-};
-
-// became says what a transition did to the breaker.
-export function became(t) {
-  if (t.action) return actions[t.action] ?? t.action;
-  if (t.from === t.to && t.prev === t.generation) return t.reason === 'repair' ? 'repaired' : 'on its own terms again';
-  if (t.to === 'open') return t.from === 'half-open' ? 'opened again' : 'opened';
-  return t.to === 'half-open' ? 'half-open' : 'closed';
-}
-
-// because says why, with the tallies of that moment.
-export function because(t) {
-  const w = t.window;
-  switch (t.reason) {
-    case 'consecutive-failures': return `${many(w.consecutive, 'failure')} in a row`;
-    case 'failure-rate': return `failure rate ${percent(share(w.failures, w.calls))} of ${many(w.calls, 'call')}`;
-    case 'slow-call-rate': return `slow calls ${percent(share(w.slow, w.calls))} of ${many(w.calls, 'call')}`;
-    case 'probe-failure': return 'probes failed';
-    case 'probe-successes': return 'probes succeeded';
-    case 'time': return 'its time was over';
-    case 'repair': return 'the store had lost it, and a replica knew';
-    case 'operator': return t.why || '';
-    default: return t.why || t.reason || '';
-  }
-}
-
-const briefly = {
-  'consecutive-failures': 'failures in a row', 'failure-rate': 'failure rate', 'slow-call-rate': 'slow calls',
-  'probe-failure': 'probes failed', 'probe-successes': 'probes succeeded', time: 'its time was over',
-  repair: 'brought back by a replica', operator: 'by an operator',
-};
-
-// reason is what a snapshot alone says of its last transition.
+// reason is what a snapshot alone says of its last transition. The transition itself has a sentence, made by the server.
 export function reason(row) {
   if (!row.reason) return '';
-  const by = row.cause ? ` \u00b7 ${person(row.cause)}` : '';
-  return (briefly[row.reason] ?? row.reason) + by;
+  return row.reason.replaceAll('-', ' ') + (row.cause ? ` \u00b7 ${person(row.cause)}` : '');
 }
 
 export const errors = (list) => list.map((e) => `${count(e.count)} \u00d7 ${e.label}`).join(', ');

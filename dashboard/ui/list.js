@@ -3,7 +3,7 @@ import { el, said, mark, sparkline } from './dom.js';
 import { board } from './board.js';
 import { filters, rules, state, urgency } from './judge.js';
 import { backoff, badge, failure, next, probes, since, slow, standing, tags, why } from './parts.js';
-import { became, because, clock, count, many, perSecond, person } from './format.js';
+import { clock, count, many, perSecond, person } from './format.js';
 
 const pageSize = 25;
 const view = { text: '', only: '', page: 0 };
@@ -66,8 +66,7 @@ function nothing() {
 function showLatest(node) {
   const t = board.latest;
   if (!t) return said(node, '');
-  const reason = because(t);
-  said(node, `${clock(t.at)}  ${t.name} ${became(t)}${reason ? `: ${reason}` : ''}`);
+  said(node, `${clock(t.at)}  ${t.sentence}`);
 }
 
 // place puts the shown rows in order, and keeps the elements of those that stay.

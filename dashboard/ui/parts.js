@@ -2,7 +2,7 @@
 import { el, said, mark, bar } from './dom.js';
 import { board, elapsed } from './board.js';
 import { state, rules } from './judge.js';
-import { because, clock, countdown, duration, ends, errors, percent, person, reason } from './format.js';
+import { clock, countdown, duration, ends, errors, percent, reason } from './format.js';
 
 const words = { closed: 'closed', open: 'open', 'half-open': 'half-open', 'forced-open': 'forced open', 'forced-closed': 'forced closed' };
 
@@ -33,11 +33,7 @@ export function next(row) {
 // why is the best that is known of what brought the breaker here.
 export function why(row) {
   const t = board.last.get(row.name);
-  if (t && t.generation === row.generation && !t.action) {
-    const labels = t.errors.length ? `; ${errors(t.errors)}` : '';
-    const seen = t.witnesses.length ? `; seen by ${t.witnesses.map(person).join(', ')}` : '';
-    return because(t) + labels + seen;
-  }
+  if (t && t.generation === row.generation && !t.action) return t.sentence;
   const labels = row.errors.length && row.state === 'closed' ? `lately ${errors(row.errors)}` : '';
   return row.state === 'closed' ? labels : reason(row);
 }

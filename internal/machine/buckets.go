@@ -34,6 +34,7 @@ func (l *timeline) tally(head int64) tally {
 		return sum
 	}
 	for i := range l.slots {
+		// mutant: buckets
 		if slot := &l.slots[i]; slot.index > head-bucketCount && slot.index <= head {
 			sum.add(slot.tally)
 		}

@@ -75,6 +75,7 @@ end
 if #mine > 0 then return answer(0, lines(mine)) end
 local ban = find_probe(failed_probes(b), replica)
 if ban and b.m < ban.ban then return answer(ban.ban - b.m, '') end
+-- mutant: free
 local free = b.p.probes - #b.leases
 if free <= 0 then return answer(first_end - b.m, '') end
 for i = 1, math.min(want, free) do

@@ -95,6 +95,7 @@ local function lifetime(b)
     if b.retuned.finish == 0 then return nil end
     longest = math.max(longest, b.retuned.finish - b.m)
   end
+  -- mutant: lifetime = return longest
   return math.max(10 * longest, b.tomb and 2 * DAY or DAY) + HOUR
 end
 

@@ -1,35 +1,7 @@
 package main
 
-// change is one text for another in a file, and the law that forbids it.
-type change struct{ name, file, old, new, law string }
-
-// mutants lists all.
-func mutants() (all []mutant) {
-	for _, c := range inMachine {
-		all = append(all, mutant{
-			name: c.name, file: "internal/machine/" + c.file, old: c.old, new: c.new,
-			law:    suite{"./store/memory", "^TestConformance$/^" + c.law + "_"},
-			others: []suite{{"./internal/machine", "."}, {"./store/memory", "^TestConformance$"}},
-		})
-	}
-	for _, c := range inLua {
-		law := suite{"./store/redis", "^TestConformanceOnRedis$/^" + c.law + "_"}
-		if c.law[0] == 'T' {
-			law.run = "^" + c.law + "$"
-		}
-		all = append(all, mutant{
-			name: c.name + ", in Lua", file: "scripts/lua/" + c.file, old: c.old, new: c.new, law: law,
-			others: []suite{{"./store/redis", "^(TestConformanceOnRedis|TestDifferential)$"}, {"./store/redis", "."}},
-		})
-	}
-	for _, c := range inBreaker {
-		all = append(all, mutant{
-			name: c.name, file: "breaker/" + c.file, old: c.old, new: c.new,
-			law:    suite{"./breaker", "^" + c.law + "$"},
-			others: []suite{{"./breaker", "."}, {"./tests/fleet", "."}},
-		})
-	}
-	return all
+var atMachine = []mark{
+	{"a window of time holds eleven buckets", "buckets", Swap(">", ">="), "7.01"},
 }
 
 var inMachine = []change{
@@ -55,7 +27,6 @@ var inMachine = []change{
 	{"one sick replica trips the fleet", "judge.go", `quorum := min(int(p.reporters), m.roster.reporting(s.slice()))`, `quorum := 1`, "9.01"},
 	{"a lone replica is no quorum", "judge.go", `quorum := min(int(p.reporters), m.roster.reporting(s.slice()))`, `quorum := int(p.reporters)`, "9.02"},
 	{"who calls in both slices counts twice", "roster.go", `return int(l.now + l.last - l.both)`, `return int(l.now + l.last)`, "9.06"},
-	{"a window of time holds eleven buckets", "buckets.go", `slot.index > head-bucketCount && slot.index <= head`, `slot.index >= head-bucketCount && slot.index <= head`, "7.01"},
 	{"a witness moves back", "witnesses.go", `if known.place.before(p) {`, `if known.place != p {`, "9.15"},
 
 	{"a transition keeps the window", "turn.go", `m.window, m.labels = nil, nil`, `m.labels = nil`, "6.10"},

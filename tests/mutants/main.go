@@ -1,6 +1,9 @@
 // Command mutants asks whether the tests bite: it breaks the machine, its Lua and the breaker in many small ways, one at a
 // time, and runs the tests that ought to notice. It prints which test killed which mutant, and fails where one lives, does
-// not compile, or names a text that its file no longer holds exactly once.
+// not compile, or does not fit its line.
+//
+// A mutant is an edit at a marker, a comment "mutant: id" above a line of the source. The edits name operators and numbers
+// only, so that a rename breaks none.
 //
 //	go run ./tests/mutants              # all
 //	go run ./tests/mutants -run lease   # those with a name like that
@@ -46,8 +49,12 @@ func hunt(ctx context.Context, pattern string, out *os.File) (all deaths, err er
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, b.close()) }()
+	candidates, err := mutants(b.root)
+	if err != nil {
+		return nil, err
+	}
 	fmt.Fprintln(out, "| mutant | in | killed by | its own law | s |\n|---|---|---|---|---|")
-	for _, m := range mutants() {
+	for _, m := range candidates {
 		if !named.MatchString(m.name) {
 			continue
 		}

@@ -1,28 +1,47 @@
 package main
 
 import (
+	"go/parser"
+	"go/token"
 	"os"
+	"strings"
 	"testing"
+
+	"github.com/yuin/gopher-lua/parse"
 
 	"github.com/commontrip/commontrip/tests/chaos/board"
 )
 
-// A mutant whose text has changed would be no mutant any more.
+// A mutant whose place has changed would not be a mutant any more.
 func TestEveryMutantHasItsPlace(t *testing.T) {
 	root, err := moduleRoot(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
+	all, err := mutants(root)
+	if err != nil {
+		t.Error(err)
+	}
 	names := map[string]bool{}
-	for _, m := range mutants() {
+	for _, m := range all {
 		if names[m.name] {
 			t.Errorf("two mutants are called %q", m.name)
 		}
 		names[m.name] = true
-		if _, err := m.text(root); err != nil {
-			t.Errorf("%s: %v", m.name, err)
+		if err := parses(m.file, m.mutated); err != nil {
+			t.Errorf("%s: what it makes of %s is not a program: %v", m.name, m.file, err)
 		}
 	}
+}
+
+// parses reads a mutated file as a compiler would. Parts of scripts are whole chunks too.
+func parses(file, text string) error {
+	if strings.HasSuffix(file, ".lua") {
+		_, err := parse.Parse(strings.NewReader(text), file)
+		return err
+	}
+	_, err := parser.ParseFile(token.NewFileSet(), file, text, 0)
+	return err
 }
 
 func TestTheInmostFailureIsNamed(t *testing.T) {

@@ -4,50 +4,31 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 )
 
 // mutant is one way to be wrong.
 type mutant struct {
-	name     string // what it does wrong
-	file     string // of the module
-	old, new string // old must be there exactly once
-	law      suite  // the tests that are about this
-	others   []suite
+	name    string // what it does wrong
+	file    string // of the module
+	mutated string // the file with the bug in it
+	law     suite  // the tests that are about this
+	others  []suite
 }
 
 // suite is a choice of tests: a package, and what go test -run takes.
 type suite struct{ pkg, run string }
 
-// text is the mutated file.
-func (m mutant) text(root string) (string, error) {
-	source, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(m.file)))
-	if err != nil {
-		return "", err
-	}
-	if n := strings.Count(string(source), m.old); n != 1 {
-		return "", fmt.Errorf("%s holds %q %d times; want once", m.file, m.old, n)
-	}
-	return strings.Replace(string(source), m.old, m.new, 1), nil
-}
-
 // try runs first the tests that are about what the mutant does wrong, then the others, until one fails.
 func (m mutant) try(ctx context.Context, b *bench) death {
 	d := death{mutant: m}
-	text, err := m.text(b.root)
-	if err != nil {
-		d.err = err
-		return d
-	}
 	prepare := b.goTest
 	if strings.HasSuffix(m.file, ".lua") {
 		prepare = b.luaTest
 	}
-	command, err := prepare(ctx, m.file, text)
+	command, err := prepare(ctx, m.file, m.mutated)
 	if err != nil {
 		d.err = err
 		return d

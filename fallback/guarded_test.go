@@ -258,7 +258,7 @@ func TestAnswerThatComesTooLateIsDropped(t *testing.T) {
 		Name:   "b",
 		Guards: []fallback.Guard{guard(func(ctx context.Context, fn func(context.Context) error) error { _ = fn(ctx); return nil })},
 		Call: func(_ context.Context, req request) (string, error) {
-			close(req.finish) // the first tier's call answers now, perhaps in a passage that serves this one
+			close(req.finish) // the first tier's call answers now, perhaps in a guardedCall that serves this one
 			<-req.finished
 			return "", errBoom
 		},
