@@ -252,7 +252,7 @@ func TestAllStreamsShareOneWatchAndOneRead(t *testing.T) {
 }
 
 func TestCloseEndsAllStreamsAndLeavesNothingRunning(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) { // which fails where a goroutine is left
+	synctest.Test(t, func(t *testing.T) { // which fails if a goroutine is left
 		h, err := dashboard.New(seed(t, "mcp"))
 		if err != nil {
 			t.Fatal(err)

@@ -18,7 +18,7 @@ import (
 	redisstore "github.com/commontrip/commontrip/store/redis"
 )
 
-var update = flag.Bool("update", false, "write docs/cli.md anew")
+var update = flag.Bool("update", false, "write docs/cli.md again")
 
 func TestMain(m *testing.M) {
 	redis.SetLogger(silent{})
@@ -73,7 +73,7 @@ func (d *desk) run(args ...string) (code int, out, err string) {
 	return code, stdout.String(), stderr.String()
 }
 
-// must is run where nothing may fail.
+// must is run, and nothing may fail.
 func (d *desk) must(args ...string) string {
 	d.t.Helper()
 	code, out, err := d.run(args...)

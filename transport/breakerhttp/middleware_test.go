@@ -204,7 +204,7 @@ func TestARequestWhoseClientLeft(t *testing.T) {
 		"unanswered is Ignored":                {func(http.ResponseWriter) {}, ignored},
 		"given up by the handler is Ignored":   {func(w http.ResponseWriter) { w.WriteHeader(http.StatusInternalServerError) }, ignored},
 		"whose answer had begun is a success":  {func(w http.ResponseWriter) { w.WriteHeader(http.StatusOK) }, success},
-		"who asked wrongly counts as any such": {func(w http.ResponseWriter) { w.WriteHeader(http.StatusNotFound) }, success},
+		"a caller that asked wrongly counts as any such": {func(w http.ResponseWriter) { w.WriteHeader(http.StatusNotFound) }, success},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBreaker(t)
