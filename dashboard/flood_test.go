@@ -2,7 +2,6 @@ package dashboard_test
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"io"
 	"net"
@@ -16,6 +15,7 @@ import (
 	"time"
 
 	"github.com/commontrip/commontrip/dashboard"
+	"github.com/commontrip/commontrip/tests/await"
 	"github.com/commontrip/commontrip/tests/chaos/board"
 )
 
@@ -77,7 +77,7 @@ func flood(t *testing.T, n, limit int) (sum flooded) {
 			t.Fatalf("no place is free after all have gone: %d", status)
 		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	ctx, cancel := await.WithTimeout(t.Context(), deadline)
 	defer cancel()
 	if err := h.Close(ctx); err != nil {
 		t.Errorf("streams are left: %v", err)

@@ -302,7 +302,7 @@ func TestPoliciesThatConflictAreShownByEveryReplica(t *testing.T) {
 				t.Errorf("replica %d: conflict is %v; want 1", i, n)
 			}
 			if n := r.value("commontrip_policy_consecutive_failures"); n != 4 {
-				t.Errorf("replica %d: %v failures in a row open; want 4, of who started last", i, n)
+				t.Errorf("replica %d: %v failures in a row open; want 4, of the replica that started last", i, n)
 			}
 		}
 	})
@@ -357,7 +357,7 @@ func TestAReasonOfANewerVersionIsShownAsOther(t *testing.T) {
 	}
 }
 
-// Who stays keeps the labels of the scrape before: to make them all anew costs many times what the values do.
+// A breaker that stays keeps the labels of the scrape before. To make them all again costs many times what the values do.
 func TestBreakersComeAndGoBetweenScrapes(t *testing.T) {
 	var now statuses
 	c := metrics.NewCollector(&now)
@@ -381,7 +381,7 @@ func TestBreakersComeAndGoBetweenScrapes(t *testing.T) {
 					t.Errorf("of %q, %s has another's value: %v", names, name, m)
 				}
 				if known[name] = label; before[name] != nil && before[name] != label {
-					t.Errorf("of %q, the labels of %s are made anew", names, name)
+					t.Errorf("of %q, the labels of %s are made again", names, name)
 				}
 			}
 		}

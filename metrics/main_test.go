@@ -98,7 +98,7 @@ func (r *replica) sync() {
 	}
 }
 
-// pass lets so much of the bubble's time go by.
+// pass lets virtual time go by.
 func pass(d time.Duration) { <-time.After(d) }
 
 func (r *replica) value(name string, labels ...string) float64 {

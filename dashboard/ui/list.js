@@ -1,4 +1,4 @@
-// The list: totals, filter, and the breakers in the order of who needs a person.
+// The list: totals, filter, and the breakers, those first that need a person.
 import { el, said, mark, sparkline } from './dom.js';
 import { board } from './board.js';
 import { filters, rules, state, urgency } from './judge.js';

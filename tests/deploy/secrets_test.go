@@ -31,6 +31,7 @@ import (
 	"github.com/commontrip/commontrip/metrics"
 	"github.com/commontrip/commontrip/store"
 	redisstore "github.com/commontrip/commontrip/store/redis"
+	"github.com/commontrip/commontrip/tests/await"
 	"github.com/commontrip/commontrip/tests/chaos/board"
 	"github.com/commontrip/commontrip/tests/redistest"
 	"github.com/commontrip/commontrip/zaplog"
@@ -128,7 +129,7 @@ func tellAll(t *testing.T, o *outputs, address string, replica bool) {
 	defer s.Close()
 	o.show("store", s)
 	o.show("store's info", s.Info())
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := await.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	_, readErr := s.Read(ctx)
 	_, versionsErr := s.Versions(ctx, "mcp")
@@ -234,7 +235,7 @@ func pagesTell(t *testing.T, o *outputs, s store.Store, m *breaker.Manager) {
 // streamTells reads a stream as far as its first tick, which says how the store is.
 func streamTells(t *testing.T, o *outputs, server *httptest.Server) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := await.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+"/api/events", nil)
 	if err != nil {

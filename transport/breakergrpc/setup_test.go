@@ -13,6 +13,7 @@ import (
 
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
+	"github.com/commontrip/commontrip/tests/await"
 	"github.com/commontrip/commontrip/transport/breakergrpc"
 )
 
@@ -136,9 +137,5 @@ func wantCount(tb testing.TB, b *breaker.Breaker, want count) {
 // until repeats step until it is true.
 func until(tb testing.TB, what string, step func() bool) {
 	tb.Helper()
-	for end := time.Now().Add(patience); !step(); {
-		if time.Now().After(end) {
-			tb.Fatalf("waited %v: %s", patience, what)
-		}
-	}
+	await.Until(tb, what, step)
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
+	"github.com/commontrip/commontrip/tests/await"
 	"github.com/commontrip/commontrip/transport/breakerhttp"
 )
 
@@ -90,11 +91,7 @@ func clientOf(t *testing.T, b *breaker.Breaker, opts ...breakerhttp.Option) *htt
 // until repeats step until it is true.
 func until(t *testing.T, what string, step func() bool) {
 	t.Helper()
-	for end := time.Now().Add(patience); !step(); {
-		if time.Now().After(end) {
-			t.Fatalf("waited %v: %s", patience, what)
-		}
-	}
+	await.Until(t, what, step)
 }
 
 // wantPanic runs fn and wants a panic with that value.
