@@ -116,9 +116,7 @@ func (p *probes) claim(ctx context.Context) *lease {
 	c, r := p.c.newClaim(p.claimID())
 	grant, err := p.c.core.store.Claim(ctx, c)
 	r.news, r.err = news{transition: grant.Made, after: &grant.Snapshot}, err
-	err = p.c.take(&r)
-	l := p.granted(r.sent, &grant, err)
-	p.c.lane().exchanged(r.sent, err)
+	l := p.granted(r.sent, &grant, p.c.take(&r))
 	p.c.requestGap()
 	return l
 }

@@ -34,14 +34,13 @@ func (b *Breaker) Command(ctx context.Context, c Command) (Snapshot, error) {
 func (b *Breaker) sendCommand(ctx context.Context, c Command) (Snapshot, error) {
 	r := b.newReply()
 	result, err := b.core.store.Command(ctx, c)
-	r.news = news{transition: result.Made, after: &result.Snapshot}
-	if err == nil && !b.takeNews(&r) {
-		err = errUnsound
-	}
+	r.news, r.err = news{transition: result.Made, after: &result.Snapshot}, err
+	err = b.check(&r)
 	b.lane().exchanged(r.sent, err)
 	if err != nil {
 		return Snapshot{}, fmt.Errorf("breaker %q: %v: %w", b.name, c.Action, err)
 	}
+	b.takeNews(&r)
 	b.requestGap()
 	return result.Snapshot, nil
 }

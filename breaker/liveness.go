@@ -28,6 +28,14 @@ func (l *liveness) failed(sent, laneGood instant) {
 // succeeded notes that an exchange was answered.
 func (l *liveness) succeeded() { l.failing = false }
 
+// laneTurned notes when the last successful exchange of the lane was sent. A breaker that failed together with its lane gets
+// as long from then on as any other before the store counts as lost for it alone.
+func (l *liveness) laneTurned(lastGood instant) {
+	if l.failing && lastGood.up > l.lastGood.up {
+		l.lastGood = lastGood
+	}
+}
+
 // lasts reports that the last successful exchange is not older than stale. Then it also tells until when, as an uptime; 0:
 // for as long as the lane lives.
 func (l *liveness) lasts(at, stale time.Duration) (live bool, until time.Duration) {
@@ -57,9 +65,10 @@ func (l *liveness) turn(live, alone bool, why func() error) *Event {
 
 // turn is a change of a lane's liveness.
 type turn struct {
-	changed    bool  // members must decide again
-	lost, back bool  // listeners must be told
-	why        error // of lost: the last error; nil: there was no answer
+	changed    bool    // members must decide again
+	lost, back bool    // listeners must be told
+	why        error   // of lost: the last error; nil: there was no answer
+	lastGood   instant // of changed: when the lane's last successful exchange was sent; zero: there was none
 }
 
 // tell hands on a turn, if it is one. l.mu is not held.
@@ -114,7 +123,7 @@ func (l *lane) note(sent instant, err error) (t turn) {
 	}
 	l.healthy.Store(true)
 	l.checkIn(l.timing.StaleAfter)
-	t.changed, t.back = true, l.toldLost
+	t.changed, t.back, t.lastGood = true, l.toldLost, l.lastGood
 	l.toldLost = false
 	return t
 }

@@ -53,6 +53,7 @@ type backlog struct {
 	entered      uint64 // outcomes that were added to be reported
 	left         uint64 // outcomes of those that were reported, or lost
 	rejectedSent uint64 // refusals that a report carries, or carried
+	sentLate     bool   // the newest report carries, or carried, late outcomes
 }
 
 // The bounds of an outbox.
@@ -137,8 +138,9 @@ func (o *outbox) expire(at instant, stale time.Duration) {
 	}
 }
 
-// next is the report to send now: the one in flight, or a new one of what waits. A report holds outcomes of one generation,
-// within the bounds of the store's contract; an empty one is of the present generation. nil: nothing waits, and empty
+// next is the report to send now: the one in flight, or a new one of what waits. A report holds outcomes of the present
+// generation, or late ones of any generations that are over: those are counted and never judged. If both wait they take
+// turns, so that neither holds the other up. An empty report is of the present generation. nil: nothing waits, and empty
 // reports were not asked for. rejected is how many calls were refused so far.
 func (o *outbox) next(at instant, generation, rejected uint64, evenEmpty bool) *inFlight {
 	waits := o.kept != nil && (o.kept.inFlight != nil || len(o.kept.runs) > 0)
@@ -150,37 +152,42 @@ func (o *outbox) next(at instant, generation, rejected uint64, evenEmpty bool) *
 		o.seq++
 		k.inFlight = &inFlight{seq: o.seq, generation: generation, rejected: rejected - k.rejectedSent, at: at}
 		k.rejectedSent = rejected
-		k.pack(k.inFlight)
+		k.pack(k.inFlight, generation)
 	}
 	return k.inFlight
 }
 
-// pack moves the oldest runs that fit into f.
-func (k *backlog) pack(f *inFlight) {
-	n, adverse := 0, 0
-	for n < len(k.runs) && n < store.MaxRuns && k.runs[n].generation == k.runs[0].generation {
-		r := &k.runs[n]
+// pack moves the oldest runs that fit into f: those of the present generation, or the late ones.
+func (k *backlog) pack(f *inFlight, present uint64) {
+	isLate := func(r run) bool { return r.generation != present }
+	first := slices.IndexFunc(k.runs, func(r run) bool { return isLate(r) != k.sentLate })
+	if first < 0 { // only what has had its turn waits
+		first = 0
+	}
+	if len(k.runs) == 0 {
+		return
+	}
+	late := isLate(k.runs[first])
+	f.generation = k.runs[first].generation
+	kept, adverse, full := k.runs[:0], 0, false
+	for _, r := range k.runs {
+		if full = full || len(f.runs) == store.MaxRuns; full || isLate(r) != late {
+			kept = append(kept, r)
+			continue
+		}
 		if r.outcome == Failure || r.slow {
 			if room := store.MaxAdverse - adverse; r.count > room {
-				if room > 0 {
-					part := *r
-					part.count = room
-					r.count -= room
-					k.runs = slices.Insert(k.runs, n, part)
-					n++
-				}
-				break
+				rest := r
+				r.count, rest.count, full = room, r.count-room, true
+				kept = append(kept, rest)
 			}
 			adverse += r.count
 		}
-		n++
+		if r.count > 0 {
+			f.runs = append(f.runs, r)
+		}
 	}
-	if n == 0 {
-		return
-	}
-	f.generation = k.runs[0].generation
-	f.runs = slices.Clone(k.runs[:n])
-	k.runs = k.runs[:copy(k.runs, k.runs[n:])]
+	k.runs, k.sentLate = kept, late
 	if len(k.runs) == 0 && cap(k.runs) > store.MaxRuns {
 		k.runs = nil
 	}

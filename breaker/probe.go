@@ -133,7 +133,6 @@ func (p *probes) sendSettlement(settlement store.Settlement) error {
 	if err = p.c.take(&r); err == nil {
 		p.endPause() // a place may be free
 	}
-	p.c.lane().exchanged(r.sent, err)
 	p.c.requestGap()
 	return err
 }

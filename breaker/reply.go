@@ -34,18 +34,32 @@ func (c *coordinator) newClaim(id string) (store.Claim, reply) {
 	}, r
 }
 
-// take takes over a reply to a request of this breaker's own, and notes whether the store answered. It gives the reply's
-// error, or that of an answer which cannot be this breaker's.
+// hear fills the reply with what the store said.
+func (r *reply) hear(said *store.Result) {
+	r.news, r.err = news{transition: said.Made, after: &said.Snapshot}, said.Err
+}
+
+// check gives the reply's error, or that of an answer which cannot be this breaker's.
+func (c *coordinator) check(r *reply) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r.err == nil && !c.rooms.fleet.sanitize(c.name, r.news.after) {
+		r.err = errUnsound
+	}
+	return r.err
+}
+
+// take takes over a reply to a request of this breaker's own that was an exchange of its own. The lane hears of it first:
+// whether a breaker is live depends on its lane.
 func (c *coordinator) take(r *reply) error {
+	c.lane().exchanged(r.sent, c.check(r))
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.rooms.take(r)
 }
 
+// take takes over a reply that was checked, and notes whether the store answered this breaker. It gives the reply's error.
 func (r *rooms) take(from *reply) error {
-	if from.err == nil && !r.fleet.sanitize(r.c.name, from.news.after) {
-		from.err = errUnsound
-	}
 	if from.err != nil {
 		r.liveness.failed(from.sent, r.c.lane().failed(from.err))
 		r.update(change{})
@@ -56,16 +70,15 @@ func (r *rooms) take(from *reply) error {
 	return nil
 }
 
-// takeNews takes over a push, or a reply that does not say whether the store answers this breaker's own exchanges. It reports
-// whether that could be this breaker's.
-func (c *coordinator) takeNews(r *reply) bool {
+// takeNews takes over a push, or a reply that does not say whether the store answers this breaker's own exchanges. What cannot
+// be this breaker's is passed over.
+func (c *coordinator) takeNews(r *reply) {
+	if c.check(r) != nil {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.rooms.fleet.sanitize(c.name, r.news.after) {
-		return false
-	}
 	c.rooms.apply(r)
-	return true
 }
 
 // apply takes over a sanitized snapshot.

@@ -43,18 +43,20 @@ func (r *rooms) nextReport(at instant, evenEmpty bool) (s sending, ok bool) {
 	return s, true
 }
 
-// fullReport is the report to send now, an empty one if nothing waits.
-func (c *coordinator) fullReport(at instant) sending {
+// fullReport is the report to send now, an empty one if nothing waits. ok is false for a detached breaker: the numbers of its
+// reports may be another breaker's by now.
+func (c *coordinator) fullReport(at instant) (s sending, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.detached.Load() {
+		return s, false
+	}
 	c.rooms.collect(c.rooms.epoch, at)
-	s, _ := c.rooms.nextReport(at, true)
-	return s
+	return c.rooms.nextReport(at, true)
 }
 
-// reported takes over the answer to a report. It tells whether more waits, and whether history is missed.
-func (c *coordinator) reported(s *sending, r *store.Result) (more, missed bool, err error) {
-	s.reply.news, s.reply.err = news{transition: r.Made, after: &r.Snapshot}, r.Err
+// reported takes over the answer to a report, which was checked. It tells whether more waits, and whether history is missed.
+func (c *coordinator) reported(s *sending) (more, missed bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err = c.rooms.take(&s.reply); err == nil {
@@ -95,9 +97,9 @@ func (c *coordinator) flush(evenEmpty bool) error {
 		if !ok {
 			return nil
 		}
-		_, _, err := c.reported(&s, resultOf(c.core.store.Sync(context.Background(), []store.Report{s.report}), 0))
-		c.lane().exchanged(s.reply.sent, err)
-		if err != nil {
+		s.reply.hear(resultOf(c.core.store.Sync(context.Background(), []store.Report{s.report}), 0))
+		c.lane().exchanged(s.reply.sent, c.check(&s.reply))
+		if _, _, err := c.reported(&s); err != nil {
 			return fmt.Errorf("breaker %q: %w", c.name, err)
 		}
 		c.fillGap(context.Background())

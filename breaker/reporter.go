@@ -94,7 +94,7 @@ func (r *reporter) laneList() []*lane {
 func (r *reporter) turned(l *lane, t turn) {
 	if t.changed {
 		for _, m := range l.memberList() {
-			m.breaker.redecide()
+			m.breaker.laneTurned(t.lastGood)
 		}
 	}
 	r.mu.Lock()
@@ -190,32 +190,36 @@ func (r *reporter) sync(l *lane, members []*member) {
 	ctx, cancel := r.bounded()
 	defer cancel()
 	at := now()
-	sendings := make([]sending, len(members))
-	reports := make([]store.Report, len(members))
-	for i, m := range members {
-		sendings[i] = m.breaker.fullReport(at)
-		reports[i] = sendings[i].report
+	var sent []*member
+	var sendings []sending
+	var reports []store.Report
+	for _, m := range members {
+		if s, ok := m.breaker.fullReport(at); ok {
+			sent, sendings, reports = append(sent, m), append(sendings, s), append(reports, s.report)
+		}
+	}
+	if len(sent) == 0 {
+		return
 	}
 	l.sent(at)
 	results := r.core.store.Sync(ctx, reports)
-	errs := make([]error, len(members))
 	failed, why := 0, error(nil)
-	for i, m := range members {
-		result := resultOf(results, i)
-		var more, missed bool
-		if more, missed, errs[i] = m.breaker.reported(&sendings[i], result); errs[i] != nil {
-			failed, why = failed+1, errs[i]
-			continue
+	for i, m := range sent {
+		sendings[i].reply.hear(resultOf(results, i))
+		if err := m.breaker.check(&sendings[i].reply); err != nil {
+			failed, why = failed+1, err
 		}
-		m.reported(result.Again, more, missed)
 	}
-	if failed < len(members) {
+	if failed < len(sent) {
 		why = nil
 	}
-	l.ended(at, why)
-	for i, m := range members {
-		if errs[i] != nil {
-			m.retry(why == nil || answered(errs[i]))
+	l.ended(at, why) // first: whether a breaker is live depends on its lane
+	for i, m := range sent {
+		again := resultOf(results, i).Again
+		if more, missed, err := m.breaker.reported(&sendings[i]); err != nil {
+			m.retry(why == nil || answered(err))
+		} else {
+			m.reported(again, more, missed)
 		}
 	}
 }

@@ -253,7 +253,15 @@ func (c *coordinator) current() *admission {
 	return c.admission.Load()
 }
 
-// redecide carries out what a change of the lane, or the passing of time, means.
+// laneTurned carries out what a change of the lane means.
+func (c *coordinator) laneTurned(lastGood instant) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.rooms.liveness.laneTurned(lastGood)
+	c.rooms.update(change{})
+}
+
+// redecide carries out what the passing of time means.
 func (c *coordinator) redecide() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
