@@ -64,6 +64,7 @@ func (p *probes) claimFleet(ctx context.Context, a *admission) (*lease, *OpenErr
 	if e := p.paused(uptime()); e != nil {
 		return nil, e, nil
 	}
+	_ = p.c.flushLocal() // what waits happened before the claim, which may move the generation
 	if p.c.admission.Load() != a {
 		return nil, nil, nil
 	}
@@ -135,7 +136,8 @@ func (p *probes) granted(sent instant, grant *store.Grant, err error) *lease {
 	case len(grant.Leases) > 0:
 		p.endPause()
 	case a.needsLease():
-		p.pauseFor(min(max(grant.RetryIn, leastPause), 24*time.Hour))
+		patience := p.c.member.patience()
+		p.pauseFor(min(max(grant.RetryIn, leastPause, patience+rand.N(patience/2+1)), 24*time.Hour))
 		return nil
 	default:
 		return nil
@@ -152,7 +154,8 @@ func (p *probes) granted(sent instant, grant *store.Grant, err error) *lease {
 	return nil
 }
 
-// park keeps a lease that no call waits for any more, for a little while, for the next call.
+// park keeps a lease that no call waits for any more for the next call. It keeps it as long as that call still has time for a
+// probe: calls may be rare, and if the store is far away, each lease comes too late for the call that claimed it.
 func (p *probes) park(l *lease) {
 	if l == nil {
 		return
@@ -160,7 +163,7 @@ func (p *probes) park(l *lease) {
 	if before := p.swapParked(l); before != nil {
 		p.giveBack(before)
 	}
-	time.AfterFunc(min(p.c.core.timing.exchange(), l.For/4), func() {
+	time.AfterFunc(l.For/2, func() {
 		if l := p.unpark(0); l != nil {
 			p.giveBack(l)
 		}

@@ -136,9 +136,5 @@ func (m *Manager) Reset(ctx context.Context, name string) error {
 // ResetAll resets all registered breakers. It goes on after an error and joins them all.
 func (m *Manager) ResetAll(ctx context.Context) error {
 	needContext(ctx, "ResetAll")
-	var errs []error
-	for _, name := range m.Names() {
-		errs = append(errs, m.Reset(ctx, name))
-	}
-	return errors.Join(errs...)
+	return forEach(m.Names(), func(name string) error { return m.Reset(ctx, name) })
 }

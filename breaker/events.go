@@ -39,6 +39,6 @@ func (k EventKind) MarshalText() ([]byte, error) { return []byte(k.String()), ni
 type Event struct {
 	Kind       EventKind
 	Name       string           // the breaker; empty: the Manager itself
-	Transition store.Transition // of Transitioned, Commanded, Repaired, and of OwnTripped, OwnClosed in the own verdict's line
+	Transition store.Transition // of Transitioned, Commanded, Repaired; of OwnTripped, OwnClosed: the own verdict's, with the fleet's Generation and this replica's time of day
 	Err        error            // of StoreLost; else what this listener missed because it was too slow
 }

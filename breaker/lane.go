@@ -155,6 +155,16 @@ func (m *member) requestHistory(pause time.Duration) {
 	l.wake()
 }
 
+// patience is how long the store asks this breaker's requests to wait, so that a big fleet does not crowd it; 0: it need not.
+func (m *member) patience() time.Duration {
+	if m == nil {
+		return 0
+	}
+	m.lane.mu.Lock()
+	defer m.lane.mu.Unlock()
+	return min(m.again, time.Second)
+}
+
 // compareAll asks for a comparison of every member.
 func (l *lane) compareAll() {
 	l.mu.Lock()

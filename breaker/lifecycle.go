@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
+	"strings"
+	"sync"
 )
 
 // Sync reports everything that waits, takes over everything that the store holds, and settles what probes are on their
@@ -19,19 +22,19 @@ func (m *Manager) Sync(ctx context.Context) error {
 		ctx, cancel = context.WithTimeout(ctx, m.core.timing.StaleAfter)
 		defer cancel()
 	}
-	breakers := m.all()
-	if m.core.remote {
-		for _, b := range breakers {
-			b.member.syncNow() // all at once, so that they share exchanges
-		}
+	err := forEach(m.all(), func(b *Breaker) error { return b.sync(ctx) }) // all at once, so that they share exchanges
+	return errors.Join(err, m.core.settling.wait(ctx))
+}
+
+// forEach calls fn for all of them at once, and joins the errors in their order.
+func forEach[T any](all []T, fn func(T) error) error {
+	errs := make([]error, len(all))
+	var calls sync.WaitGroup
+	for i, one := range all {
+		calls.Go(func() { errs[i] = fn(one) })
 	}
-	var errs []error
-	for _, b := range breakers {
-		if err := b.sync(ctx); err != nil {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(append(errs, m.core.settling.wait(ctx))...)
+	calls.Wait()
+	return errors.Join(errs...)
 }
 
 // Close reports what waits, lets the listeners hear everything, and stops, by the end of ctx, or within twice StaleAfter
@@ -98,7 +101,12 @@ func (m *Manager) await(ctx context.Context) error {
 	}
 }
 
+// drainListeners waits until the listeners have heard everything. A listener that closes the Manager itself is not waited
+// for, nor are the others.
 func (m *Manager) drainListeners(ctx context.Context) error {
+	if inListener() {
+		return nil
+	}
 	listeners := map[*listener]bool{}
 	for _, l := range m.defaults.audience.listeners {
 		listeners[l] = true
@@ -113,6 +121,21 @@ func (m *Manager) drainListeners(ctx context.Context) error {
 		errs = append(errs, l.drain(ctx))
 	}
 	return errors.Join(errs...)
+}
+
+// inListener reports that this goroutine is a listener's.
+func inListener() bool {
+	callers := make([]uintptr, 64)
+	frames := runtime.CallersFrames(callers[:runtime.Callers(2, callers)])
+	for {
+		frame, more := frames.Next()
+		if strings.HasSuffix(frame.Function, "breaker.(*listener).call") {
+			return true
+		}
+		if !more {
+			return false
+		}
+	}
 }
 
 var errTooOld = errors.New("they had waited for too long")

@@ -195,6 +195,13 @@ func (l *lane) answers() bool {
 	return l.healthy.Load() && now().since(l.lastGood) < l.timing.StaleAfter
 }
 
+// isLost reports that the store is known to be away.
+func (l *lane) isLost() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.toldLost
+}
+
 // failed notes an error, and tells when the last successful exchange was sent; zero: there was none.
 func (l *lane) failed(why error) (lastGood instant) {
 	if l == nil {

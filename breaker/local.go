@@ -19,6 +19,7 @@ type localBreaker struct {
 	generation uint64
 	state      State
 	refuses    bool          // it is open or half-open, and that counts
+	untold     bool          // listeners were not told that it refuses
 	retryAt    time.Duration // uptime when an open state is over
 	closedAt   time.Duration // uptime when its probes closed it; 0: they did not
 	reason     Reason
@@ -40,7 +41,7 @@ type localView struct {
 // localMove says what a request to a local breaker changed.
 type localMove struct {
 	moved  bool   // its generation is another one
-	opened bool   // it has opened, whether that counts or not
+	opened bool   // it has opened, and that counts
 	event  *Event // what listeners are told of it; nil: nothing
 }
 
@@ -51,6 +52,7 @@ type localScene struct {
 	policy        *Policy
 	fleet         uint64 // the fleet's generation
 	counts        bool   // an opening refuses calls
+	detached      bool   // nothing is reported any more: an opening is not news of the store
 }
 
 // view is the local breaker as it stands. A nil one has seen nothing: it is closed.
@@ -97,7 +99,7 @@ func (l *localBreaker) follow(s *localScene, after *store.Snapshot, made *store.
 	}
 	before := l.state
 	l.generation, l.state, l.reason = after.Generation, after.State, after.Reason
-	m.moved, m.opened = true, l.state == Open
+	m.moved = true
 	switch {
 	case l.state == Open:
 		l.retryAt = s.at + after.RetryIn + rand.N(after.RetryIn/2+1)
@@ -105,25 +107,32 @@ func (l *localBreaker) follow(s *localScene, after *store.Snapshot, made *store.
 			l.command(s, store.Command{Action: store.Reset})
 			return m
 		}
+		m.opened = true
 		if !l.refuses {
-			l.refuses = true
-			m.event = localEvent(OwnTripped, s.name, made)
+			l.refuses, l.untold = true, s.detached
+			m.event = l.event(s, OwnTripped, made)
 		}
 	case l.state == Closed && l.refuses:
 		l.refuses, l.pause = false, nil
 		if l.reason == store.ByProbeSuccesses {
 			l.closedAt, l.probed = s.at, s.fleet
 		}
-		m.event = localEvent(OwnClosed, s.name, made)
+		m.event = l.event(s, OwnClosed, made)
 	}
 	return m
 }
 
-func localEvent(kind EventKind, name string, made *store.Transition) *Event {
-	e := &Event{Kind: kind, Name: name}
+// event is what listeners hear of a transition: with the fleet's generation and this replica's time of day, since those of
+// the machine mean nothing to anybody else.
+func (l *localBreaker) event(s *localScene, kind EventKind, made *store.Transition) *Event {
+	if l.untold {
+		return nil
+	}
+	e := &Event{Kind: kind, Name: s.name}
 	if made != nil {
 		e.Transition = *made
 	}
+	e.Transition.At, e.Transition.Generation, e.Transition.Prev, e.Transition.Rev = time.Now(), s.fleet, s.fleet, 0
 	return e
 }
 

@@ -143,11 +143,13 @@ func (o *outbox) expire(at instant, stale time.Duration) {
 // turns, so that neither holds the other up. An empty report is of the present generation. nil: nothing waits, and empty
 // reports were not asked for. rejected is how many calls were refused so far.
 func (o *outbox) next(at instant, generation, rejected uint64, evenEmpty bool) *inFlight {
-	waits := o.kept != nil && (o.kept.inFlight != nil || len(o.kept.runs) > 0)
-	if !waits && !evenEmpty {
+	if o.kept == nil && rejected == 0 && !evenEmpty {
 		return nil
 	}
 	k := o.backlog()
+	if k.inFlight == nil && len(k.runs) == 0 && rejected == k.rejectedSent && !evenEmpty {
+		return nil
+	}
 	if k.inFlight == nil {
 		o.seq++
 		k.inFlight = &inFlight{seq: o.seq, generation: generation, rejected: rejected - k.rejectedSent, at: at}

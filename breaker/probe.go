@@ -102,30 +102,34 @@ func (p *probes) settleSoon(l *lease, how ending) {
 	}()
 }
 
-// settleFleet tells the store how a probe went, again and again until it answers or the lease has ended.
+// settleFleet tells the store how a probe went, again and again until it answers or the lease has ended. It outlives the
+// breaker's Manager by StaleAfter, so that other replicas need not wait for the end of the lease.
 func (p *probes) settleFleet(l *lease, how ending) {
+	core := p.c.core
 	settlement := store.Settlement{
-		Lease: l.Lease, Replica: p.c.core.replica, Outcome: how.outcome, Slow: how.slow, Label: how.label,
+		Lease: l.Lease, Replica: core.replica, Outcome: how.outcome, Slow: how.slow, Label: how.label,
 	}
-	for wait := 5 * time.Millisecond; ; wait = min(2*wait, p.c.core.timing.exchange()) {
+	end := l.ends + l.For/10
+	var detachedEnd time.Duration
+	for wait := 5 * time.Millisecond; ; wait = min(2*wait, core.timing.exchange()) {
 		err := p.sendSettlement(settlement)
-		if err == nil || !p.c.core.remote || errors.Is(err, store.ErrInvalid) || p.c.detached.Load() {
+		if err == nil || !core.remote || errors.Is(err, store.ErrInvalid) {
 			return
+		}
+		if p.c.detached.Load() && detachedEnd == 0 {
+			detachedEnd = uptime() + core.timing.StaleAfter
+			end = min(end, detachedEnd)
 		}
 		pause := time.Millisecond + rand.N(wait)
-		if uptime()+pause >= l.ends+l.For/10 {
+		if uptime()+pause >= end {
 			return
 		}
-		select {
-		case <-time.After(pause):
-		case <-p.c.core.ctx.Done():
-			return
-		}
+		time.Sleep(pause)
 	}
 }
 
 func (p *probes) sendSettlement(settlement store.Settlement) error {
-	ctx, cancel := context.WithTimeout(p.c.core.ctx, p.c.core.timing.exchange())
+	ctx, cancel := context.WithTimeout(context.Background(), p.c.core.timing.exchange())
 	defer cancel()
 	r := p.c.newReply()
 	result, err := p.c.core.store.Settle(ctx, settlement)

@@ -129,6 +129,10 @@ func (m *Manager) introduce(ctx context.Context, b *Breaker) {
 		_ = b.flush(true) // a store that is down is not an error: the local breaker rules
 		return
 	}
+	if b.lane().isLost() { // and will be asked until it answers
+		b.member.syncNow()
+		return
+	}
 	timer := time.NewTimer(m.core.timing.StartTimeout)
 	defer timer.Stop()
 	for {

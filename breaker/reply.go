@@ -3,6 +3,7 @@ package breaker
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 
 	"github.com/commontrip/commontrip/store"
 )
@@ -93,7 +94,7 @@ func (c *coordinator) requestGap() {
 	switch {
 	case !c.hasGap() || c.detached.Load():
 	case c.core.remote:
-		c.member.requestHistory(0)
+		c.member.requestHistory(rand.N(c.member.patience() + 1)) // not all replicas of a big fleet at once
 	default:
 		c.fillGap(context.Background())
 	}

@@ -109,23 +109,22 @@ func (r *reporter) turned(l *lane, t turn) {
 			r.audience.hear(Event{Kind: StoreLost, Err: t.why})
 		}
 	case t.back:
-		r.forgive()
+		if r.lost--; r.lost == 0 {
+			r.audience.hear(Event{Kind: StoreBack})
+		}
 	}
 }
 
-// forgive counts a lane as lost no more. r.mu is held.
-func (r *reporter) forgive() {
-	if r.lost--; r.lost == 0 {
-		r.audience.hear(Event{Kind: StoreBack})
-	}
-}
-
-// leave ends a membership.
+// leave ends a membership. A lane that was lost counts no more without a member. The store is back if others are healthy.
 func (r *reporter) leave(m *member) {
-	if m.leave() && !r.stopped() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.forgive()
+	if !m.leave() || r.stopped() {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	inUse := func(l *lane) bool { return l.healthy.Load() && len(l.memberList()) > 0 }
+	if r.lost--; r.lost == 0 && slices.ContainsFunc(r.order, inUse) {
+		r.audience.hear(Event{Kind: StoreBack})
 	}
 }
 

@@ -124,6 +124,7 @@ func (r *rooms) localSceneNow() localScene {
 // localScene is what the local breaker has to know.
 func (r *rooms) localScene(at time.Duration, live bool) localScene {
 	s := localScene{name: r.c.name, replica: r.c.core.replica, at: at, policy: r.fleet.policy, fleet: r.fleet.generation}
+	s.detached = r.c.detached.Load()
 	switch {
 	case r.fleet.policy.Observe:
 	case live:
