@@ -50,6 +50,10 @@ func newBreaker(name string, host *core, c *config) *Breaker {
 // Name is the breaker's name.
 func (b *Breaker) Name() string { return b.name }
 
+// Registered reports whether outcomes are reported to the store: true from New and Register on, false after
+// [Manager.Unregister] or [Manager.Close]. From then on the breaker goes by its own verdict.
+func (b *Breaker) Registered() bool { return !b.detached.Load() }
+
 // State is what rules calls here and now: an operator's mode, a dry run, the fleet's state or the local breaker's. It asks
 // nobody. An open state past its time stays Open until a probe is leased.
 func (b *Breaker) State() State { return b.current().state }

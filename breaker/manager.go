@@ -29,6 +29,7 @@ type Manager struct {
 	mu       sync.Mutex // guards what follows; taken before the reporter's and any breaker's
 	breakers map[string]*Breaker
 	joining  map[*Breaker]chan struct{} // closed once the fleet's verdict is known, or StartTimeout is over
+	leaving  map[string]chan struct{}   // names that are being unregistered: closed once they may be registered again
 	shared   *config                    // of breakers without options of their own; nil: there is none yet
 	firstSeq uint64                     // where the numbers of a new breaker's reports begin
 	closing  bool
@@ -61,7 +62,7 @@ func NewManager(s store.Store, opts ...ManagerOption) (*Manager, error) {
 			store: s, remote: remote, replica: replica, timing: c.timing.WithDefaults(), storeDown: c.storeDown,
 			salt: rand.Uint64(),
 		},
-		defaults: c.config, breakers: map[string]*Breaker{}, joining: map[*Breaker]chan struct{}{}, closed: make(chan struct{}),
+		defaults: c.config, breakers: map[string]*Breaker{}, joining: map[*Breaker]chan struct{}{}, leaving: map[string]chan struct{}{}, closed: make(chan struct{}),
 	}
 	m.defaults.audience = &audience{replica, listen(c.listen)}
 	m.reporter = newReporter(&m.core, m.defaults.audience)
@@ -112,10 +113,13 @@ func (m *Manager) Replica() string { return m.core.replica }
 // Store is the store that the Manager was made on.
 func (m *Manager) Store() store.Store { return m.core.store }
 
-// Breaker finds a registered breaker.
+// Breaker finds a registered breaker. One that is being unregistered is not found.
 func (m *Manager) Breaker(name string) (*Breaker, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.leaving[name] != nil {
+		return nil, false
+	}
 	b, ok := m.breakers[name]
 	return b, ok
 }

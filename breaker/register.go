@@ -2,6 +2,7 @@ package breaker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -21,10 +22,7 @@ func (m *Manager) Register(ctx context.Context, name string, opts ...Option) (*B
 // GetOrRegister gives the registered breaker of this name, or registers it; opts count for the first call only.
 func (m *Manager) GetOrRegister(ctx context.Context, name string, opts ...Option) (*Breaker, error) {
 	needContext(ctx, "GetOrRegister")
-	m.mu.Lock()
-	b := m.breakers[name]
-	m.mu.Unlock()
-	if b != nil {
+	if b, ok := m.Breaker(name); ok {
 		return m.joined(ctx, b)
 	}
 	return m.register(ctx, name, opts, true)
@@ -58,6 +56,11 @@ func (m *Manager) register(ctx context.Context, name string, opts []Option, get 
 		return nil, err
 	}
 	b, mine, err := m.insert(name, c)
+	for errors.Is(err, errLeaving) {
+		if err = m.left(ctx, name); err == nil {
+			b, mine, err = m.insert(name, c)
+		}
+	}
 	switch {
 	case err != nil:
 		return nil, err
@@ -72,6 +75,25 @@ func (m *Manager) register(ctx context.Context, name string, opts []Option, get 
 	close(m.joining[b])
 	delete(m.joining, b)
 	return b, nil
+}
+
+// errLeaving is for a name that is being unregistered.
+var errLeaving = errors.New("breaker is being unregistered")
+
+// left waits until a breaker of this name that is being unregistered is gone: the new one's reports go on with its numbers.
+func (m *Manager) left(ctx context.Context, name string) error {
+	m.mu.Lock()
+	gone := m.leaving[name]
+	m.mu.Unlock()
+	if gone == nil {
+		return nil
+	}
+	select {
+	case <-gone:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // configure gathers the options of one breaker. Breakers without options of their own share the Manager's.
@@ -109,6 +131,9 @@ func (m *Manager) insert(name string, c *config) (b *Breaker, mine bool, err err
 	defer m.mu.Unlock()
 	if m.closing {
 		return nil, false, ErrClosed
+	}
+	if m.leaving[name] != nil {
+		return nil, false, errLeaving
 	}
 	if b := m.breakers[name]; b != nil {
 		return b, false, nil
@@ -156,22 +181,24 @@ func (m *Manager) introduce(ctx context.Context, b *Breaker) {
 // The fleet's state stays; see [store.Store].Remove. A caller that still holds the breaker has it on its own verdict. It is
 // [store.ErrUnknown] for a name that is not registered.
 func (m *Manager) Unregister(name string) error {
+	gone := make(chan struct{})
 	m.mu.Lock()
 	b := m.breakers[name]
-	m.mu.Unlock()
-	if b == nil {
+	if b == nil || m.leaving[name] != nil {
+		m.mu.Unlock()
 		return fmt.Errorf("%w: %q", store.ErrUnknown, name)
 	}
+	m.leaving[name] = gone
+	m.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), m.core.timing.exchange())
 	defer cancel()
 	b.drain()
 	err := b.sync(ctx)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.breakers[name] != b {
-		return fmt.Errorf("%w: %q", store.ErrUnknown, name)
-	}
+	delete(m.leaving, name)
 	delete(m.breakers, name)
+	close(gone)
 	m.reporter.leave(b.member)
 	seq, left := b.detach()
 	m.firstSeq = max(m.firstSeq, seq)

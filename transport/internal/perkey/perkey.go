@@ -3,6 +3,7 @@ package perkey
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"sync"
 	"sync/atomic"
@@ -44,12 +45,12 @@ func New(m *breaker.Manager, prefix string, limit int, opts ...breaker.Option) *
 // Get returns the breaker of key: the shared one if the limit is reached or the name would not be valid. What failed
 // to register takes no place, and is tried again at the next call.
 func (b *Breakers) Get(ctx context.Context, key string) (*breaker.Breaker, error) {
-	if found, ok := (*b.known.Load())[key]; ok {
+	if found, ok := b.find(key); ok {
 		return found, nil
 	}
 	if !b.hold(key) {
 		key = Shared
-		if found, ok := (*b.known.Load())[key]; ok {
+		if found, ok := b.find(key); ok {
 			return found, nil
 		}
 	}
@@ -59,10 +60,19 @@ func (b *Breakers) Get(ctx context.Context, key string) (*breaker.Breaker, error
 	defer b.mu.Unlock()
 	if err != nil {
 		b.release(key)
+		if old, ok := (*b.known.Load())[key]; ok && errors.Is(err, breaker.ErrClosed) {
+			return old, nil // breakers live on after their Manager
+		}
 		return nil, err
 	}
 	b.publish(key, made)
 	return made, nil
+}
+
+// find gives the breaker of key that was met before, unless it was unregistered since.
+func (b *Breakers) find(key string) (*breaker.Breaker, bool) {
+	found, ok := (*b.known.Load())[key]
+	return found, ok && found.Registered()
 }
 
 func (b *Breakers) register(ctx context.Context, name string) (*breaker.Breaker, error) {
