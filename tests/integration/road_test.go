@@ -11,24 +11,24 @@ import (
 	"github.com/testcontainers/testcontainers-go/exec"
 
 	"github.com/commontrip/commontrip/store"
-	"github.com/commontrip/commontrip/tests/chaos/scenario"
+	"github.com/commontrip/commontrip/tests/chaos/faults"
 )
 
-// road is a scenario.Road to a town: a Switch stands before each server, and the clients find their way by themselves.
+// road is a faults.Road to a town: a Switch stands before each server, and the clients find their way by themselves.
 type road struct {
 	town     *town
 	open     func(dial dialer) (store.Store, error)
-	switches map[string]*scenario.Switch // by a server's address inside
-	leads    map[string]bool             // the same
+	switches map[string]*faults.Switch // by a server's address inside
+	leads    map[string]bool           // the same
 }
 
 func (w *town) road(t testing.TB, open func(dial dialer) (store.Store, error)) *road {
 	t.Helper()
-	r := &road{town: w, open: open, switches: map[string]*scenario.Switch{}, leads: map[string]bool{}}
+	r := &road{town: w, open: open, switches: map[string]*faults.Switch{}, leads: map[string]bool{}}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for inside, outside := range w.outside {
-		r.switches[inside], r.leads[inside] = scenario.NewSwitch(t, outside), true
+		r.switches[inside], r.leads[inside] = faults.NewSwitch(t, outside), true
 	}
 	return r
 }
@@ -39,7 +39,7 @@ func (r *road) Open() (store.Store, error) {
 	})
 }
 
-func (r *road) To(n scenario.Node) {
+func (r *road) To(n faults.Node) {
 	w := r.town
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -56,14 +56,14 @@ func (r *road) To(n scenario.Node) {
 	}
 }
 
-func (r *road) Hold(ways scenario.Way) {
+func (r *road) Hold(ways faults.Way) {
 	for _, s := range r.switches {
 		s.Hold(ways)
 	}
 }
 
 // divide lets the network of a town fall in two: here leads to the island alone from now on, there to all other servers.
-func (w *town) divide(t testing.TB, here, there scenario.Road, island, others []*node) {
+func (w *town) divide(t testing.TB, here, there faults.Road, island, others []*node) {
 	t.Helper()
 	w.mu.Lock()
 	w.island = map[string]bool{}
@@ -79,7 +79,7 @@ func (w *town) divide(t testing.TB, here, there scenario.Road, island, others []
 }
 
 // unite ends divide, and leads both ways everywhere.
-func (w *town) unite(t testing.TB, here, there scenario.Road, island []*node) {
+func (w *town) unite(t testing.TB, here, there faults.Road, island []*node) {
 	t.Helper()
 	for _, n := range island {
 		n.nft(t, "delete table ip apart")

@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/commontrip/commontrip/tests/chaos/scenario"
+	"github.com/commontrip/commontrip/tests/chaos/faults"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
@@ -114,14 +114,14 @@ func rule(chain, text string) string {
 }
 
 // cut drops what goes to the far address, or comes from it.
-func (s *island) cut(ways scenario.Way) {
+func (s *island) cut(ways faults.Way) {
 	s.t.Helper()
 	host, _, _ := strings.Cut(s.far, ":")
 	var in, out string
-	if ways&scenario.Requests != 0 {
+	if ways&faults.Requests != 0 {
 		in = "ip daddr " + host + " drop"
 	}
-	if ways&scenario.Replies != 0 {
+	if ways&faults.Replies != 0 {
 		out = "ip saddr " + host + " drop"
 	}
 	s.rules(in, out)

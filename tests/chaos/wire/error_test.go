@@ -11,8 +11,8 @@ import (
 
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
-	"github.com/commontrip/commontrip/tests/chaos/board"
 	"github.com/commontrip/commontrip/tests/chaos/respfault"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
@@ -33,8 +33,8 @@ var alphabet = []string{
 
 // In one pipeline some reports are answered with an error, the first, the second, or each third: the others count, and
 // what failed counts once when it is sent again.
-func TestRow22OneReportsErrorIsItsOwn(t *testing.T) {
-	row := board.Start(t, 22, "error alphabet: in a pipeline")
+func TestScenario22OneReportsErrorIsItsOwn(t *testing.T) {
+	scenario := scoreboard.Start(t, 22, "error alphabet: in a pipeline")
 	server := redistest.Start(t)
 	proxy := respfault.Start(t, server.Addr())
 	s := open(t, proxy.URL())
@@ -79,10 +79,10 @@ func TestRow22OneReportsErrorIsItsOwn(t *testing.T) {
 			}
 		}
 	}
-	row.AtLeast("errors", len(alphabet), 16)
-	row.Zero("reports that failed by another's error", foreign)
-	row.Zero("errors swallowed, or taken for the store's word", swallowed)
-	row.Zero("reports lost or counted twice", counted)
+	scenario.AtLeast("errors", len(alphabet), 16)
+	scenario.Zero("reports that failed by another's error", foreign)
+	scenario.Zero("errors swallowed, or taken for the store's word", swallowed)
+	scenario.Zero("reports lost or counted twice", counted)
 }
 
 // isWord: an error that means that the request was wrong, which none of these is.
@@ -128,10 +128,10 @@ func asked(ctx context.Context, s store.Store, name string) map[respfault.Verb]f
 
 // Each error is the answer to each verb of one replica; the last replica has none. Then each is the answer to everything
 // for longer than StaleAfter.
-func TestRow22EachErrorOfEachVerb(t *testing.T) {
-	row := board.Start(t, 22, "error alphabet: each error of each verb")
+func TestScenario22EachErrorOfEachVerb(t *testing.T) {
+	scenario := scoreboard.Start(t, 22, "error alphabet: each error of each verb")
 	policy := store.Policy{ConsecutiveFailures: 3, OpenFor: time.Minute, Probes: 40, ProbeSuccesses: 60, ProbeLease: time.Second}
-	w := newWorld(t, row, plan{replicas: len(alphabet) + 1, names: names(3), policy: policy})
+	w := newWorld(t, scenario, plan{replicas: len(alphabet) + 1, names: names(3), policy: policy})
 	sick, well := w.fleet[:len(alphabet)], w.fleet[len(alphabet)]
 	w.load(100 * time.Millisecond)
 	swallowed, converged := w.answerEach(sick), time.Duration(0)
@@ -148,13 +148,13 @@ func TestRow22EachErrorOfEachVerb(t *testing.T) {
 		converged = max(converged, w.converge())
 	}
 	lost := w.blackOut(sick)
-	row.AtLeast("errors", len(sick), 16)
-	row.AtLeast("verbs under traffic", len(verbs), 8)
-	row.Zero("errors swallowed, or taken for the store's word", swallowed)
-	row.Zero("losses of the store told more or less than once", lost)
-	row.Report("failed exchanges of the replica without any", int(well.manager.Status().ExchangeErrors))
-	row.Zero("wrong verdicts", w.unasked())
-	row.Within("converged", converged, 2*refresh)
+	scenario.AtLeast("errors", len(sick), 16)
+	scenario.AtLeast("verbs under traffic", len(verbs), 8)
+	scenario.Zero("errors swallowed, or taken for the store's word", swallowed)
+	scenario.Zero("losses of the store told more or less than once", lost)
+	scenario.Report("failed exchanges of the replica without any", int(well.manager.Status().ExchangeErrors))
+	scenario.Zero("wrong verdicts", w.unasked())
+	scenario.Within("converged", converged, 2*refresh)
 	w.promised()
 }
 
@@ -242,8 +242,8 @@ func (w *world) blackOut(sick []*replica) (wrong int) {
 	}
 	pass(time.Second)
 	w.heal()
-	w.row.Within("converged after more than StaleAfter", w.converge(), 2*refresh)
-	w.row.Zero("calls through a breaker that is forced open", int(w.reached[forced].Load()-reached))
+	w.scenario.Within("converged after more than StaleAfter", w.converge(), 2*refresh)
+	w.scenario.Zero("calls through a breaker that is forced open", int(w.reached[forced].Load()-reached))
 	for i, r := range sick {
 		if !poll(func() bool { return told(r, breaker.StoreBack, "") > returned[i] }) || told(r, breaker.StoreLost, "") != lost[i]+1 {
 			wrong++
@@ -292,13 +292,13 @@ func ailments() []ailment {
 }
 
 // A real server answers with errors since it is in such a state.
-func TestRow22ARealServerAnswersWithErrors(t *testing.T) {
-	row := board.Start(t, 22, "error alphabet: a real server's own")
+func TestScenario22ARealServerAnswersWithErrors(t *testing.T) {
+	scenario := scoreboard.Start(t, 22, "error alphabet: a real server's own")
 	server := redistest.Start(t, "--busy-reply-threshold", "1", "--enable-protected-configs", "yes", "--save", "3600 100000000")
 	if got, err := server.Command("ACL", "SETUSER", "fleet", "on", ">secret", "~*", "&*", "+@all"); got != "+OK" {
 		t.Fatal(got, err)
 	}
-	w := newWorld(t, row, plan{server: server, replicas: 2, names: names(3), policy: calm, user: "fleet:secret@"})
+	w := newWorld(t, scenario, plan{server: server, replicas: 2, names: names(3), policy: calm, user: "fleet:secret@"})
 	w.load(20 * time.Millisecond)
 	converged, codes := time.Duration(0), []string{}
 	cycle := func(code, said string, on, off func()) {
@@ -343,19 +343,19 @@ func TestRow22ARealServerAnswersWithErrors(t *testing.T) {
 		}
 		w.do("bgsave")
 	}, func() { w.do("config", "set", "dir", server.Dir()); w.do("config", "set", "save", "") })
-	row.AtLeast("connections refused by maxclients", w.infoInt("stats", "rejected_connections"), 1)
-	row.Report("states", strings.Join(codes, ", "))
-	row.AtLeast("states", len(codes), 10)
-	row.Zero("wrong verdicts", w.unasked())
-	row.Within("converged", converged, 2*refresh)
+	scenario.AtLeast("connections refused by maxclients", w.infoInt("stats", "rejected_connections"), 1)
+	scenario.Report("states", strings.Join(codes, ", "))
+	scenario.AtLeast("states", len(codes), 10)
+	scenario.Zero("wrong verdicts", w.unasked())
+	scenario.Within("converged", converged, 2*refresh)
 	w.promised()
 }
 
 // A server that loads its data, and one whose slots are not served.
-func TestRow22LoadingAndClusterDown(t *testing.T) {
-	row := board.Start(t, 22, "error alphabet: loading, slots not served")
+func TestScenario22LoadingAndClusterDown(t *testing.T) {
+	scenario := scoreboard.Start(t, 22, "error alphabet: loading, slots not served")
 	server := redistest.Start(t, "--key-load-delay", "300", "--loading-process-events-interval-bytes", "1024")
-	w := newWorld(t, row, plan{server: server, replicas: 2, names: names(3), policy: calm})
+	w := newWorld(t, scenario, plan{server: server, replicas: 2, names: names(3), policy: calm})
 	w.load(20 * time.Millisecond)
 	w.reach(w.command(store.Command{Name: w.names[0], Action: store.ForceOpen}))
 	w.do("eval", "for i = 1, 3000 do redis.call('set', 'k' .. i, string.rep('x', 100)) end return 1", 0)
@@ -372,8 +372,8 @@ func TestRow22LoadingAndClusterDown(t *testing.T) {
 	if !<-loading {
 		t.Error("no LOADING was seen")
 	}
-	row.Within("converged after LOADING", w.converge(), 2*refresh)
-	row.Zero("calls through a breaker that is forced open", int(w.reached[w.names[0]].Load()-reached))
+	scenario.Within("converged after LOADING", w.converge(), 2*refresh)
+	scenario.Zero("calls through a breaker that is forced open", int(w.reached[w.names[0]].Load()-reached))
 	w.promised()
 
 	slots := redistest.Start(t, "--cluster-enabled", "yes", "--cluster-node-timeout", "1000")
@@ -385,7 +385,7 @@ func TestRow22LoadingAndClusterDown(t *testing.T) {
 		return strings.Contains(info, "cluster_state:ok")
 	}
 	w.eventually("the slots are served", served)
-	c := newWorld(t, row, plan{server: slots, replicas: 2, names: names(3), policy: calm})
+	c := newWorld(t, scenario, plan{server: slots, replicas: 2, names: names(3), policy: calm})
 	c.load(20 * time.Millisecond)
 	c.do("cluster", "delslotsrange", 0, 16383)
 	for _, r := range c.fleet {
@@ -396,7 +396,7 @@ func TestRow22LoadingAndClusterDown(t *testing.T) {
 	}
 	c.do("cluster", "addslotsrange", 0, 16383)
 	w.eventually("the slots are served again", served) // a node waits a while before it serves again
-	row.Within("converged after CLUSTERDOWN", c.converge(), 2*refresh)
-	row.Zero("wrong verdicts", w.unasked()+c.unasked())
+	scenario.Within("converged after CLUSTERDOWN", c.converge(), 2*refresh)
+	scenario.Zero("wrong verdicts", w.unasked()+c.unasked())
 	c.promised()
 }

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/commontrip/commontrip/store"
-	"github.com/commontrip/commontrip/tests/chaos/board"
 	"github.com/commontrip/commontrip/tests/chaos/respfault"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
@@ -68,9 +68,9 @@ func (w *world) swing(n int) (made int) {
 }
 
 // Scripts are killed, run out of memory, and lose their replies, while the tier fails and comes back.
-func TestRow25ScriptsAreCutOff(t *testing.T) {
-	row := board.Start(t, 25, "half-applied script: killed, out of memory, reply lost")
-	w := newWorld(t, row, plan{server: redistest.Start(t, "--busy-reply-threshold", "1"), replicas: 3, names: names(2), policy: lively})
+func TestScenario25ScriptsAreCutOff(t *testing.T) {
+	scenario := scoreboard.Start(t, 25, "half-applied script: killed, out of memory, reply lost")
+	w := newWorld(t, scenario, plan{server: redistest.Start(t, "--busy-reply-threshold", "1"), replicas: 3, names: names(2), policy: lively})
 	w.load(5 * time.Millisecond)
 	ctx, stop := context.WithCancel(t.Context())
 	var hurting sync.WaitGroup
@@ -92,14 +92,14 @@ func TestRow25ScriptsAreCutOff(t *testing.T) {
 		pass(100 * time.Millisecond)
 		_ = squeezer.ConfigSet(context.Background(), "maxmemory", "0").Err()
 	})
-	rng := row.Rand()
+	rng := scenario.Rand()
 	for _, r := range w.fleet {
 		own := rand.New(rand.NewPCG(rng.Uint64(), 1))
 		for _, verb := range []respfault.Verb{respfault.Sync, respfault.Claim, respfault.Settle} {
 			r.proxy.On(verb, respfault.Rule{Act: respfault.CutAfter, Only: func(respfault.Request) bool { return own.IntN(8) == 0 }})
 		}
 	}
-	made := w.swing(board.Pick(row, 3, 30))
+	made := w.swing(scoreboard.Pick(scenario, 3, 30))
 	stop()
 	hurting.Wait()
 	cut := 0
@@ -107,38 +107,38 @@ func TestRow25ScriptsAreCutOff(t *testing.T) {
 		cut += r.proxy.Acted(respfault.Any)
 	}
 	w.heal()
-	row.Within("converged", w.converge(), 2*refresh)
-	row.Zero("half-applied transitions", w.halves())
+	scenario.Within("converged", w.converge(), 2*refresh)
+	scenario.Zero("half-applied transitions", w.halves())
 	twice, _ := w.counted()
-	row.Zero("outcomes counted twice", twice)
-	row.AtLeast("replies lost", cut, 5)
-	row.AtLeast("transitions", made, 6)
-	row.Report("scripts refused for want of memory", w.infoInt("stats", "total_error_replies"))
+	scenario.Zero("outcomes counted twice", twice)
+	scenario.AtLeast("replies lost", cut, 5)
+	scenario.AtLeast("transitions", made, 6)
+	scenario.Report("scripts refused for want of memory", w.infoInt("stats", "total_error_replies"))
 	w.promised()
 }
 
 // The replicas' user has no right to the channel: transitions are whole, every push is denied, and the refresh carries
 // them.
-func TestRow25PushesAreDenied(t *testing.T) {
-	row := board.Start(t, 25, "half-applied script: no right to the channel")
+func TestScenario25PushesAreDenied(t *testing.T) {
+	scenario := scoreboard.Start(t, 25, "half-applied script: no right to the channel")
 	server := redistest.Start(t)
 	if got, err := server.Command("ACL", "SETUSER", "fleet", "on", ">secret", "~commontrip:*", "resetchannels", "+@all"); got != "+OK" {
 		t.Fatal(got, err)
 	}
-	w := newWorld(t, row, plan{server: server, replicas: 3, names: names(2), policy: lively, user: "fleet:secret@"})
+	w := newWorld(t, scenario, plan{server: server, replicas: 3, names: names(2), policy: lively, user: "fleet:secret@"})
 	w.load(5 * time.Millisecond)
-	made := w.swing(board.Pick(row, 2, 20))
-	row.Within("converged", w.converge(), 2*refresh)
+	made := w.swing(scoreboard.Pick(scenario, 2, 20))
+	scenario.Within("converged", w.converge(), 2*refresh)
 	denied, failed := 0, 0
 	for _, r := range w.fleet {
 		denied += int(r.store.Pushes().Denied)
 		failed += int(r.manager.Status().ExchangeErrors)
 	}
-	row.Zero("half-applied transitions", w.halves())
+	scenario.Zero("half-applied transitions", w.halves())
 	twice, _ := w.counted()
-	row.Zero("outcomes counted twice", twice)
-	row.AtLeast("transitions", made, 4)
-	row.AtLeast("pushes denied, and said so", denied, made)
-	row.Report("failed exchanges", failed)
+	scenario.Zero("outcomes counted twice", twice)
+	scenario.AtLeast("transitions", made, 4)
+	scenario.AtLeast("pushes denied, and said so", denied, made)
+	scenario.Report("failed exchanges", failed)
 	w.promised()
 }

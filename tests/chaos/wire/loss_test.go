@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/commontrip/commontrip/store"
-	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
@@ -77,9 +77,9 @@ func evict(policy string) func(*world, []string) {
 }
 
 // The store forgets in every way that it can, while one breaker is open, one forced open, one retuned, one closed.
-func TestRow24TheStoreForgets(t *testing.T) {
-	row := board.Start(t, 24, "data loss")
-	w := newWorld(t, row, plan{replicas: 3, names: names(4), policy: calm})
+func TestScenario24TheStoreForgets(t *testing.T) {
+	scenario := scoreboard.Start(t, 24, "data loss")
+	w := newWorld(t, scenario, plan{replicas: 3, names: names(4), policy: calm})
 	w.load(10 * time.Millisecond)
 	open, forced, retuned := w.names[0], w.names[1], w.names[2]
 	policy := calm
@@ -90,7 +90,7 @@ func TestRow24TheStoreForgets(t *testing.T) {
 	w.converge()
 	reached := w.reached[open].Load() + w.reached[forced].Load()
 	back, lifted, forgotten, converged, cases := 0, 0, 0, time.Duration(0), 0
-	for range board.Pick(row, 1, 5) {
+	for range scoreboard.Pick(scenario, 1, 5) {
 		for _, l := range losses() {
 			cases++
 			before := map[string]store.Snapshot{}
@@ -116,21 +116,21 @@ func TestRow24TheStoreForgets(t *testing.T) {
 			}
 		}
 	}
-	row.Report("losses", cases)
-	row.Zero("numbers of the store that went back", back)
-	row.Zero("ForcedOpen lifted", lifted)
-	row.Zero("trips and policies forgotten", forgotten)
-	row.Zero("calls through open breakers", int(w.reached[open].Load()+w.reached[forced].Load()-reached))
-	row.Within("converged", converged, 2*refresh)
-	row.Zero("wrong verdicts", w.unasked())
+	scenario.Report("losses", cases)
+	scenario.Zero("numbers of the store that went back", back)
+	scenario.Zero("ForcedOpen lifted", lifted)
+	scenario.Zero("trips and policies forgotten", forgotten)
+	scenario.Zero("calls through open breakers", int(w.reached[open].Load()+w.reached[forced].Load()-reached))
+	scenario.Within("converged", converged, 2*refresh)
+	scenario.Zero("wrong verdicts", w.unasked())
 	w.promised()
 }
 
 // The scripts are forgotten ten times a second, while the tier fails and comes back.
-func TestRow24ScriptsAreFlushed(t *testing.T) {
-	row := board.Start(t, 24, "data loss: SCRIPT FLUSH every 100 ms")
+func TestScenario24ScriptsAreFlushed(t *testing.T) {
+	scenario := scoreboard.Start(t, 24, "data loss: SCRIPT FLUSH every 100 ms")
 	policy := store.Policy{ConsecutiveFailures: 5, OpenFor: 100 * time.Millisecond, Probes: 2, ProbeSuccesses: 2, ProbeLease: 2 * time.Second}
-	w := newWorld(t, row, plan{server: redistest.Start(t), replicas: 3, names: names(3), policy: policy})
+	w := newWorld(t, scenario, plan{server: redistest.Start(t), replicas: 3, names: names(3), policy: policy})
 	w.load(5 * time.Millisecond)
 	ctx, stop := context.WithCancel(t.Context())
 	var flushing sync.WaitGroup
@@ -156,7 +156,7 @@ func TestRow24ScriptsAreFlushed(t *testing.T) {
 			return true
 		}
 	}
-	for round := 0; round < board.Pick(row, 2, 10) || flushes.Load() < 5; round++ {
+	for round := 0; round < scoreboard.Pick(scenario, 2, 10) || flushes.Load() < 5; round++ {
 		w.down.Store(true)
 		w.eventually("all breakers have tripped", func() bool { return !is(store.Closed)() })
 		w.down.Store(false)
@@ -164,12 +164,12 @@ func TestRow24ScriptsAreFlushed(t *testing.T) {
 	}
 	stop()
 	flushing.Wait()
-	row.Within("converged", w.converge(), 2*refresh)
-	row.AtLeast("flushes", int(flushes.Load()), 5)
+	scenario.Within("converged", w.converge(), 2*refresh)
+	scenario.AtLeast("flushes", int(flushes.Load()), 5)
 	errors := 0
 	for _, r := range w.fleet {
 		errors += int(r.manager.Status().ExchangeErrors)
 	}
-	row.Report("failed exchanges", errors)
+	scenario.Report("failed exchanges", errors)
 	w.promised()
 }

@@ -10,7 +10,7 @@ import (
 
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
-	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
@@ -141,10 +141,10 @@ func (w *world) longest(replica string) (most time.Duration) {
 }
 
 // A client with the rights of the fleet sends what no replica would.
-func TestRow26PoisonByAReplica(t *testing.T) {
-	row := board.Start(t, 26, "poison by a replica")
+func TestScenario26PoisonByAReplica(t *testing.T) {
+	scenario := scoreboard.Start(t, 26, "poison by a replica")
 	server := redistest.Start(t, "--slowlog-log-slower-than", "200", "--slowlog-max-len", "100000")
-	w := newWorld(t, row, plan{server: server, replicas: 3, names: names(2), policy: lively})
+	w := newWorld(t, scenario, plan{server: server, replicas: 3, names: names(2), policy: lively})
 	w.load(5 * time.Millisecond)
 	p := &poisoner{world: w, store: open(t, server.URL())}
 	p.alive()
@@ -182,11 +182,11 @@ func TestRow26PoisonByAReplica(t *testing.T) {
 	w.reach(w.command(store.Command{Name: w.names[0], Action: store.Reset}))
 	p.alive()
 
-	row.AtLeast("requests refused with a reason", p.refused, 15)
-	row.Zero("requests taken that should have been refused", p.taken)
-	row.Zero("leases of others settled, or too many granted", stolen)
-	row.Report("times that both breakers tripped and closed as ever after poison", p.lives)
-	row.Within("longest script", w.longest("evil"), 10*time.Millisecond)
+	scenario.AtLeast("requests refused with a reason", p.refused, 15)
+	scenario.Zero("requests taken that should have been refused", p.taken)
+	scenario.Zero("leases of others settled, or too many granted", stolen)
+	scenario.Report("times that both breakers tripped and closed as ever after poison", p.lives)
+	scenario.Within("longest script", w.longest("evil"), 10*time.Millisecond)
 	w.fill(p)
 	w.promised()
 }
@@ -218,17 +218,17 @@ func (w *world) fill(p *poisoner) {
 		}
 		return int(n)
 	}
-	row := w.row
-	row.AtMost("bytes of a breaker with the longest texts everywhere", bytes(), 256<<10)
-	flood := board.Pick(row, 1000, 20_000)
+	scenario := w.scenario
+	scenario.AtMost("bytes of a breaker with the longest texts everywhere", bytes(), 256<<10)
+	flood := scoreboard.Pick(scenario, 1000, 20_000)
 	for i := range flood {
 		report(fmt.Sprintf("flood-%d", i), nil)
 	}
 	w.do("slowlog", "reset")
 	report("one more", nil)
-	row.Report("names of replicas in one roster", flood)
-	row.Report("bytes of a breaker with so many", bytes())
-	row.Within("longest script with so many", w.longest("one more"), 10*time.Millisecond)
+	scenario.Report("names of replicas in one roster", flood)
+	scenario.Report("bytes of a breaker with so many", bytes())
+	scenario.Within("longest script with so many", w.longest("one more"), 10*time.Millisecond)
 }
 
 func (w *world) generation(name string) uint64 {

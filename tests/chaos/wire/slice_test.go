@@ -6,8 +6,8 @@ import (
 
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
-	"github.com/commontrip/commontrip/tests/chaos/board"
 	"github.com/commontrip/commontrip/tests/chaos/respfault"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 )
 
 // What was counted once is in the store's totals once: the totals of all replicas are those of the store, less what a
@@ -35,19 +35,19 @@ func (w *world) counted() (twice, missing int) {
 
 // Everything comes a byte at a time, and every connection is reset again and again; replies are lost, late, and given to
 // a request that ran twice.
-func TestRow20SlicesAndResets(t *testing.T) {
-	row := board.Start(t, 20, "slices of one byte, resets, lost and doubled requests")
-	w := newWorld(t, row, plan{replicas: 3, names: names(3), policy: calm})
+func TestScenario20SlicesAndResets(t *testing.T) {
+	scenario := scoreboard.Start(t, 20, "slices of one byte, resets, lost and doubled requests")
+	w := newWorld(t, scenario, plan{replicas: 3, names: names(3), policy: calm})
 	w.load(5 * time.Millisecond)
 	pass(time.Second)
 	calm := time.Duration(w.delay.Swap(0))
-	rng, start, ever := row.Rand(), time.Now(), 0
+	rng, start, ever := scenario.Rand(), time.Now(), 0
 	for _, r := range w.fleet {
 		r.proxy.Slice(1)
 		_, before := r.proxy.Connections()
 		ever -= before
 	}
-	for range board.Pick(row, 12, 120) {
+	for range scoreboard.Pick(scenario, 12, 120) {
 		for _, r := range w.fleet {
 			switch rng.IntN(5) {
 			case 0:
@@ -70,20 +70,20 @@ func TestRow20SlicesAndResets(t *testing.T) {
 		ever += now
 	}
 	w.heal()
-	row.Within("converged", w.converge(), 2*refresh)
+	scenario.Within("converged", w.converge(), 2*refresh)
 	twice, missing := w.counted()
-	row.Zero("outcomes counted twice", twice)
-	row.Zero("outcomes missing that no replica lost", missing)
-	row.Zero("wrong verdicts", w.unasked())
-	row.Report("largest delay of a call before", calm)
-	row.Report("connections a second and replica", float64(ever)/took.Seconds()/float64(len(w.fleet)))
+	scenario.Zero("outcomes counted twice", twice)
+	scenario.Zero("outcomes missing that no replica lost", missing)
+	scenario.Zero("wrong verdicts", w.unasked())
+	scenario.Report("largest delay of a call before", calm)
+	scenario.Report("connections a second and replica", float64(ever)/took.Seconds()/float64(len(w.fleet)))
 	w.promised()
 }
 
 // Each connection is reset as soon as it stands: a replica tries again at a bounded, uneven pace.
-func TestRow20AlwaysReset(t *testing.T) {
-	row := board.Start(t, 20, "every connection is reset")
-	w := newWorld(t, row, plan{replicas: 3, names: names(2), policy: calm})
+func TestScenario20AlwaysReset(t *testing.T) {
+	scenario := scoreboard.Start(t, 20, "every connection is reset")
+	w := newWorld(t, scenario, plan{replicas: 3, names: names(2), policy: calm})
 	w.load(5 * time.Millisecond)
 	w.reach(w.command(store.Command{Name: w.names[0], Action: store.Trip, For: time.Hour}))
 	w.converge()
@@ -98,16 +98,16 @@ func TestRow20AlwaysReset(t *testing.T) {
 	for _, r := range w.fleet {
 		w.eventually(r.name+" stands on its own verdict", func() bool { return r.breaker(w.names[1]).Status().Verdict == breaker.Own })
 	}
-	pass(board.Pick(row, time.Second, 20*time.Second))
+	pass(scoreboard.Pick(scenario, time.Second, 20*time.Second))
 	after, seconds := 0, time.Since(start).Seconds()
 	for _, r := range w.fleet {
 		_, n := r.proxy.Connections()
 		after += n
 	}
 	w.heal()
-	row.Within("converged", w.converge(), 2*refresh)
-	row.Zero("calls through a breaker that is open", int(w.reached[w.names[0]].Load()-reached))
-	row.AtMost("reconnects a second and replica", int(float64(after-before)/seconds/3), 20)
-	row.Zero("wrong verdicts", w.unasked())
+	scenario.Within("converged", w.converge(), 2*refresh)
+	scenario.Zero("calls through a breaker that is open", int(w.reached[w.names[0]].Load()-reached))
+	scenario.AtMost("reconnects a second and replica", int(float64(after-before)/seconds/3), 20)
+	scenario.Zero("wrong verdicts", w.unasked())
 	w.promised()
 }

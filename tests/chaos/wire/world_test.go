@@ -17,8 +17,8 @@ import (
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
 	redisstore "github.com/commontrip/commontrip/store/redis"
-	"github.com/commontrip/commontrip/tests/chaos/board"
 	"github.com/commontrip/commontrip/tests/chaos/respfault"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
@@ -48,13 +48,13 @@ type plan struct {
 
 // world is a fleet on a server, under traffic, and what the test sees of both.
 type world struct {
-	t      *testing.T
-	row    *board.Row
-	server *redistest.Server
-	redis  *redis.Client     // past all proxies
-	truth  *redisstore.Store // likewise
-	names  []string
-	fleet  []*replica
+	t        *testing.T
+	scenario *scoreboard.Scenario
+	server   *redistest.Server
+	redis    *redis.Client     // past all proxies
+	truth    *redisstore.Store // likewise
+	names    []string
+	fleet    []*replica
 
 	down     atomic.Bool              // the tier
 	quiet    atomic.Bool              // nobody calls
@@ -77,7 +77,7 @@ type replica struct {
 	events []breaker.Event
 }
 
-func newWorld(t *testing.T, row *board.Row, p plan) *world {
+func newWorld(t *testing.T, scenario *scoreboard.Scenario, p plan) *world {
 	t.Helper()
 	if p.server == nil {
 		p.server = redistest.Start(t)
@@ -85,7 +85,7 @@ func newWorld(t *testing.T, row *board.Row, p plan) *world {
 	if p.timing == (breaker.Timing{}) {
 		p.timing = timing
 	}
-	w := &world{t: t, row: row, server: p.server, names: p.names, redis: client(t, p.server)}
+	w := &world{t: t, scenario: scenario, server: p.server, names: p.names, redis: client(t, p.server)}
 	w.truth, w.reached = open(t, p.server.URL()), map[string]*atomic.Int64{}
 	for _, name := range p.names {
 		w.reached[name] = new(atomic.Int64)
@@ -136,7 +136,7 @@ func (w *world) join(p plan, i int) *replica {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
-		_ = r.manager.Close(ctx) // what it could not report is for the row to say
+		_ = r.manager.Close(ctx) // what it could not report is for the scenario to say
 		_ = r.store.Close()
 	})
 	for _, name := range p.names {
@@ -342,12 +342,12 @@ func (w *world) do(args ...any) any {
 // key is where a breaker lies.
 func key(name string) string { return "commontrip:{" + name + "}" }
 
-// promised holds what every row holds.
+// promised holds what every scenario holds.
 func (w *world) promised() {
 	w.t.Helper()
-	w.row.Zero("calls failed by us", int(w.failed.Load()))
-	w.row.Zero("views that went back", int(w.back.Load()))
-	w.row.Report("largest delay of a call", time.Duration(w.delay.Load()))
+	w.scenario.Zero("calls failed by us", int(w.failed.Load()))
+	w.scenario.Zero("views that went back", int(w.back.Load()))
+	w.scenario.Report("largest delay of a call", time.Duration(w.delay.Load()))
 }
 
 func (w *world) eventually(what string, condition func() bool) {

@@ -1,4 +1,4 @@
-package scenario
+package faults
 
 import (
 	"fmt"
@@ -8,22 +8,22 @@ import (
 
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
-	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 )
 
 // TwoMasters promotes a replica while its master lives, with half of the fleet on each. Both halves trip, one recovers,
 // and each takes a command; then one of the two is demoted, where there is a choice the old one and the new one in turn.
-func TwoMasters(t *testing.T, row *board.Row, d Deployment, trials int) {
+func TwoMasters(t *testing.T, scenario *scoreboard.Scenario, d Deployment, trials int) {
 	var s split
 	for trial := range trials {
 		s.trial(t, d, trial%2 == 1)
 	}
-	row.Report("splits", trials)
-	row.Zero("breakers that ended below what a replica knew", s.below)
-	row.Zero("commands forgotten", s.commandsForgotten)
-	row.AtMost(fmt.Sprintf("probes at once over the budget of %d", splitProbes), s.overBudget, splitProbes)
-	row.Within("demotion until all hold one view", slices.Max(s.converged), 2*refresh)
-	Tally(t, row, s.fleets...)
+	scenario.Report("splits", trials)
+	scenario.Zero("breakers that ended below what a replica knew", s.below)
+	scenario.Zero("commands forgotten", s.commandsForgotten)
+	scenario.AtMost(fmt.Sprintf("probes at once over the budget of %d", splitProbes), s.overBudget, splitProbes)
+	scenario.Within("demotion until all hold one view", slices.Max(s.converged), 2*refresh)
+	Tally(t, scenario, s.fleets...)
 }
 
 const splitProbes = 2

@@ -1,4 +1,4 @@
-package scenario
+package faults
 
 import (
 	"context"
@@ -9,7 +9,7 @@ import (
 
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
-	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 )
 
 // Divided is a deployment that half of a fleet reaches across a network that can be cut.
@@ -21,7 +21,7 @@ type Divided struct {
 
 // Partitions cuts half of a fleet off, each of the given ways, with a trip on this side that it cannot hear of; and then
 // lets the network flap, a second each.
-func Partitions(t *testing.T, row *board.Row, d Divided, ways []Way, flaps int) {
+func Partitions(t *testing.T, scenario *scoreboard.Scenario, d Divided, ways []Way, flaps int) {
 	f := NewFleet(t, 6, func(i int) (store.Store, error) {
 		if i < 3 {
 			return d.Near()
@@ -53,16 +53,16 @@ func Partitions(t *testing.T, row *board.Row, d Divided, ways []Way, flaps int) 
 	rest()
 	took, _ := f.Converge(truth)
 	twice, vanished := p.account(t, f, counted, truth)
-	row.Report("partitions", len(ways)+flaps)
-	row.Zero("cut replicas that claim the fleet's verdict", p.claims)
-	row.Zero("replicas of this side that lost the store", p.nearLost)
-	row.Zero("outcomes counted twice", twice)
-	row.Zero("outcomes that vanished", vanished)
-	row.Report("outcomes that became too old", p.lost)
-	row.Within("cut until the far half says that it stands alone", p.alone, 4*time.Second)
-	row.Within("heal until the far half knows of the trip", p.behind, 2*refresh)
-	row.Within("until all hold one view", took, 2*refresh)
-	f.Tally(row)
+	scenario.Report("partitions", len(ways)+flaps)
+	scenario.Zero("cut replicas that claim the fleet's verdict", p.claims)
+	scenario.Zero("replicas of this side that lost the store", p.nearLost)
+	scenario.Zero("outcomes counted twice", twice)
+	scenario.Zero("outcomes that vanished", vanished)
+	scenario.Report("outcomes that became too old", p.lost)
+	scenario.Within("cut until the far half says that it stands alone", p.alone, 4*time.Second)
+	scenario.Within("heal until the far half knows of the trip", p.behind, 2*refresh)
+	scenario.Within("until all hold one view", took, 2*refresh)
+	f.Tally(scenario)
 }
 
 func pause(d time.Duration) { <-time.After(d) }
