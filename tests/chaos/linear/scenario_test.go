@@ -22,10 +22,10 @@ type verdicts struct {
 
 // histories plays n of them on one server, whose breakers are made under the policy p, or until so many were illegal. A
 // check may take so long.
-func histories(t *testing.T, scenario *scoreboard.Scenario, n, illegal int, within time.Duration, p store.Policy, sabotage func(store.Store) store.Store) (v verdicts) {
+func histories(t *testing.T, scenario *scoreboard.Scenario, n, illegal int, within time.Duration, p store.Policy, breakIt func(store.Store) store.Store) (v verdicts) {
 	t.Helper()
 	srv := redistest.Start(t)
-	pool, rng := connect(t, srv.SocketURL(), sabotage), scenario.Rand()
+	pool, rng := connect(t, srv.SocketURL(), breakIt), scenario.Rand()
 	for i := 0; i < n && v.illegal < illegal; i++ {
 		h := &history{t: t, handles: pool}
 		for j := range h.names {
@@ -73,22 +73,22 @@ func TestScenario29LeasesAndCommandsAreLinearizable(t *testing.T) {
 }
 
 // Stores that break the rules, so that the checker is seen to see it.
-func TestScenario29SaboteursAreCaught(t *testing.T) {
-	scenario := scoreboard.Start(t, 29, "lease linearizability: saboteurs")
+func TestScenario29FaultyStoresAreCaught(t *testing.T) {
+	scenario := scoreboard.Start(t, 29, "lease linearizability: faulty stores")
 	generous := policy
 	generous.Probes++
 	n := scoreboard.Pick(scenario, 1, 10)
-	for _, saboteur := range []struct {
-		name     string
-		policy   store.Policy
-		sabotage func(store.Store) store.Store
+	for _, faulty := range []struct {
+		name    string
+		policy  store.Policy
+		breakIt func(store.Store) store.Store
 	}{
 		{"one place too many", generous, itself},
 		{"failed probes count as successes", policy, func(s store.Store) store.Store { return eager{s} }},
 		{"commands are carried out twice", policy, func(s store.Store) store.Store { return zealous{s} }},
 	} {
-		v := histories(t, scenario, 50, n, 5*time.Second, saboteur.policy, saboteur.sabotage)
-		scenario.AtLeast("histories that show it: "+saboteur.name, v.illegal, n)
+		v := histories(t, scenario, 50, n, 5*time.Second, faulty.policy, faulty.breakIt)
+		scenario.AtLeast("histories that show it: "+faulty.name, v.illegal, n)
 		scenario.Report("of so many played", v.legal+v.illegal+v.undecided)
 	}
 }

@@ -23,13 +23,13 @@ import (
 
 // flood is a server, and what it and this process held before.
 type flood struct {
-	*world
+	*harness
 	heap, goroutines, memory int
 }
 
 func newFlood(t *testing.T, scenario *scoreboard.Scenario) *flood {
-	w := newWorld(t, scenario, plan{server: redistest.Start(t)})
-	return &flood{w, heap(), runtime.NumGoroutine(), w.infoInt("memory", "used_memory")}
+	h := newHarness(t, scenario, plan{server: redistest.Start(t)})
+	return &flood{h, heap(), runtime.NumGoroutine(), h.infoInt("memory", "used_memory")}
 }
 
 // manager is a replica without a proxy.

@@ -18,9 +18,9 @@ import (
 // calm is a policy that trips by an operator's word only, as long as the tier is well.
 var calm = store.Policy{ConsecutiveFailures: 3, OpenFor: time.Minute, Probes: 2, ProbeSuccesses: 1}
 
-// pushes is a world whose operator trips and resets, and what became known of it when.
+// pushes is a harness whose operator trips and resets, and what became known of it when.
 type pushes struct {
-	*world
+	*harness
 	behind time.Duration
 	made   int
 }
@@ -44,8 +44,8 @@ func (p *pushes) hold() {
 			p.t.Fatal(err)
 		}
 		var want []uint64
-		for _, h := range slices.Backward(history) {
-			want = append(want, h.Generation)
+		for _, entry := range slices.Backward(history) {
+			want = append(want, entry.Generation)
 		}
 		for _, r := range p.fleet {
 			poll(func() bool { return len(r.told(name)) >= len(want) })
@@ -82,7 +82,7 @@ func (p *pushes) hold() {
 // small for one push.
 func TestScenario21SubscriptionsAreCutOff(t *testing.T) {
 	scenario := scoreboard.Start(t, 21, "push dead only: subscriptions cut off")
-	p := &pushes{world: newWorld(t, scenario, plan{replicas: 3, names: names(2), policy: calm})}
+	p := &pushes{harness: newHarness(t, scenario, plan{replicas: 3, names: names(2), policy: calm})}
 	p.load(20 * time.Millisecond)
 
 	ear, resyncs, unsaid, synced := open(t, p.server.URL()), atomic.Int64{}, atomic.Int64{}, atomic.Uint64{}
@@ -132,7 +132,7 @@ func TestScenario21SubscriptionsAreCutOff(t *testing.T) {
 // Every replica hears something else: messages are dropped, doubled, held back behind later ones, and forged.
 func TestScenario21MessagesAreDroppedDoubledReorderedForged(t *testing.T) {
 	scenario := scoreboard.Start(t, 21, "push dead only: messages dropped, doubled, reordered, forged")
-	p := &pushes{world: newWorld(t, scenario, plan{replicas: 3, names: names(2), policy: calm})}
+	p := &pushes{harness: newHarness(t, scenario, plan{replicas: 3, names: names(2), policy: calm})}
 	p.load(20 * time.Millisecond)
 	var mu sync.Mutex
 	counts := map[string]int{}

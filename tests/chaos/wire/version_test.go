@@ -23,51 +23,51 @@ func TestScenario32TwoReleases(t *testing.T) {
 	scenario := scoreboard.Start(t, 32, "policy, config, version: two releases")
 	old, young := calm, calm
 	young.ConsecutiveFailures, young.OpenFor = 9, time.Hour
-	w := newWorld(t, scenario, plan{replicas: 6, names: names(2), policyOf: func(i int) store.Policy {
+	h := newHarness(t, scenario, plan{replicas: 6, names: names(2), policyOf: func(i int) store.Policy {
 		return []store.Policy{old, young}[i%2]
 	}})
-	w.load(5 * time.Millisecond)
-	w.converge()
-	before := w.read(w.names[0])
-	for _, r := range w.fleet {
-		w.eventually(r.name+" shows the conflict", func() bool {
-			return r.breaker(w.names[0]).Status().Fleet.PolicyConflict && r.count(ofKind(breaker.PolicyConflict)) > 0
+	h.load(5 * time.Millisecond)
+	h.converge()
+	before := h.read(h.names[0])
+	for _, r := range h.fleet {
+		h.eventually(r.name+" shows the conflict", func() bool {
+			return r.breaker(h.names[0]).Status().Fleet.PolicyConflict && r.count(ofKind(breaker.PolicyConflict)) > 0
 		})
 	}
 	pass(scoreboard.Pick(scenario, 2*time.Second, time.Minute))
-	after := w.read(w.names[0])
+	after := h.read(h.names[0])
 	turned, apart := 0, 0
 	if after.Rev != before.Rev || after.Policy != before.Policy || after.Policy != young.WithDefaults() {
 		turned++
 		t.Logf("from %+v to %+v", before, after)
 	}
-	for _, r := range w.fleet {
-		if r.breaker(w.names[0]).Status().Fleet.Policy != after.Policy {
+	for _, r := range h.fleet {
+		if r.breaker(h.names[0]).Status().Fleet.Policy != after.Policy {
 			apart++
 		}
 	}
 	scenario.Zero("policies turned over by reports", turned)
 	scenario.Zero("replicas on another policy", apart)
-	scenario.Within("converged", w.converge(), 2*refresh)
-	w.promised()
+	scenario.Within("converged", h.converge(), 2*refresh)
+	h.promised()
 }
 
 // The hash is of a newer schema, and of one that never was: replicas of this release leave it as it is, say why, and
 // stand on their own.
 func TestScenario32AnotherSchema(t *testing.T) {
 	scenario := scoreboard.Start(t, 32, "policy, config, version: another schema")
-	w := newWorld(t, scenario, plan{replicas: 3, names: names(3), policy: calm})
-	w.load(5 * time.Millisecond)
-	forced, strange := w.names[0], w.names[1]
-	w.reach(w.command(store.Command{Name: forced, Action: store.ForceOpen}))
-	w.converge()
-	reached, impolite, changed := w.reached[forced].Load(), 0, 0
+	h := newHarness(t, scenario, plan{replicas: 3, names: names(3), policy: calm})
+	h.load(5 * time.Millisecond)
+	forced, strange := h.names[0], h.names[1]
+	h.reach(h.command(store.Command{Name: forced, Action: store.ForceOpen}))
+	h.converge()
+	reached, impolite, changed := h.reached[forced].Load(), 0, 0
 	for _, schema := range []string{"2", "0", "99999"} {
 		for _, name := range []string{forced, strange} {
-			w.do("hset", key(name), "v", schema)
+			h.do("hset", key(name), "v", schema)
 		}
-		before := fmt.Sprint(w.redis.HGetAll(t.Context(), key(strange)).Val())
-		for verb, ask := range asked(t.Context(), w.truth, strange) {
+		before := fmt.Sprint(h.redis.HGetAll(t.Context(), key(strange)).Val())
+		for verb, ask := range asked(t.Context(), h.truth, strange) {
 			err := ask()
 			if verb == "read" || verb == "versions" || verb == "roster" || verb == "history" || verb == "remove" {
 				continue // no script of ours, or of another breaker
@@ -77,25 +77,25 @@ func TestScenario32AnotherSchema(t *testing.T) {
 				t.Logf("schema %s: %s: %v", schema, verb, err)
 			}
 		}
-		for _, r := range w.fleet {
-			w.eventually(r.name+" stands on its own verdict there, and nowhere else", func() bool {
-				return r.breaker(strange).Status().Verdict == breaker.Own && r.breaker(w.names[2]).Status().Verdict == breaker.Fleet
+		for _, r := range h.fleet {
+			h.eventually(r.name+" stands on its own verdict there, and nowhere else", func() bool {
+				return r.breaker(strange).Status().Verdict == breaker.Own && r.breaker(h.names[2]).Status().Verdict == breaker.Fleet
 			})
 		}
-		if now := fmt.Sprint(w.redis.HGetAll(t.Context(), key(strange)).Val()); now != before {
+		if now := fmt.Sprint(h.redis.HGetAll(t.Context(), key(strange)).Val()); now != before {
 			changed++
 			t.Logf("from %s to %s", before, now)
 		}
 		for _, name := range []string{forced, strange} {
-			w.do("hset", key(name), "v", "1")
+			h.do("hset", key(name), "v", "1")
 		}
-		scenario.Within("converged", w.converge(), 2*refresh)
+		scenario.Within("converged", h.converge(), 2*refresh)
 	}
 	scenario.Zero("verbs that do not say which schema they met", impolite)
 	scenario.Zero("hashes of another schema changed", changed)
-	scenario.Zero("calls through a breaker that is forced open", int(w.reached[forced].Load()-reached))
-	scenario.Zero("wrong verdicts", w.unasked())
-	w.promised()
+	scenario.Zero("calls through a breaker that is forced open", int(h.reached[forced].Load()-reached))
+	scenario.Zero("wrong verdicts", h.unasked())
+	h.promised()
 }
 
 // fuzzed is a policy of numbers that nobody means, in some of its fields.
