@@ -8,7 +8,7 @@ var tenBuckets = store.Policy{WindowTime: 10 * sec, ConsecutiveFailures: 1_000_0
 var windowRules = []rule{
 	{
 		"a window of time holds this bucket and nine before",
-		"Bucket i holds [i f, (i+1) f), f a tenth of WindowTime; the window is the bucket of now and the nine before.",
+		"Bucket i holds [i w, (i+1) w), w a tenth of WindowTime; the window is the bucket of now and the nine before.",
 		func(f *fixture) {
 			f.policy = tenBuckets
 			f.at(sec - ms)

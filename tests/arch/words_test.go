@@ -38,9 +38,9 @@ func TestNothingIsLeftForLater(t *testing.T) {
 	}
 }
 
-// In a bubble of testing/synctest a sleep takes no time and ends when it should; elsewhere it guesses.
-func TestNoTestWaitsByTheClockOutsideOfABubble(t *testing.T) {
-	sleeps, bubbles := map[string]string{}, map[string]bool{}
+// In the virtual time of testing/synctest a sleep takes no time and ends when it should. Elsewhere it guesses.
+func TestNoTestWaitsByTheClockOutsideOfVirtualTime(t *testing.T) {
+	sleeps, virtual := map[string]string{}, map[string]bool{}
 	for name, text := range tracked(t) {
 		if !strings.HasSuffix(name, "_test.go") {
 			continue
@@ -49,11 +49,11 @@ func TestNoTestWaitsByTheClockOutsideOfABubble(t *testing.T) {
 			sleeps[name] = filepath.Dir(name)
 		}
 		if bytes.Contains(text, []byte(`"testing/synctest"`)) {
-			bubbles[filepath.Dir(name)] = true
+			virtual[filepath.Dir(name)] = true
 		}
 	}
 	for name, folder := range sleeps {
-		if !bubbles[folder] {
+		if !virtual[folder] {
 			t.Errorf("%s sleeps: wait for a condition with a deadline, or use testing/synctest", name)
 		}
 	}

@@ -59,9 +59,9 @@ func (q *quorum) Ready(t testing.TB) faults.Node {
 	return q.master
 }
 
-func (q *quorum) Road(t testing.TB) faults.Road {
+func (q *quorum) Route(t testing.TB) faults.Route {
 	t.Helper()
-	return q.town.road(t, func(dial dialer) (store.Store, error) { return q.via(dial) })
+	return q.servers.route(t, func(dial dialer) (store.Store, error) { return q.via(dial) })
 }
 
 func (q *quorum) Direct(n faults.Node) (store.Store, error) { return simple().open(n.Addr()) }
@@ -89,20 +89,20 @@ func (q *quorum) FailOver(t testing.TB) faults.Node {
 	return q.master
 }
 
-// Split leaves the master on an island with one Sentinel, which cannot depose it alone.
-func (q *quorum) Split(t testing.TB, here, there faults.Road) faults.Node {
+// Split leaves the master in a minority with one Sentinel, which cannot depose it alone.
+func (q *quorum) Split(t testing.TB, here, there faults.Route) faults.Node {
 	t.Helper()
 	others := append(q.inStep(t), q.guards[1:]...)
-	q.town.divide(t, here, there, q.island(), others)
+	q.servers.divide(t, here, there, q.minority(), others)
 	return q.another(t, q.guards[1:])
 }
 
-func (q *quorum) island() []*node { return []*node{q.guards[0], q.master} }
+func (q *quorum) minority() []*node { return []*node{q.guards[0], q.master} }
 
 // Heal demotes the first: the Sentinels let the newer one win.
-func (q *quorum) Heal(t testing.TB, here, there faults.Road, _ bool) faults.Node {
+func (q *quorum) Heal(t testing.TB, here, there faults.Route, _ bool) faults.Node {
 	t.Helper()
-	q.town.unite(t, here, there, q.island())
+	q.servers.unite(t, here, there, q.minority())
 	first := q.master
 	q.master = q.another(t, q.guards)
 	faults.Follow(t, first, q.master) // the Sentinels would do so after ten seconds
@@ -145,7 +145,7 @@ type replicated struct {
 func newReplicated(t *testing.T) *replicated {
 	r := &replicated{shards: cluster(t, ownImage(t), []int{0, 16382, 16383})}
 	r.master, r.voters = r.nodes[0], r.nodes[1:]
-	r.replica = clustered(r.town)
+	r.replica = clustered(r.servers)
 	id, err := r.master.Text("CLUSTER", "MYID")
 	if err != nil {
 		t.Fatal(err)
@@ -203,9 +203,9 @@ func (r *replicated) settled(t testing.TB, nodes []*node) {
 	})
 }
 
-func (r *replicated) Road(t testing.TB) faults.Road {
+func (r *replicated) Route(t testing.TB) faults.Route {
 	t.Helper()
-	return r.town.road(t, func(dial dialer) (store.Store, error) { return r.via(dial) })
+	return r.servers.route(t, func(dial dialer) (store.Store, error) { return r.via(dial) })
 }
 
 func (r *replicated) Direct(n faults.Node) (store.Store, error) { return simple().open(n.Addr()) }
@@ -230,19 +230,19 @@ func (r *replicated) promoted(t testing.TB) faults.Node {
 	return r.master
 }
 
-// Split leaves the master on an island, where it goes on until cluster-node-timeout tells it that it is alone.
-func (r *replicated) Split(t testing.TB, here, there faults.Road) faults.Node {
+// Split leaves the master in a minority, where it goes on until cluster-node-timeout tells it that it is alone.
+func (r *replicated) Split(t testing.TB, here, there faults.Route) faults.Node {
 	t.Helper()
 	faults.InStep(t, r.replica, r.master)
 	faults.Must(t, r.master, "CONFIG", "SET", "cluster-node-timeout", "60000")
-	r.town.divide(t, here, there, []*node{r.master}, append(r.voters, r.replica))
+	r.servers.divide(t, here, there, []*node{r.master}, append(r.voters, r.replica))
 	return r.promoted(t)
 }
 
 // Heal demotes the first: in a Cluster the newer one wins.
-func (r *replicated) Heal(t testing.TB, here, there faults.Road, _ bool) faults.Node {
+func (r *replicated) Heal(t testing.TB, here, there faults.Route, _ bool) faults.Node {
 	t.Helper()
-	r.town.unite(t, here, there, []*node{r.replica})
+	r.servers.unite(t, here, there, []*node{r.replica})
 	faults.Must(t, r.replica, "CONFIG", "SET", "cluster-node-timeout", nodeTimeout)
 	faults.InStep(t, r.replica, r.master)
 	return r.master

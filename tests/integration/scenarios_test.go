@@ -67,16 +67,16 @@ func play(t *testing.T, number int, on stage) {
 		faults.Migrations(t, scenario(t, 18, "Cluster"), on.shards, 3)
 	case 19:
 		on.deployment.Ready(t)
-		near, far := on.deployment.Road(t), on.deployment.Road(t)
-		faults.Partitions(t, scenario(t, 19, "partition"), faults.Divided{Near: near.Open, Far: far.Open, Cut: far.Hold},
+		near, remote := on.deployment.Route(t), on.deployment.Route(t)
+		faults.Partitions(t, scenario(t, 19, "partition"), faults.Divided{Near: near.Open, Remote: remote.Open, Cut: remote.Hold},
 			[]faults.Way{faults.Both, faults.Replies}, 2)
 	}
 }
 
 func pair(t *testing.T, k kind) stage {
-	w := newTown(t, ownImage(t))
+	sn := newServerNetwork(t, ownImage(t))
 	return stage{splits: 2, deployment: &faults.Pair{
-		Master: k.node(w, "--repl-diskless-sync-delay", "0"), Replica: k.node(w, "--repl-diskless-sync-delay", "0"),
+		Master: k.node(sn, "--repl-diskless-sync-delay", "0"), Replica: k.node(sn, "--repl-diskless-sync-delay", "0"),
 		Open: func(addr string) (store.Store, error) { return k.open(addr) },
 	}}
 }

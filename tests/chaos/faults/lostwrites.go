@@ -52,8 +52,8 @@ const (
 
 func (l *losses) trial(t *testing.T, d Deployment) {
 	master := d.Ready(t)
-	known, unknown := d.Road(t), d.Road(t)
-	f := NewFleet(t, 4, func(i int) (store.Store, error) { return []Road{known, unknown}[i/2].Open() })
+	known, unknown := d.Route(t), d.Route(t)
+	f := NewFleet(t, 4, func(i int) (store.Store, error) { return []Route{known, unknown}[i/2].Open() })
 	defer f.Close()
 	l.fleets = append(l.fleets, f)
 	witnesses, strangers := f.Replicas[:2], f.Replicas[2:]

@@ -38,8 +38,8 @@ type split struct {
 
 func (s *split) trial(t *testing.T, d Deployment, oldWins bool) {
 	master := d.Ready(t)
-	here, there := d.Road(t), d.Road(t)
-	f := NewFleet(t, 6, func(i int) (store.Store, error) { return []Road{here, there}[i/3].Open() })
+	here, there := d.Route(t), d.Route(t)
+	f := NewFleet(t, 6, func(i int) (store.Store, error) { return []Route{here, there}[i/3].Open() })
 	defer f.Close()
 	s.fleets = append(s.fleets, f)
 	old, young := f.Replicas[:3], f.Replicas[3:] // who stays at the old master, who goes to the new one

@@ -24,7 +24,7 @@ const (
 
 // Twenty replicas call a tier that dies for minutes: with a shared verdict; with the store away, so that each stands on
 // its own; and with twenty breakers that never shared anything. What reaches the dead tier is what each protection costs.
-// Then the store and the tier come back, and the fleet is one again. In a bubble: the time is virtual, the counts are exact.
+// Then the store and the tier come back, and the fleet is one again. The time is virtual, and the counts are exact.
 func TestScenario10OwnVerdictBesideASharedAndTwentyLocalOnes(t *testing.T) {
 	scenario := scoreboard.Start(t, 10, "own verdict, proven")
 	rng, deadFor := scenario.Rand(), scoreboard.Pick(scenario, 90*time.Second, 5*time.Minute)

@@ -11,21 +11,21 @@ import (
 
 func TestScenario19HalfOfAFleetIsCutOff(t *testing.T) {
 	scenario := scoreboard.Start(t, 19, "partition")
-	s := startIsland(t)
+	s := startNamespace(t)
 	ways := []faults.Way{faults.Both, faults.Requests, faults.Replies}
 	if scenario.Full() {
 		ways = append(ways, append(ways, ways...)...)
 	}
 	faults.Partitions(t, scenario, faults.Divided{
-		Near: func() (store.Store, error) { return open(s.near) },
-		Far:  func() (store.Store, error) { return open(s.far) },
-		Cut:  s.cut,
+		Near:   func() (store.Store, error) { return open(s.near) },
+		Remote: func() (store.Store, error) { return open(s.remote) },
+		Cut:    s.cut,
 	}, ways, scoreboard.Pick(scenario, 3, 20))
 }
 
 func TestScenario20PacketsAreLost(t *testing.T) {
 	scenario := scoreboard.Start(t, 20, "loss and a thin pipe")
-	s := startIsland(t)
+	s := startNamespace(t)
 	dropped := 0
 	pass := func() {
 		dropped += s.dropped()

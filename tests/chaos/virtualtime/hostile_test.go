@@ -155,7 +155,7 @@ func TestScenario27HostileCallbacks(t *testing.T) {
 			}
 		}
 	}
-	scenario.AtLeast("cases that ended, each in a bubble that tells of a deadlock", cases, 4*len(hostiles))
+	scenario.AtLeast("cases that ended, each in virtual time, which tells of a deadlock", cases, 4*len(hostiles))
 	scenario.Zero("permits leaked", sum.leaked)
 	scenario.Zero("breakers stuck", sum.stuck)
 	scenario.Zero("transitions out of order", sum.disordered)
