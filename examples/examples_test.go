@@ -77,5 +77,5 @@ func run(t *testing.T, name string) string {
 	return strings.ReplaceAll(stdout.String(), "\r\n", "\n")
 }
 
-// settings are the variables that change what a program does. REDIS_URL stays: whoever sets it wants a real one.
+// settings are the variables that change what a program does. REDIS_URL stays: a person who sets it wants a real one.
 var settings = regexp.MustCompile(`^(CIRCUIT_BREAKER_|RETRY_|MAX_RETRY_|HEALTH_CHECK_)`)

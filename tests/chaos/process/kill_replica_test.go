@@ -11,9 +11,9 @@ import (
 	"github.com/commontrip/commontrip/scripts/lua"
 	"github.com/commontrip/commontrip/store"
 	redisstore "github.com/commontrip/commontrip/store/redis"
-	"github.com/commontrip/commontrip/tests/chaos/board"
 	"github.com/commontrip/commontrip/tests/chaos/replica/wire"
 	"github.com/commontrip/commontrip/tests/chaos/respfault"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
@@ -74,8 +74,8 @@ func cutPoints(points ...respfault.Point) (all []cutPoint) {
 
 // A replica is killed at each point of each of its verbs. The store stays whole: what was reported stays counted, once;
 // leases come back after their time, and the survivor goes on.
-func TestRow06AReplicaIsKilledAtEveryVerb(t *testing.T) {
-	row := board.Start(t, 6, "kill -9 of a replica at every verb")
+func TestScenario06AReplicaIsKilledAtEveryVerb(t *testing.T) {
+	scenario := scoreboard.Start(t, 6, "kill -9 of a replica at every verb")
 	server := redistest.Start(t)
 	loadScripts(t, server)
 	points := cutPoints(respfault.Arrived, respfault.Executed, respfault.Answered)
@@ -84,7 +84,7 @@ func TestRow06AReplicaIsKilledAtEveryVerb(t *testing.T) {
 	}
 	var all killed
 	var mu sync.Mutex
-	rounds := board.Pick(row, 1, 3)
+	rounds := scoreboard.Pick(scenario, 1, 3)
 	t.Run("at", func(t *testing.T) {
 		for round := range rounds {
 			for _, point := range points {
@@ -98,14 +98,14 @@ func TestRow06AReplicaIsKilledAtEveryVerb(t *testing.T) {
 			}
 		}
 	})
-	row.AtLeast("cut points", all.points, max(24, len(points)*rounds))
-	row.Zero("outcomes lost that were reported", all.lost)
-	row.Zero("outcomes counted twice", all.doubled)
-	row.Report("outcomes of its own that a killed replica took with it", all.own)
-	row.Zero("commands half done", all.half)
-	row.Zero("generations that went back", all.back)
-	row.AtLeast("leases held by killed replicas", all.leases, 1)
-	row.Within("longest until such a lease is free", all.longest, lease+time.Second)
+	scenario.AtLeast("cut points", all.points, max(24, len(points)*rounds))
+	scenario.Zero("outcomes lost that were reported", all.lost)
+	scenario.Zero("outcomes counted twice", all.doubled)
+	scenario.Report("outcomes of its own that a killed replica took with it", all.own)
+	scenario.Zero("commands half done", all.half)
+	scenario.Zero("generations that went back", all.back)
+	scenario.AtLeast("leases held by killed replicas", all.leases, 1)
+	scenario.Within("longest until such a lease is free", all.longest, lease+time.Second)
 }
 
 // killed is what cut points came to.

@@ -11,7 +11,7 @@ import (
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
-// A replica does what it is told, halts, goes on, and ends in both ways. This is what the rows stand on.
+// A replica does what it is told, halts, goes on, and ends in both ways. This is what the scenarios stand on.
 func TestAReplicaIsDrivenByLines(t *testing.T) {
 	server := redistest.Start(t)
 	var called tier.Tier
