@@ -78,10 +78,10 @@ func flood(t *testing.T, n, limit int) (sum flooded) {
 		}
 	}
 	ctx, cancel := await.WithTimeout(t.Context(), deadline)
-	defer cancel()
 	if err := h.Close(ctx); err != nil {
 		t.Errorf("streams are left: %v", err)
 	}
+	cancel() // now: its goroutine would be counted
 	server.Close()
 	sum = flooded{int(told.Load()), int(refused.Load()), int(failed.Load()), 0}
 	for end := time.Now().Add(deadline); ; <-time.After(10 * time.Millisecond) {

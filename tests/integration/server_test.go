@@ -14,6 +14,8 @@ import (
 	"github.com/testcontainers/testcontainers-go"
 	"github.com/testcontainers/testcontainers-go/network"
 	"github.com/testcontainers/testcontainers-go/wait"
+
+	"github.com/commontrip/commontrip/tests/await"
 )
 
 const port = "6379/tcp"
@@ -141,12 +143,14 @@ func eventually(t *testing.T, what string, met func() (missing string)) {
 	t.Helper()
 	again := time.NewTicker(20 * time.Millisecond)
 	defer again.Stop()
-	for end := time.Now().Add(patience); ; <-again.C {
+	waiting, cancel := await.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for ; ; <-again.C {
 		missing := met()
 		if missing == "" {
 			return
 		}
-		if time.Now().After(end) {
+		if waiting.Err() != nil {
 			t.Fatalf("%s, not within %v: %s", what, patience, missing)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
 	redisstore "github.com/commontrip/commontrip/store/redis"
+	"github.com/commontrip/commontrip/tests/await"
 	"github.com/commontrip/commontrip/tests/chaos/replica/wire"
 	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/redistest"
@@ -135,7 +136,7 @@ func (w *teller) order(c store.Command) {
 func (w *teller) until(state store.State, fail bool) {
 	w.t.Helper()
 	before := truth(w.t, w.s).Openings
-	eventually(w.t, fmt.Sprintf("the fleet is %v", state), func() bool {
+	await.Until(w.t, fmt.Sprintf("the fleet is %v", state), func() bool {
 		for _, r := range w.fleet {
 			w.call(r, 1, fail)
 			now := truth(w.t, w.s)

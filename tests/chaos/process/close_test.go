@@ -12,6 +12,7 @@ import (
 
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
+	"github.com/commontrip/commontrip/tests/await"
 	"github.com/commontrip/commontrip/tests/chaos/respfault"
 	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/redistest"
@@ -81,7 +82,7 @@ func closeUnderFire(t *testing.T, scenario *scoreboard.Scenario, fire string, cl
 	}
 	closing.Wait()
 	afterClose := caller.finished.Load()
-	eventually(t, "calls go on after Close", func() bool { return caller.finished.Load() > afterClose+100 })
+	await.Until(t, "calls go on after Close", func() bool { return caller.finished.Load() > afterClose+100 })
 	close(stop)
 	calling.Wait()
 	proxy.Heal()

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/commontrip/commontrip/tests/await"
 	"github.com/commontrip/commontrip/tests/chaos/replica/wire"
 	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/chaos/tier"
@@ -31,7 +32,7 @@ func TestScenario08RollingDeployUnderTheSameNames(t *testing.T) {
 		slowest                                        time.Duration
 	}
 	for i, old := range fleet {
-		eventually(t, "the old one is heard", func() bool { return counted(t, fleetStore, old.Name()) > 0 })
+		await.Until(t, "the old one is heard", func() bool { return counted(t, fleetStore, old.Name()) > 0 })
 		if i%2 == 0 {
 			closed := old.Term()
 			deploy.terminated++

@@ -12,6 +12,7 @@ import (
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
 	redisstore "github.com/commontrip/commontrip/store/redis"
+	"github.com/commontrip/commontrip/tests/await"
 	"github.com/commontrip/commontrip/tests/chaos/respfault"
 	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/redistest"
@@ -99,7 +100,7 @@ func killRedis(t *testing.T, point cutPoint, how restart) outage {
 	}
 	asked := operator(t, proxy.URL(), redisstore.WithTimeout(time.Second)) // this one is attacked, too
 	trip(t, asked, tierName)
-	eventually(t, "the trip is known", func() bool {
+	await.Until(t, "the trip is known", func() bool {
 		return fleet[0].State() != store.Closed && fleet[1].State() != store.Closed
 	})
 
@@ -108,9 +109,11 @@ func killRedis(t *testing.T, point cutPoint, how restart) outage {
 	killed := make(chan struct{})
 	proxy.On(point.verb, point.rule(func() { once.Do(func() { server.Kill(); close(killed) }) }))
 	ask(t, asked, proxy, point)
+	waiting, cancel := await.WithTimeout(t.Context(), Deadline)
+	defer cancel()
 	select {
 	case <-killed:
-	case <-time.After(Deadline):
+	case <-waiting.Done():
 		t.Fatalf("nobody came to %v", point)
 	}
 	proxy.Heal()
@@ -120,7 +123,7 @@ func killRedis(t *testing.T, point cutPoint, how restart) outage {
 	known := max(fleet[0].Status().Fleet.Generation, fleet[1].Status().Fleet.Generation)
 	server.Restart()
 	back := time.Now()
-	eventually(t, "store and replicas are one", func() bool {
+	await.Until(t, "store and replicas are one", func() bool {
 		now, err := asked.Read(context.Background(), tierName)
 		if err != nil || len(now) != 1 {
 			return false

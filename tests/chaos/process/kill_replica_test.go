@@ -11,6 +11,7 @@ import (
 	"github.com/commontrip/commontrip/scripts/lua"
 	"github.com/commontrip/commontrip/store"
 	redisstore "github.com/commontrip/commontrip/store/redis"
+	"github.com/commontrip/commontrip/tests/await"
 	"github.com/commontrip/commontrip/tests/chaos/replica/wire"
 	"github.com/commontrip/commontrip/tests/chaos/respfault"
 	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
@@ -148,9 +149,11 @@ func killReplica(t *testing.T, server *redistest.Server, name string, point cutP
 	before := truthOf(t, fleet, name)
 	proxy.On(point.verb, point.rule(victim.Kill))
 	provoke(victim, proxy, point, last)
+	waiting, cancel := await.WithTimeout(t.Context(), Deadline)
+	defer cancel()
 	select {
 	case <-victim.ended:
-	case <-time.After(Deadline):
+	case <-waiting.Done():
 		t.Fatalf("the victim never came to %v", point)
 	}
 	died := time.Now()
@@ -168,7 +171,7 @@ func killReplica(t *testing.T, server *redistest.Server, name string, point cutP
 		k.half = 1
 	}
 	// Whatever stands open, the survivor's own call closes it; it may have to wait for the end of the victim's lease.
-	eventually(t, "the survivor calls, and holds what the store holds", func() bool {
+	await.Until(t, "the survivor calls, and holds what the store holds", func() bool {
 		if survivor.Run(t.Context(), func(context.Context) error { return nil }) != nil {
 			return false
 		}
@@ -187,7 +190,7 @@ func killReplica(t *testing.T, server *redistest.Server, name string, point cutP
 // trip opens a breaker by an operator's word, as soon as the store knows it.
 func trip(t testing.TB, s *redisstore.Store, name string) {
 	t.Helper()
-	eventually(t, "the trip is carried out", func() bool {
+	await.Until(t, "the trip is carried out", func() bool {
 		_, err := s.Command(context.Background(), store.Command{Name: name, Action: store.Trip, By: "test"})
 		return err == nil
 	})

@@ -8,6 +8,7 @@ import (
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
 	redisstore "github.com/commontrip/commontrip/store/redis"
+	"github.com/commontrip/commontrip/tests/await"
 	"github.com/commontrip/commontrip/tests/chaos/replica/wire"
 	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/redistest"
@@ -60,7 +61,7 @@ func enter(t *testing.T, s *redisstore.Store, r *Replica, state store.State) {
 		return
 	}
 	command(t, s, store.Command{Action: store.Trip})
-	eventually(t, fmt.Sprintf("the replica is %v", state), func() bool {
+	await.Until(t, fmt.Sprintf("the replica is %v", state), func() bool {
 		if state == store.HalfOpen {
 			r.Do(wire.Request{Do: wire.Call})
 		}

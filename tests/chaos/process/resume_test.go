@@ -11,6 +11,7 @@ import (
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
 	memorystore "github.com/commontrip/commontrip/store/memory"
+	"github.com/commontrip/commontrip/tests/await"
 	"github.com/commontrip/commontrip/tests/chaos/replica/wire"
 	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/chaos/tier"
@@ -81,7 +82,7 @@ func haltWithFailures(t *testing.T, scenario *scoreboard.Scenario, halted, other
 func haltWithProbe(t *testing.T, scenario *scoreboard.Scenario, halted, other *Replica, halt time.Duration) {
 	t.Helper()
 	other.Do(wire.Request{Do: wire.Command, Command: &store.Command{Action: store.Trip, By: "test"}})
-	eventually(t, "the replica to be halted has the probe", func() bool {
+	await.Until(t, "the replica to be halted has the probe", func() bool {
 		p := halted.Do(wire.Request{Do: wire.Acquire}).Permit
 		if p.Admitted && !p.Probe {
 			halted.Do(wire.Request{Do: wire.Done})
@@ -90,7 +91,7 @@ func haltWithProbe(t *testing.T, scenario *scoreboard.Scenario, halted, other *R
 	})
 	halted.Stop()
 	stopped := time.Now()
-	eventually(t, "the other has a lease", func() bool { return other.Do(wire.Request{Do: wire.Acquire}).Permit.Probe })
+	await.Until(t, "the other has a lease", func() bool { return other.Do(wire.Request{Do: wire.Acquire}).Permit.Probe })
 	free := time.Since(stopped)
 	pass(halt - free)
 	halted.Cont()
@@ -114,17 +115,17 @@ func haltWithProbe(t *testing.T, scenario *scoreboard.Scenario, halted, other *R
 func haltUnderLoad(t *testing.T, scenario *scoreboard.Scenario, halted *Replica, s store.Store, called *tier.Tier, halt time.Duration) {
 	t.Helper()
 	command(t, s, store.Command{Action: store.Reset})
-	eventually(t, "it calls", func() bool { return halted.Do(wire.Request{Do: wire.Call}).Calls.Admitted == 1 })
+	await.Until(t, "it calls", func() bool { return halted.Do(wire.Request{Do: wire.Call}).Calls.Admitted == 1 })
 	const workers = 4
 	halted.Do(wire.Request{Do: wire.Load, Workers: workers, Every: 20 * time.Millisecond})
-	eventually(t, "the load runs", func() bool { return halted.Do(wire.Request{Do: wire.Stats}).Calls.Made > 100 })
+	await.Until(t, "the load runs", func() bool { return halted.Do(wire.Request{Do: wire.Stats}).Calls.Made > 100 })
 	halted.Stop()
 	opened := command(t, s, store.Command{Action: store.ForceOpen})
 	totals := truth(t, s).Totals
 	pass(halt)
 	resumed := time.Now()
 	halted.Cont()
-	eventually(t, "it refuses", func() bool { return halted.Status().State == store.Open })
+	await.Until(t, "it refuses", func() bool { return halted.Status().State == store.Open })
 	refuses := time.Since(resumed)
 	calls := halted.Do(wire.Request{Do: wire.Unload}).Calls
 	halted.Do(wire.Request{Do: wire.Sync})

@@ -13,6 +13,7 @@ import (
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
 	redisstore "github.com/commontrip/commontrip/store/redis"
+	"github.com/commontrip/commontrip/tests/await"
 	"github.com/commontrip/commontrip/tests/chaos/replica/wire"
 	"github.com/commontrip/commontrip/tests/chaos/respfault"
 	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
@@ -78,13 +79,13 @@ func heal(w *slowWorld) { w.proxy.Heal() }
 func busy(w *slowWorld) {
 	w.do("CONFIG", "SET", "busy-reply-threshold", "50")
 	go func() { _ = w.admin.Eval(context.Background(), "while true do end", nil).Err() }() // ends with SCRIPT KILL
-	eventually(w.t, "Redis is busy", func() bool {
+	await.Until(w.t, "Redis is busy", func() bool {
 		return w.admin.Ping(context.Background()).Err() != nil
 	})
 }
 
 func endBusy(w *slowWorld) {
-	eventually(w.t, "the script is ended", func() bool {
+	await.Until(w.t, "the script is ended", func() bool {
 		_ = w.admin.ScriptKill(context.Background()).Err()
 		return w.admin.Ping(context.Background()).Err() == nil
 	})
@@ -139,7 +140,7 @@ func slow(t *testing.T, scenario *scoreboard.Scenario, s slowness) {
 	most := connections()
 	calls := r.Do(wire.Request{Do: wire.Unload}).Calls
 	fleet := operator(t, server.URL())
-	eventually(t, "the store is back", func() bool { return r.Status().StoreUp })
+	await.Until(t, "the store is back", func() bool { return r.Status().StoreUp })
 	converge(t, fleet, r)
 	scenario.Zero(name("errors to calls"), int(calls.Broken))
 	if !s.pushes {
@@ -159,7 +160,7 @@ func behind(t *testing.T, s *redisstore.Store, r *Replica) time.Duration {
 	t.Helper()
 	opened := command(t, s, store.Command{Action: store.Trip})
 	var late time.Duration
-	eventually(t, "the replica hears of the trip", func() bool {
+	await.Until(t, "the replica hears of the trip", func() bool {
 		for _, e := range r.Events() {
 			if e.Transition.Generation == opened.Generation {
 				late = e.At.Sub(e.Transition.At)

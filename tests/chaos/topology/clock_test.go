@@ -17,6 +17,7 @@ import (
 	redisstore "github.com/commontrip/commontrip/store/redis"
 	"github.com/commontrip/commontrip/tests/chaos/faults"
 	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
+	"github.com/commontrip/commontrip/tests/await"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
@@ -251,7 +252,9 @@ func read(t *testing.T, s store.Store) map[string]store.Snapshot {
 
 // soon waits for what is counted where it does not come.
 func soon(met func() bool) bool {
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); <-time.After(5 * time.Millisecond) {
+	waiting, cancel := await.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	for ; waiting.Err() == nil; <-time.After(5 * time.Millisecond) {
 		if met() {
 			return true
 		}

@@ -15,6 +15,7 @@ import (
 	memorystore "github.com/commontrip/commontrip/store/memory"
 	redisstore "github.com/commontrip/commontrip/store/redis"
 	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
+	"github.com/commontrip/commontrip/tests/await"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
@@ -135,12 +136,14 @@ func settled(t *testing.T, s store.Store, before *holding, bytes int) (h holding
 			t.Fatal(err)
 		}
 	}
-	for deadline := time.Now().Add(30 * time.Second); ; <-time.After(50 * time.Millisecond) {
+	waiting, cancel := await.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	for ; ; <-time.After(50 * time.Millisecond) {
 		runtime.GC()
 		var mem runtime.MemStats
 		runtime.ReadMemStats(&mem)
 		h = holding{goroutines: runtime.NumGoroutine(), files: openFiles(t), heap: mem.HeapAlloc}
-		if before == nil || time.Now().After(deadline) ||
+		if before == nil || waiting.Err() != nil ||
 			h.goroutines <= before.goroutines && h.files <= before.files && h.heap <= before.heap+uint64(bytes) {
 			return h
 		}

@@ -17,6 +17,7 @@ import (
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
 	redisstore "github.com/commontrip/commontrip/store/redis"
+	"github.com/commontrip/commontrip/tests/await"
 	"github.com/commontrip/commontrip/tests/chaos/respfault"
 	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/redistest"
@@ -359,14 +360,14 @@ func (h *harness) eventually(what string, condition func() bool) {
 
 // poll waits until condition holds, or patience ends.
 func poll(condition func() bool) bool {
-	deadline := time.NewTimer(patience)
-	defer deadline.Stop()
+	waiting, cancel := await.WithTimeout(context.Background(), patience)
+	defer cancel()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
 	for !condition() {
 		select {
 		case <-tick.C:
-		case <-deadline.C:
+		case <-waiting.Done():
 			return false
 		}
 	}
