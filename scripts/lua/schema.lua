@@ -32,24 +32,17 @@
 --   r:<name>    one entry of the roster
 --   tomb        phase generation rev end: 1 removed, 2 removed but brought back by a replica, unseen; with the numbers
 --               that the removal made
-local SCHEMA = 1
-local VERSION = '1'
-local MAX = 9007199254740991 -- 2^53 - 1
-local DAY = 86400000
-local CLOSED, OPEN, HALF_OPEN = 0, 1, 2
-local AUTO, FORCED_OPEN, FORCED_CLOSED = 0, 1, 2
-local MAX_OPENINGS = 1000000
 
 -- The digits s as a number, nil where s is anything else or too large to be exact.
 local function int(s)
   local n = string.match(s, '^%d+$') and tonumber(s)
-  if n and n <= MAX then return n end
+  if n and n <= MAX_NUMBER then return n end
 end
 
 -- The same of what a replica sent.
 local function number(s)
   local n = tonumber(s)
-  if n and n >= 0 and n <= MAX then return n end
+  if n and n >= 0 and n <= MAX_NUMBER then return n end
 end
 
 local function text(n) return string.format('%d', n) end
@@ -59,9 +52,9 @@ local function corrupt(field)
   return redis.error_reply('COMMONTRIP corrupt field ' .. field)
 end
 
--- Notes that a field of b is bad. The script goes on with harmless values and ends in the error: until it saves, nothing
--- is written.
-local function spoil(b, field) b.bad = b.bad or field end
+-- Notes that a field of b is bad. The script goes on with harmless values and ends in the error, since nothing is written
+-- before save.
+local function mark_corrupt(b, field) b.bad = b.bad or field end
 
 -- A field that load did not read.
 local function field(b, name)
@@ -78,32 +71,32 @@ local function parse(b)
   local f = b.f
   b.gen, b.rev = int(f.generation), int(f.rev)
   b.old_gen, b.old_rev = b.gen, b.rev
-  if not b.gen then return spoil(b, 'generation') end
-  if not b.rev then return spoil(b, 'rev') end
+  if not b.gen then return mark_corrupt(b, 'generation') end
+  if not b.rev then return mark_corrupt(b, 'rev') end
 
   local state, since, until_, openings, successes = string.match(f.state, '^([012]) (%d+) (%d+) (%d+) (%d+)$')
-  if not state then return spoil(b, 'state') end
+  if not state then return mark_corrupt(b, 'state') end
   b.state, b.since, b.until_ = tonumber(state), tonumber(since), tonumber(until_)
   b.openings, b.successes = math.min(tonumber(openings), MAX_OPENINGS), tonumber(successes)
-  if b.since > MAX or b.until_ > MAX then return spoil(b, 'state') end
+  if b.since > MAX_NUMBER or b.until_ > MAX_NUMBER then return mark_corrupt(b, 'state') end
 
   if f.tomb ~= '' then
     local phase, gen, rev, finish = string.match(f.tomb, '^([12]) (%d+) (%d+) (%d+)$')
-    if not phase then return spoil(b, 'tomb') end
+    if not phase then return mark_corrupt(b, 'tomb') end
     b.tomb = { bare = phase == '1', gen = tonumber(gen), rev = tonumber(rev), finish = tonumber(finish) }
     if b.tomb.bare then return end
   end
 
-  if f.policy == '' then return spoil(b, 'policy') end
+  if f.policy == '' then return mark_corrupt(b, 'policy') end
   b.cause, b.fleet = f.cause, f.policy
   if f.mode ~= '' then
     local mode, at, finish, note = string.match(f.mode, '^([12]) (%d+) (%d+)\n([^\n]*\n[^\n]*)$')
-    if not mode then return spoil(b, 'mode') end
+    if not mode then return mark_corrupt(b, 'mode') end
     b.mode, b.mode_at, b.mode_end, b.mode_note = tonumber(mode), tonumber(at), tonumber(finish), note
   end
   if f.retuned ~= '' then
     local at, finish, note, policy = string.match(f.retuned, '^(%d+) (%d+)\n([^\n]*\n[^\n]*)\n([%d ]+)$')
-    if not at then return spoil(b, 'retuned') end
+    if not at then return mark_corrupt(b, 'retuned') end
     b.retuned = { at = tonumber(at), finish = tonumber(finish), note = note, policy = policy }
   end
 end
@@ -120,23 +113,9 @@ local function absent(key, now)
   }
 end
 
--- Brings fields f to this schema, or gives an error reply.
-local function migrate(f)
-  local steps = {} -- steps[n](f) makes fields f of schema n those of n + 1
-  local v = int(f.v)
-  if not v then return corrupt('v') end
-  if v > SCHEMA then
-    return redis.error_reply('COMMONTRIP schema ' .. text(v) .. ' is newer than this replica\'s ' .. text(SCHEMA))
-  end
-  for n = v, SCHEMA - 1 do
-    if not steps[n] then return corrupt('v') end
-    steps[n](f)
-  end
-end
-
--- Reads the breaker at key and brings machine time to now: it never goes back. clock is the store's in ms, or '' to read
--- it; read is what HMGET gave, where it was asked already; then come the names of more fields. Gives nil and an error reply
--- where the hash is no breaker's.
+-- Reads the breaker at key and brings machine time to now. clock is the store's clock in ms, or '' to read it. read is what
+-- HMGET gave, if the script has asked already. Then come the names of more fields. Gives nil and an error reply if the hash
+-- is not a breaker's.
 local function load(key, clock, read, ...)
   local r = read or redis.call('HMGET', key, 'v', 'generation', 'rev', 'clock', 'state', 'cause', 'mode', 'policy', 'retuned',
     'totals', 'tally', 'labels', 'leases', 'roster', 'tomb', ...)
@@ -147,7 +126,7 @@ local function load(key, clock, read, ...)
   end
   local b = absent(key, math.max(now, 0))
   if not (r[1] or r[2] or r[4] or r[5]) then
-    if text(MAX) ~= '9007199254740991' then
+    if text(MAX_NUMBER) ~= string.format('%.0f', MAX_NUMBER) then
       return nil, redis.error_reply('COMMONTRIP server of 32 bits: its %d is too short for our numbers')
     end
     return b
@@ -159,15 +138,15 @@ local function load(key, clock, read, ...)
     window = false, by_failure = false, by_slow = false, by_streak = false, count = false,
   }
   for i = 1, select('#', ...) do f[select(i, ...)] = r[15 + i] or '' end
-  b.f, b.blank, b.appeared, b.moved, b.commanded = f, false, false, f.v ~= VERSION, false
-  if b.moved then
-    local refused = migrate(f)
-    if refused then return nil, refused end
+  b.f, b.blank, b.appeared, b.moved, b.commanded = f, false, false, f.v ~= SCHEMA, false
+  if b.moved then -- a migration from an older schema belongs here
+    local v = int(f.v)
+    if not v or v < tonumber(SCHEMA) then return nil, corrupt('v') end
+    if v > tonumber(SCHEMA) then
+      return nil, redis.error_reply('COMMONTRIP schema ' .. text(v) .. ' is newer than this replica\'s ' .. SCHEMA)
+    end
   end
-  local at, off, kept = string.match(f.clock, '^(%d+) (%-?%d+) (%d+)$')
-  if not at then return nil, corrupt('clock') end
-  b.m, b.kept = math.max(tonumber(at), b.now + tonumber(off)), tonumber(kept)
-  if b.m > MAX then return nil, corrupt('clock') end
+  if not moment(b) then return nil, corrupt('clock') end
   parse(b)
   if b.bad then return nil, corrupt(b.bad) end
 
