@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/commontrip/commontrip/internal/limits"
 	"github.com/commontrip/commontrip/store"
 )
 
@@ -147,7 +148,7 @@ func TestReporters(t *testing.T) {
 	t.Run("a replica that calls no more is no longer waited for", func(t *testing.T) {
 		r := newRig(t, policy)
 		r.report("web-2", run(success, 1))
-		r.now += 2 * sliceFor
+		r.now += 2 * limits.SliceFor
 		equal(t, "state", r.report("web-1", run(failure, 15)).Snapshot.State, store.Open)
 	})
 	t.Run("a repeat is no report of outcomes", func(t *testing.T) {
@@ -187,10 +188,10 @@ func TestSixteenWitnessesAreKeptAndEightShown(t *testing.T) {
 
 func TestAWitnessNeverMovesBack(t *testing.T) {
 	var w witnesses
-	w.see("a", place{bucket: 5, arrival: 1})
-	w.see("a", place{bucket: 3, arrival: 2})
+	w.touch("a", place{bucket: 5, arrival: 1})
+	w.touch("a", place{bucket: 3, arrival: 2})
 	equal(t, "place", w[0].place, place{bucket: 5, arrival: 1})
-	w.see("a", place{bucket: 5, arrival: 3})
+	w.touch("a", place{bucket: 5, arrival: 3})
 	equal(t, "place", w[0].place, place{bucket: 5, arrival: 3})
 }
 

@@ -60,9 +60,9 @@ local function changes()
     empty_window(b)
   end
 
-  -- Moves b into state as a new generation. entry is given if mode or rev have changed since it began.
-  local function transition(b, state, e, entry)
-    entry = entry or begin_entry(b)
+  -- Moves b into state as a new generation.
+  local function transition(b, state, e)
+    local entry = begin_entry(b)
     b.openings = counted_openings(b)
     b.gen = next_number(b.gen, b.m)
     begin_generation(b, state, e.reason, e.cause)
@@ -80,11 +80,10 @@ local function changes()
   -- Ends the forced mode that stands. Forced open gives half-open, so that the calls do not all come back at once. Forced
   -- closed gives closed.
   local function lift(b, e)
-    local entry = begin_entry(b)
     local state = b.mode == FORCED_OPEN and HALF_OPEN or CLOSED
     b.mode, b.mode_at, b.mode_end, b.mode_note = AUTO, 0, 0, ''
     b.commanded, b.rev = true, next_number(b.rev, b.m)
-    transition(b, state, e, entry)
+    transition(b, state, e)
   end
 
   -- Ends an operator's policy.
