@@ -89,15 +89,3 @@ func (m *Machine) takeRuns(req request, r *store.Report, from *replica) {
 		}
 	}
 }
-
-// markOf is what the window keeps of each outcome of a run.
-func markOf(run *store.Run) mark {
-	var kind mark
-	if run.Outcome == store.Failure {
-		kind |= markFailed
-	}
-	if run.Slow {
-		kind |= markSlow
-	}
-	return kind
-}

@@ -1,9 +1,6 @@
 package machine
 
 import (
-	"math"
-	"time"
-
 	"github.com/commontrip/commontrip/internal/limits"
 	"github.com/commontrip/commontrip/store"
 )
@@ -76,7 +73,3 @@ func (p *compiledPolicy) set() bool { return p.windowCalls != 0 || p.windowTime 
 
 // bucket is the length of a bucket of a time window; 0 for a window of calls.
 func (p *compiledPolicy) bucket() int64 { return int64(p.windowTime) / limits.Buckets }
-
-func ms32(d time.Duration) int32 { return int32(d / time.Millisecond) }
-
-func rate(r float64) uint16 { return uint16(math.Round(r * limits.RateUnit)) }

@@ -1,7 +1,5 @@
 package machine
 
-import "time"
-
 // moment is machine time: at never goes back, and at - off is the store's clock.
 type moment struct{ at, off int64 }
 
@@ -15,15 +13,3 @@ func (m *Machine) moment(now int64) moment {
 // nextNumber is the generation or rev after number: one more, or machine time if that is greater, so that a store that
 // forgot number does not use it again.
 func nextNumber(number uint64, at int64) uint64 { return max(number+1, uint64(at)) }
-
-// date is machine time as the store's clock shows it.
-func (t moment) date(at int64) time.Time { return time.UnixMilli(at - t.off).UTC() }
-
-// left is the time until end, 0 if it is over.
-func (t moment) left(end int64) time.Duration {
-	return time.Duration(max(end-t.at, 0)) * time.Millisecond
-}
-
-func millis(d time.Duration) int64 { return int64(d / time.Millisecond) }
-
-func duration(ms int64) time.Duration { return time.Duration(ms) * time.Millisecond }

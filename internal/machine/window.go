@@ -18,14 +18,6 @@ type window struct {
 	failing, slow, streaks witnesses // the replicas behind failures, slow calls and the streak
 }
 
-// mark is what the window keeps of a call, in two bits.
-type mark uint8
-
-const (
-	markFailed mark = 1 << iota
-	markSlow
-)
-
 // emptyWindow forgets window and streak.
 func (m *Machine) emptyWindow() { m.window = nil }
 
@@ -47,20 +39,6 @@ func (m *Machine) currentWindow() *window {
 		}
 	}
 	return m.window
-}
-
-// tally counts a window.
-type tally struct{ calls, failures, slow int64 }
-
-// tallyOf is the tally of one call.
-func tallyOf(kind mark) tally {
-	return tally{1, int64(kind & markFailed), int64(kind & markSlow >> 1)}
-}
-
-func (t *tally) add(o tally) {
-	t.calls += o.calls
-	t.failures += o.failures
-	t.slow += o.slow
 }
 
 // sum gives the window's tally at a time, and the least place that is in it. width is that of a bucket, 0 for a window of
