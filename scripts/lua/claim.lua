@@ -12,7 +12,7 @@
 -- ARGV[9]   want               leases, at least 1
 -- ARGV[10]  spread             ms, drawn by the caller, on top of the 100 ms after which to ask again
 --
--- Returns   'ok', fresh, pushed, made, face, retry (ms), leases: 20 elements (save.lua); leases: a line each: id,
+-- Returns   'ok', fresh, pushed, made, snapshot, retry (ms), leases: 20 elements (save.lua); leases: a line each: id,
 --           generation, what is left (ms); '' for a refusal
 -- Returns   'invalid', field, number: a known number that is too high; nothing was written
 -- Error     COMMONTRIP corrupt field ...  the hash holds what no script wrote
@@ -78,9 +78,9 @@ local function answer(leases, retry)
   return reply
 end
 
-if b.tomb then
-  b.tomb.finish = b.m + DAY
-  if b.tomb.bare and not behind(b, known) then return answer({}, 0) end
+if b.tombstone then
+  b.tombstone.finish = b.m + DAY
+  if not b.tombstone.hidden and not behind(b, known) then return answer({}, 0) end
 end
 begin(b, policy)
 repair(b, known, replica)

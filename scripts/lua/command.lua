@@ -17,7 +17,7 @@ local b, refused = load(KEYS[1], ARGV[1])
 if not b then return refused end
 local action, ms, by, why = number(ARGV[3]), number(ARGV[5]), ARGV[6], ARGV[7]
 if not (action and ms) then return corrupt('ARGV') end
-if b.blank or b.tomb then return { 'unknown' } end
+if b.blank or b.tombstone then return { 'unknown' } end
 expire(b, by)
 load_window(b)
 

@@ -1,7 +1,7 @@
 -- The fast path of a report. Most of the time nothing happens to a breaker: the replica that reports knows what the store
 -- knows, no command, lease or tombstone stands, the roster wants nothing, and what is reported cannot trip. Such a report
--- is carried out here, and the script ends. The full path, which is the rest of the script, would come to the same hash and
--- the same reply, but most of its time goes into making its functions.
+-- is carried out here, and the script ends. The full path, which is the rest of the script, would come to the same hash
+-- and the same reply, but most of its time goes into making its functions.
 --
 -- What does not show here at once is left to the full path before anything is written. Digits are made numbers by
 -- arithmetic, which is faster than tonumber.
@@ -17,8 +17,8 @@ repeat -- once: break leaves the report to the full path
   if not size or size == '0' and not good and runs ~= '' then break end
 
   local raw = 'r:' .. ARGV[4]
-  read = call('HMGET', KEYS[1], 'v', 'generation', 'rev', 'clock', 'state', 'cause', 'mode', 'policy', 'retuned', 'totals',
-    'tally', 'labels', 'leases', 'roster', 'tomb', raw, 'window') -- as load() does
+  read = call('HMGET', KEYS[1], 'v', 'generation', 'rev', 'clock', 'state', 'cause', 'mode', 'policy', 'retuned',
+    'totals', 'tally', 'labels', 'leases', 'roster', 'tomb', raw, 'window') -- as load() does
   local f = read
   local generation, rev, state, totals, tally, labels = f[2], f[3], f[5], f[10], f[11], f[12] or ''
   local roster, window = f[14], f[17] or ''
@@ -84,8 +84,9 @@ repeat -- once: break leaves the report to the full path
               fresh[#fresh + 1], count = rep(label .. '\n', min(run, LABELS_KEPT)), count + min(run, LABELS_KEPT)
             end
             if kind ~= '1' then slow, by_slow = slow + run, arrivals + taken end
-            if held + taken >= min_calls and (failure_rate > 0 and (held_failed + failed) * RATE_UNIT >= failure_rate * fewest
-                or slow_rate > 0 and (held_slow + slow) * RATE_UNIT >= slow_rate * fewest) then return false end
+            if held + taken >= min_calls
+                and (failure_rate > 0 and (held_failed + failed) * RATE_UNIT >= failure_rate * fewest
+                  or slow_rate > 0 and (held_slow + slow) * RATE_UNIT >= slow_rate * fewest) then return false end
           end
         end
       end
@@ -130,10 +131,10 @@ repeat -- once: break leaves the report to the full path
     if generation ~= ARGV[10] or active + 0 ~= slice or good and good_age + 0 > oldest then break end
     if size == '0' then -- a window of time: into the newest bucket, if that is the one of now and of the outcomes
       local before, bucket, sum, adverse
-      streak, arrivals, before, bucket, sum, adverse = match(tally, '^t (%d+) %d+ (%d+)([%d -]*) (%-?%d+) (%d+)( %d+ %d+)$')
-      if not streak or floor(m * BUCKETS / span) ~= bucket + 0 or floor((m - good_age) * BUCKETS / span) ~= bucket + 0 then
-        break
-      end
+      streak, arrivals, before, bucket, sum, adverse =
+        match(tally, '^t (%d+) %d+ (%d+)([%d -]*) (%-?%d+) (%d+)( %d+ %d+)$')
+      if not streak or floor(m * BUCKETS / span) ~= bucket + 0
+          or floor((m - good_age) * BUCKETS / span) ~= bucket + 0 then break end
       taken, broken = good + 0, streak ~= '0'
       tally = format('t 0 0 %d%s %s %d%s', arrivals + taken, before, bucket, sum + taken, adverse)
     else
@@ -167,20 +168,25 @@ repeat -- once: break leaves the report to the full path
       elseif held < size then
         put('window', rep('0', min(held + taken, size)))
       end
-      tally = format('c %d %d %d %d %d %d', streak, first, arrivals + taken, min(held + taken, size), held_failed, held_slow)
+      tally = format('c %d %d %d %d %d %d', streak, first, arrivals + taken, min(held + taken, size), held_failed,
+        held_slow)
     end
     put('tally', tally)
     if broken then put('by_streak', '') end
   end
 
   if runs ~= '' or rejected > 0 then
-    local all, all_failed, all_slow, all_ignored, all_late, all_rejected = match(totals, '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$')
+    local all, all_failed, all_slow, all_ignored, all_late, all_rejected =
+      match(totals, '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$')
     if not all then break end
-    totals = format('%d %d %d %d %s %d', min(all + taken, MAX_NUMBER), min(all_failed + failed, MAX_NUMBER), min(all_slow + slow, MAX_NUMBER),
-      min(all_ignored + ignored, MAX_NUMBER), all_late, min(all_rejected + rejected, MAX_NUMBER))
+    totals = format('%d %d %d %d %s %d', min(all + taken, MAX_NUMBER), min(all_failed + failed, MAX_NUMBER),
+      min(all_slow + slow, MAX_NUMBER), min(all_ignored + ignored, MAX_NUMBER), all_late,
+      min(all_rejected + rejected, MAX_NUMBER))
     put('totals', totals)
   end
-  set[5] = format('%d %d %d %d %s 0 %s', m, seq, min(calls + taken, MAX_NUMBER), min(failures + failed, MAX_NUMBER), ARGV[13], active)
+  set[5] = format('%d %d %d %d %s 0 %s', m, seq, min(calls + taken, MAX_NUMBER), min(failures + failed, MAX_NUMBER),
+    ARGV[13], active)
   call('HSET', unpack(set))
-  return { 'ok', 0, -1, '', generation, rev, clock, state, f[6] or '', '', policy, '', totals, tally, labels, '', roster, '' }
+  return { 'ok', 0, -1, '', generation, rev, clock, state, f[6] or '', '', policy, '', totals, tally, labels, '', roster,
+    '' }
 until true

@@ -30,7 +30,7 @@
 // the chunk is the full path.
 //
 // The scripts use what Redis 6.2 and later, Valkey and miniredis have in common, set no global, and write nothing before
-// every check has passed: then one HSET, one HDEL where the roster is swept, the time to live, and last the push. A
+// every check has passed: then one HSET, one HDEL if the roster is swept, the time to live, and last the push. A
 // PUBLISH that the server denies is told in the reply and is not an error.
 //
 // The package is a leaf of its own since go:embed cannot reach above its directory.

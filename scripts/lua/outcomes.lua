@@ -32,8 +32,8 @@ local function add_successes(b, n, age)
   end
 end
 
--- Gives the functions for the adverse outcomes of one report: failures and slow successes. They are made only for a report
--- that has one.
+-- Gives the functions for the adverse outcomes of one report: failures and slow successes. They are made only for a
+-- report that has one.
 local function adverse(b, replica)
   local p, size = b.p, b.p.window_calls
 
@@ -181,11 +181,7 @@ local function take_runs(b, entry, runs, gen, max_age, replica)
     end
   end
   if bad then bad.touch_witnesses() end
-  count(b, CALLS, calls)
-  count(b, FAILURES, failures)
-  count(b, SLOW, slow_calls)
-  count(b, IGNORED, ignored)
-  count(b, LATE, late)
+  count(b, calls, failures, slow_calls, ignored, late, 0)
   entry.calls = math.min(entry.calls + calls, MAX_NUMBER)
   entry.failures = math.min(entry.failures + failures, MAX_NUMBER)
 end

@@ -1,7 +1,7 @@
 -- The policy in force.
 
--- Makes a table of a policy: its 16 integers as Go writes them, durations in ms, rates in RATE_UNIT. Gives nil if s is not
--- a policy. The bounds are those on which a script's time and memory depend.
+-- Makes a table of a policy: its 16 integers as Go writes them, durations in ms, rates in RATE_UNIT. Gives nil if s is
+-- not a policy. The bounds are those on which a script's time and memory depend.
 local function compile_policy(s)
   local window_calls, window_time, consecutive, consecutive_for, failure_rate, slow_rate, min_calls, reporters, open_for,
     open_for_max, probes, probe_successes, probe_lease = string.match(s,

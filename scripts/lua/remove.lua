@@ -9,11 +9,11 @@
 -- Error     COMMONTRIP schema ...         a newer schema
 local b, refused = load(KEYS[1], ARGV[1])
 if not b then return refused end
-if b.blank or b.tomb then return { 'absent' } end
+if b.blank or b.tombstone then return { 'absent' } end
 local gen, rev = next_number(b.gen, b.m), next_number(b.rev, b.m)
 b.f, b.wipe, b.blank, b.moved, b.gen, b.rev = {}, true, true, true, gen, rev
 b.state, b.since, b.until_, b.openings, b.successes, b.cause = CLOSED, b.m, 0, 0, 0, ''
-b.tomb = { bare = true, gen = gen, rev = rev, finish = b.m + DAY }
+b.tombstone = { hidden = false, gen = gen, rev = rev, finish = b.m + DAY }
 put_numbers(b)
 write(b)
 return { 'removed' }

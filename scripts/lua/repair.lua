@@ -14,9 +14,9 @@ local function behind(b, known) return known.gen > b.gen or known.rev > b.rev en
 local function repair(b, known, replica)
   if not behind(b, known) then return end
 
-  -- The details: numbers (state retry openings mode at, what is left, 1 if retuned, at, what is left), then a line each:
-  -- reason, cause, the mode's by and why, the policy's by and why, policy. What is left is -1 without an end. Gives nil if s
-  -- is something else.
+  -- Reads the details: numbers (state retry openings mode at, what is left, 1 if retuned, at, what is left), then a line
+  -- each: reason, cause, the mode's by and why, the policy's by and why, policy. What is left is -1 without an end. Gives
+  -- nil if s is something else.
   local function parse_details(s)
     local numbers, reason, cause, mode_note, policy_note, policy = string.match(s,
       '^([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*\n[^\n]*)\n([^\n]*\n[^\n]*)\n([^\n]*)$')
@@ -30,7 +30,8 @@ local function repair(b, known, replica)
     }
   end
 
-  -- Begin and end of a command in machine time, from a time of day and what is left. The end is 0 for a command without.
+  -- Gives the begin and the end of a command in machine time, from a time of day and what is left. The end is 0 for a
+  -- command without one.
   local function known_note(at, left)
     return math.max(at + b.m - b.now, 0), left < 0 and 0 or math.max(b.m + left, 1)
   end
@@ -50,8 +51,8 @@ local function repair(b, known, replica)
     changes().refit(b)
   end
 
-  -- Takes over the state, as the replica brought it. A half-open state becomes open for ProbeLease: by then the leases that
-  -- were lost have ended.
+  -- Takes over the state, as the replica brought it. A half-open state becomes open for ProbeLease: by then the leases
+  -- that were lost have ended.
   local function adopt_generation(k)
     local change = changes()
     local entry = change.begin_entry(b)

@@ -1,8 +1,8 @@
 -- Writing a breaker, telling the replicas, and the reply.
 --
 -- The snapshot's fields are generation, rev, clock, state, cause, mode, policy, retuned, totals, tally, labels, leases,
--- roster, tomb as they lie in the hash, absent ones empty. Replies and pushes carry them, reads ask for them, and one place
--- in Go makes a snapshot of them.
+-- roster, tomb as they lie in the hash, absent ones empty. Replies and pushes carry them, reads ask for them, and one
+-- place in Go makes a snapshot of them.
 
 -- Notes a field for the one HSET, if it changes.
 local function put(b, name, value)
@@ -23,8 +23,8 @@ local function put_numbers(b)
     put(b, 'state', string.format('%d %d %d %d %d', b.state, b.since, b.until_, b.openings, b.successes))
     put(b, 'cause', b.cause)
   end
-  local t = b.tomb
-  put(b, 'tomb', t and string.format('%d %d %d %d', t.bare and 1 or 2, t.gen, t.rev, t.finish) or '')
+  local t = b.tombstone
+  put(b, 'tomb', t and string.format('%d %d %d %d', t.hidden and 2 or 1, t.gen, t.rev, t.finish) or '')
 end
 
 -- Notes the window, the streak, the labels, and the replicas whose outcomes they are.
@@ -63,7 +63,7 @@ local function put_probes(b)
   end
 end
 
--- The snapshot's fields.
+-- Gives the snapshot's fields.
 local function snapshot_fields(b)
   local f = b.f
   return f.generation, f.rev, f.clock, f.state, f.cause or '', f.mode or '', f.policy or '', f.retuned or '',
@@ -86,7 +86,7 @@ end
 -- How long the hash is kept without a script, in ms: at least a day, ten times the longest period, and an hour, within
 -- which it is not set again. nil: for ever.
 local function lifetime(b)
-  if b.tomb and b.tomb.bare then return 2 * DAY end
+  if b.tombstone and not b.tombstone.hidden then return 2 * DAY end
   policy_in_force(b)
   local longest = math.max(b.p.open_for_max, b.p.probe_lease, b.p.window_time, b.p.consecutive_for, b.until_ - b.m)
   if b.mode ~= AUTO then
@@ -97,12 +97,12 @@ local function lifetime(b)
     if b.retuned.finish == 0 then return nil end
     longest = math.max(longest, b.retuned.finish - b.m)
   end
-  return math.max(10 * longest, b.tomb and 2 * DAY or DAY) + HOUR
+  return math.max(10 * longest, b.tombstone and 2 * DAY or DAY) + HOUR
 end
 
 -- Writes all that changed, in one HSET, and keeps the hash from expiring.
 local function write(b)
-  local set = b.moved or b.commanded or b.tomb or b.m - b.kept >= HOUR
+  local set = b.moved or b.commanded or b.tombstone or b.m - b.kept >= HOUR
   local ttl = set and lifetime(b)
   if b.bad then return end
   if set then b.kept = b.m end
@@ -118,15 +118,15 @@ local function write(b)
 end
 
 -- Saves what this script made of b and answers. If something is wrong with the hash, it says so and leaves the hash as it
--- is. The reply is 'ok', 1 if the breaker is newly to be seen, what push says, the last entry that was made or '', and the
--- snapshot's fields.
+-- is. The reply is 'ok', 1 if the breaker is newly to be seen, what push says, the last entry that was made or '', and
+-- the snapshot's fields.
 local function save(b, channel)
   put_numbers(b)
-  if not (b.tomb and b.tomb.bare) then
+  if not (b.tombstone and not b.tombstone.hidden) then
     if b.blank then
       load_window(b)
       load_count(b)
-      count(b, CALLS, 0)
+      count(b, 0, 0, 0, 0, 0, 0)
       b.window_changed = true
     end
     put(b, 'policy', b.fleet)
@@ -143,5 +143,5 @@ local function save(b, channel)
   write(b)
   if b.bad then return corrupt(b.bad) end
   local pushed = #b.entries > 0 and push(b, channel) or -1
-  return { 'ok', b.appeared and not b.tomb and 1 or 0, pushed, b.made or '', snapshot_fields(b) }
+  return { 'ok', b.appeared and not b.tombstone and 1 or 0, pushed, b.made or '', snapshot_fields(b) }
 end

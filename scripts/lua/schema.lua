@@ -26,28 +26,29 @@
 --   probes      number ban name, a line for each replica with a failed probe in this half-open: the lease counter when
 --               it first failed, the end of its ban
 --   count       entries leases: ever written to the history, ever granted
---   h0..h49     the history, entry n in field n mod 50 (change.lua)
+--   h0..h49     the history, entry n in field n mod 50 (transition.lua)
 --   roster      the roster's counters (roster.lua)
 --   q0..        the roster's names, numbered
 --   r:<name>    one entry of the roster
---   tomb        phase generation rev end: 1 removed, 2 removed but brought back by a replica, unseen; with the numbers
---               that the removal made
+--   tomb        phase generation rev end, of a tombstone: phase 1 removed, 2 removed but brought back by a replica and
+--               still hidden; then the numbers that the removal made
 
--- The digits s as a number, nil where s is anything else or too large to be exact.
+-- Makes a number of the digits s. Gives nil if s is something else, or too large to be exact.
 local function int(s)
   local n = string.match(s, '^%d+$') and tonumber(s)
   if n and n <= MAX_NUMBER then return n end
 end
 
--- The same of what a replica sent.
+-- Does the same with what a replica sent.
 local function number(s)
   local n = tonumber(s)
   if n and n >= 0 and n <= MAX_NUMBER then return n end
 end
 
+-- Writes a number in digits.
 local function text(n) return string.format('%d', n) end
 
--- What a script says of a hash that it cannot have written.
+-- The error reply for a hash that no script has written.
 local function corrupt(field)
   return redis.error_reply('COMMONTRIP corrupt field ' .. field)
 end
@@ -56,7 +57,7 @@ end
 -- before save.
 local function mark_corrupt(b, field) b.bad = b.bad or field end
 
--- A field that load did not read.
+-- Gives a field that load did not read.
 local function field(b, name)
   local value = b.f[name]
   if not value then
@@ -66,7 +67,7 @@ local function field(b, name)
   return value
 end
 
--- The groups that every script needs, from b.f into b.
+-- Reads what every script needs from the fields b.f into b.
 local function parse(b)
   local f = b.f
   b.gen, b.rev = int(f.generation), int(f.rev)
@@ -83,8 +84,8 @@ local function parse(b)
   if f.tomb ~= '' then
     local phase, gen, rev, finish = string.match(f.tomb, '^([12]) (%d+) (%d+) (%d+)$')
     if not phase then return mark_corrupt(b, 'tomb') end
-    b.tomb = { bare = phase == '1', gen = tonumber(gen), rev = tonumber(rev), finish = tonumber(finish) }
-    if b.tomb.bare then return end
+    b.tombstone = { hidden = phase == '2', gen = tonumber(gen), rev = tonumber(rev), finish = tonumber(finish) }
+    if not b.tombstone.hidden then return end
   end
 
   if f.policy == '' then return mark_corrupt(b, 'policy') end
@@ -101,24 +102,24 @@ local function parse(b)
   end
 end
 
--- A machine that nobody made yet, at now. All that scripts set is named here, so that the table need not grow.
+-- Makes a breaker that nobody has made yet, at now. All that scripts set is named here, so that the table need not grow.
 local function absent(key, now)
   return {
     key = key, f = {}, writes = {}, drops = {}, entries = {}, now = now, m = now, kept = 0, blank = true, wipe = false,
     appeared = true, moved = true, commanded = true, gen = 0, rev = 0, old_gen = false, old_rev = false, state = CLOSED,
-    since = now, until_ = 0, openings = 0, successes = 0, cause = '\n', mode = AUTO, mode_at = 0, mode_end = 0, mode_note = '',
-    fleet = '', retuned = false, tomb = false, p = false, p_source = false, roster = false, leases = false, totals = false,
-    by = false, mine = false, w = '', tail = false, cut = 0, buckets = false, arrivals = 0, calls = 0, failures = 0,
-    slow = 0, streak = 0, first = 0, labels = '', label_count = 0, fresh = false, window_changed = false,
+    since = now, until_ = 0, openings = 0, successes = 0, cause = '\n', mode = AUTO, mode_at = 0, mode_end = 0,
+    mode_note = '', fleet = '', retuned = false, tombstone = false, p = false, p_source = false, roster = false,
+    leases = false, totals = false, by = false, mine = false, w = '', tail = false, cut = 0, buckets = false,
+    arrivals = 0, calls = 0, failures = 0, slow = 0, streak = 0, first = 0, labels = '', label_count = 0, fresh = false, window_changed = false,
   }
 end
 
--- Reads the breaker at key and brings machine time to now. clock is the store's clock in ms, or '' to read it. read is what
--- HMGET gave, if the script has asked already. Then come the names of more fields. Gives nil and an error reply if the hash
--- is not a breaker's.
+-- Reads the breaker at key and brings machine time to now. clock is the store's clock in ms, or '' to read it. read is
+-- what HMGET gave, if the script has asked already. Then come the names of more fields. Gives nil and an error reply if
+-- the hash is not a breaker's.
 local function load(key, clock, read, ...)
-  local r = read or redis.call('HMGET', key, 'v', 'generation', 'rev', 'clock', 'state', 'cause', 'mode', 'policy', 'retuned',
-    'totals', 'tally', 'labels', 'leases', 'roster', 'tomb', ...)
+  local r = read or redis.call('HMGET', key, 'v', 'generation', 'rev', 'clock', 'state', 'cause', 'mode', 'policy',
+    'retuned', 'totals', 'tally', 'labels', 'leases', 'roster', 'tomb', ...)
   local now = tonumber(clock)
   if not now then
     local t = redis.call('TIME')
@@ -150,7 +151,7 @@ local function load(key, clock, read, ...)
   parse(b)
   if b.bad then return nil, corrupt(b.bad) end
 
-  if b.tomb and b.m >= b.tomb.finish then
+  if b.tombstone and b.m >= b.tombstone.finish then
     b = absent(key, b.now)
     b.wipe = true
   end

@@ -19,9 +19,9 @@ if not b then return refused end
 local replica, gen, outcome, slow = ARGV[3], number(ARGV[5]), number(ARGV[6]), ARGV[7] == '1'
 if not (gen and outcome) then return corrupt('ARGV') end
 if b.blank then return { 'absent' } end
-if b.tomb then
-  b.tomb.finish = b.m + DAY
-  if b.tomb.bare then return save(b, ARGV[2]) end
+if b.tombstone then
+  b.tombstone.finish = b.m + DAY
+  if not b.tombstone.hidden then return save(b, ARGV[2]) end
 end
 expire(b, replica)
 load_window(b)
@@ -61,10 +61,8 @@ end
 
 -- Lets a probe of this half-open decide. Under a forced mode it is only counted.
 local function decide()
-  if outcome == OUTCOME_IGNORED then return count(b, IGNORED, 1) end
-  count(b, CALLS, 1)
-  if outcome == OUTCOME_FAILURE then count(b, FAILURES, 1) end
-  if slow then count(b, SLOW, 1) end
+  if outcome == OUTCOME_IGNORED then return count(b, 0, 0, 0, 1, 0, 0) end
+  count(b, 1, outcome == OUTCOME_FAILURE and 1 or 0, slow and 1 or 0, 0, 0, 0)
   if b.mode ~= AUTO then return end
   if outcome == OUTCOME_SUCCESS then
     b.successes, b.moved = b.successes + 1, true

@@ -36,9 +36,9 @@ local raw = b.f[field_name] or ''
 local entry = parse_replica(b, raw)
 local again = report.seq <= (entry and entry.seq or 0)
 local active = runs ~= '' and not again
-if b.tomb then
-  b.tomb.finish = b.m + DAY
-  if b.tomb.bare and not active and not behind(b, known) then return save(b, ARGV[2]) end
+if b.tombstone then
+  b.tombstone.finish = b.m + DAY
+  if not b.tombstone.hidden and not active and not behind(b, known) then return save(b, ARGV[2]) end
 end
 begin(b, policy)
 repair(b, known, replica)
@@ -50,9 +50,9 @@ if policy ~= b.fleet and ARGV[8] == '1' and not again then -- the last deploy wi
   b.window_changed = true
 end
 entry = touch_replica(b, replica, raw, entry, report, again, active)
-if b.tomb and active then unhide(b) end
+if b.tombstone and active then unhide(b) end
 if not again then
-  if rejected > 0 then count(b, REJECTED, rejected) end
+  if rejected > 0 then count(b, 0, 0, 0, 0, 0, rejected) end
   if runs ~= '' then
     load_window(b)
     take_runs(b, entry, runs, gen, max_age, replica)

@@ -1,8 +1,7 @@
 -- Everything that was ever reported, and how many entries and leases there ever were.
-local CALLS, FAILURES, SLOW, IGNORED, LATE, REJECTED = 1, 2, 3, 4, 5, 6 -- places in the field totals
 
--- Adds n to one of the totals.
-local function count(b, i, n)
+-- Adds to the totals.
+local function count(b, calls, failures, slow, ignored, late, rejected)
   local t = b.totals
   if not t then
     t = { '0', '0', '0', '0', '0', '0' }
@@ -12,7 +11,9 @@ local function count(b, i, n)
     end
     b.totals = t
   end
-  if n > 0 then t[i] = text(math.min(tonumber(t[i]) + n, MAX_NUMBER)) end
+  for i, n in ipairs({ calls, failures, slow, ignored, late, rejected }) do
+    if n > 0 then t[i] = text(math.min(tonumber(t[i]) + n, MAX_NUMBER)) end
+  end
 end
 
 -- Reads how many entries and leases there ever were, once.

@@ -1,5 +1,5 @@
--- What changes more of a breaker than counts: another policy, transitions, and the ends of what has ended. Each of them is
--- written to the history.
+-- What changes more of a breaker than counts: another policy, transitions, and the ends of what has ended. All but the
+-- first are written to the history.
 --
 -- A function costs a script a tenth of a microsecond and more where it is made, even if nobody calls it. The functions of
 -- this file are seldom needed, and are made when changes is called.
@@ -96,13 +96,13 @@ local function changes()
   end
 
   return {
-    refit = refit, counted_openings = counted_openings, open_period = open_period, begin_entry = begin_entry, append_entry = append_entry,
+    refit = refit, open_period = open_period, begin_entry = begin_entry, append_entry = append_entry,
     begin_generation = begin_generation, transition = transition, open = open, lift = lift, restore = restore,
   }
 end
 
--- Ends what has ended at b.m: leases, then a timed mode, then a timed policy. Their cause is the replica or operator whose
--- script found it. Bans and buckets are looked at where they matter.
+-- Ends what has ended at b.m: leases, then a timed mode, then a timed policy. Their cause is the replica or operator
+-- whose script found it. Bans and buckets are looked at by the functions that use them.
 local function expire(b, cause)
   if not b.leases then
     local s, at = b.f.leases or '', 1

@@ -34,7 +34,8 @@ local function load_window(b)
     return mark_corrupt(b, 'tally')
   end
   b.by, b.mine, b.tail, b.buckets = {}, {}, {}, {}
-  b.streak, b.first, b.arrivals, b.calls, b.failures, b.slow = tonumber(streak), tonumber(first), tonumber(arrivals), 0, 0, 0
+  b.streak, b.first, b.arrivals = tonumber(streak), tonumber(first), tonumber(arrivals)
+  b.calls, b.failures, b.slow = 0, 0, 0
   if kind == 't' then -- the buckets that have not ended
     local newest, at = bucket_of(b, b.m), 1
     local oldest = bucket_of(b, b.m - b.p.window_time) + 1
@@ -61,7 +62,7 @@ local function load_window(b)
   end
 end
 
--- A window of calls is w without its first cut characters, and what came since, in pieces.
+-- Joins the pieces of a window of calls: w without its first cut characters, and what came since.
 local function join_window(b)
   if #b.tail > 0 then b.w, b.tail = b.w .. table.concat(b.tail), {} end
 end

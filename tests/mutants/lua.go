@@ -27,7 +27,7 @@ var inLua = []change{
 	{"a newer schema is read", "schema.lua", `if v > tonumber(SCHEMA) then`, `if v > SCHEMA + 1 then`, "TestANewerSchemaIsRefused"},
 	{"the push comes before the write", "save.lua", "write(b)\n  if b.bad then return corrupt(b.bad) end\n  local pushed = #b.entries > 0 and push(b, channel) or -1\n", "local pushed = #b.entries > 0 and push(b, channel) or -1\n  write(b)\n  if b.bad then return corrupt(b.bad) end\n", "18.03"},
 	{"a denied push is an error", "save.lua", `redis.pcall('PUBLISH'`, `redis.call('PUBLISH'`, "TestADeniedPushIsToldAndNoError"},
-	{"the time to live is the open time", "save.lua", `return math.max(10 * longest, b.tomb and 2 * DAY or DAY) + HOUR`, `return longest`, "TestTheTimeToLiveIsABroomAndNeverAClock"},
+	{"the time to live is the open time", "save.lua", `return math.max(10 * longest, b.tombstone and 2 * DAY or DAY) + HOUR`, `return longest`, "TestTheTimeToLiveIsABroomAndNeverAClock"},
 	{"the fast path takes what another replica's policy says", "fast_path.lua", ` or f[8] ~= policy`, ``, "TestTheFastPathLeavesAlone"},
 	{"the fast path takes a report twice", "fast_path.lua", `last + 0 >= seq`, `last + 0 > seq`, "TestTheFastPathLeavesAlone"},
 	{"the fast path sees no command", "fast_path.lua", `(f[7] or '') .. (f[9] or '') .. `, ``, "TestTheFastPathComesToTheSame"},
