@@ -13,6 +13,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/commontrip/commontrip/internal/limits"
 	"github.com/commontrip/commontrip/scripts/lua"
 	"github.com/commontrip/commontrip/store"
 	"github.com/commontrip/commontrip/tests/redistest"
@@ -112,7 +113,7 @@ func hashOf(t *testing.T, d *duel) map[string]string {
 
 // TestTheFastPathLeavesAlone plays what random histories seldom meet.
 func TestTheFastPathLeavesAlone(t *testing.T) {
-	const now, day = nowMillis / slice * slice, 24 * 3600 * second
+	const now, day = nowMillis / limits.SliceFor * limits.SliceFor, 24 * 3600 * second
 	report := func(seq uint64, known store.Known, good int) store.Report {
 		r := store.Report{Policy: store.Policy{WindowCalls: 10}, Replica: "web-0#1", Seq: seq, MaxAge: time.Second, Known: known}
 		if good > 0 {
