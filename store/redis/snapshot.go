@@ -32,8 +32,8 @@ type snapshotFields struct {
 	hidden                                                                               bool    // not shown by reads
 }
 
-// snapshotFields reads the fields on which everything else hangs. now is the store's clock in ms; below 0 it is the clock of
-// the script that wrote them.
+// snapshotFields reads the fields on which everything else hangs. now is the store's clock in ms; below 0 it is the clock
+// of the script that wrote them.
 func (d *decoder) snapshotFields(fields []string, now int64) snapshotFields {
 	f := snapshotFields{
 		generation: fields[0], rev: fields[1], cause: fields[4], mode: fields[5], policy: fields[6], retuned: fields[7],
