@@ -43,7 +43,7 @@ func (m *Machine) force(req request, mode store.Mode, n note, why change) {
 	m.appendEntry(e, false)
 }
 
-// trip opens as a rule would. While open it starts the period again, as long as the last one, and is no step of the
+// trip opens as a rule would. While open it starts the period again, as long as the last one, and is not a step of the
 // backoff. A period above 0 stands in for the policy's.
 func (m *Machine) trip(req request, period int64, why change) {
 	if m.state == store.Open {

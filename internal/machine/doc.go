@@ -11,13 +11,13 @@
 //  2. Again? A sequence number seen before from this replica: its outcomes, refusals and announcement are skipped.
 //  3. Repair. A replica that knows higher numbers than the machine tells it what was lost (repair.go).
 //  4. Expiry of leases and of operators' commands whose time is over (transition.go).
-//  5. Policy: an operator's, else the fleet's (policy.go), and the roster of who reports (roster.go).
+//  5. Policy: an operator's, else the fleet's (policy.go), and the roster of the replicas that report (roster.go).
 //  6. Outcomes, in order, into the window and the totals (outcomes.go, window.go, totals.go, labels.go); each adverse one is
 //     judged (judge.go).
 //  7. A transition begins a new generation and goes into the history (transition.go).
 //
 // Claims and settlements of probes (claim.go, settle.go, probes.go), commands (command.go) and removal (remove.go,
-// tombstone.go) take the same steps where they apply. Reads (snapshot.go, history.go) write nothing.
+// tombstone.go) take those of the steps that apply. Reads (snapshot.go, history.go) write nothing.
 //
 // # Units
 //

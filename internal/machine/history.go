@@ -56,8 +56,8 @@ func (h *history) ago(n int, t moment) store.Transition {
 	return out
 }
 
-// Written gives the entries that the last request wrote to the history, in order: what a store pushes to those who
-// watch, together with a snapshot taken just after the request. They are adoptions, transitions, commands and ends of
+// Written gives the entries that the last request wrote to the history, in order: what a store pushes to its
+// watchers, together with a snapshot taken just after the request. They are adoptions, transitions, commands and ends of
 // commands. A request that was refused wrote none.
 func (m *Machine) Written() []store.Transition {
 	if m.written == 0 {

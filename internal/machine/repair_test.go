@@ -55,7 +55,7 @@ func TestRepairCutsTheOpenTime(t *testing.T) {
 		known func(k *store.Known)
 		want  time.Duration
 	}{
-		{"by the request's policy where the fleet has none", func(*store.Known) {}, time.Minute},
+		{"by the request's policy if the fleet has none", func(*store.Known) {}, time.Minute},
 		{"by a retuned policy that it brings", func(k *store.Known) {
 			k.Rev, k.Retuned, k.PolicyNote.By = 7, true, "oncall"
 			k.Policy = store.Policy{OpenFor: time.Second, OpenForMax: 2 * time.Second}

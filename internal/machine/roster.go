@@ -10,7 +10,7 @@ import (
 
 const never = -2 // a slice that is neither this one nor the one before
 
-// roster is who reports, sorted by name. A replica counts while its last report lies in this slice of time or the one
+// roster are the replicas that report, sorted by name. A replica counts while its last report lies in this slice of time or the one
 // before; an older one is as if absent, and removed when a slice begins.
 type roster struct {
 	replicas []replica

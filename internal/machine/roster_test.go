@@ -58,7 +58,7 @@ func TestTheRosterIsByNameAndForgetsWhoIsGone(t *testing.T) {
 	r.now += 2 * limits.SliceFor
 	r.report("web-1", run(success, 1))
 	equal(t, "kept", len(r.m.roster.replicas), 1)
-	equal(t, "calls start anew", r.m.Roster(r.now)[0].Calls, 1)
+	equal(t, "calls start again", r.m.Roster(r.now)[0].Calls, 1)
 }
 
 func TestARepeatIsSeen(t *testing.T) {

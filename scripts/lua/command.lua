@@ -34,7 +34,7 @@ local function force(mode)
   change.append_entry(b, entry, e)
 end
 
--- Opens as a rule would. While open it starts the period again, as long as the last one, and is no step of the backoff.
+-- Opens as a rule would. While open it starts the period again, as long as the last one. That is not a step of the backoff.
 local function trip()
   if b.state == OPEN then
     local period = change.open_period(b, math.max(b.openings - 1, 0))

@@ -16,7 +16,7 @@
 //	repair      what a replica knows against what the store holds
 //	tombstone   a name that was removed
 //	save        writing, pushing, the reply
-//	roster      who reports
+//	roster      the replicas that report
 //	judge       the rules
 //	outcomes    what a report adds
 //

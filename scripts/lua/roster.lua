@@ -1,4 +1,4 @@
--- Who reports. A replica's entry counts while its last report lies in this slice of machine time or the one before. What
+-- The replicas that report. A replica's entry counts while its last report lies in this slice of machine time or the one before. What
 -- lies longer ago is swept away, two entries a script, once a slice. The names are numbered q0, q1, ... without a gap, so
 -- that a script need never read the whole roster.
 --

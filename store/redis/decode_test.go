@@ -108,7 +108,7 @@ func TestAReplyOfAnotherShapeIsAnError(t *testing.T) {
 		"nothing": nil, "a string": "ok", "a number": int64(1), "an empty list": []any{}, "one more": append(good(), "x"),
 		"one less": good()[1:], "the reply to a claim": append(good(), int64(0), ""), "another word": with(0, "yes"),
 		"a number for a word": with(0, int64(1)), "fresh too high": with(1, int64(2)), "fresh as text": with(1, "1"),
-		"pushed too low": with(2, int64(-2)), "made is no entry": with(3, "x"), "a nil field": with(5, nil),
+		"pushed too low": with(2, int64(-2)), "made is not an entry": with(3, "x"), "a nil field": with(5, nil),
 		"a nested list": with(6, []any{"x"}), "a float": with(4, 1.5), "unknown with more": []any{"unknown", "x"},
 		"invalid without a number": []any{"invalid", "Known.Rev"}, "invalid of what": []any{"invalid", "Name", "1"},
 	} {

@@ -238,7 +238,7 @@ func TestRow04GoAgainstLua(t *testing.T) {
 	row.Zero("differences", differences)
 }
 
-// differential plays histories until they have so many steps, or differ.
+// differential plays histories until they have that number of steps, or differ.
 func differential(t *testing.T, steps int, seed uint64) (histories, played int) {
 	t.Helper()
 	url := redistest.Start(t).SocketURL()

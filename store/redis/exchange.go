@@ -136,7 +136,7 @@ func (s *Store) send(ctx context.Context, calls []*call, bySource func(*call) bo
 	s.lookAround(ctx, calls)
 }
 
-// lookAround lets a Cluster's client ask who serves which slots, once in the background, if a node did not answer: a
+// lookAround lets a Cluster's client ask which node serves which slots, once in the background, if a node did not answer: a
 // replica may have its part by now. The client does so by itself after a redirection, which no dead node gives, and
 // otherwise once a minute.
 func (s *Store) lookAround(ctx context.Context, calls []*call) {
