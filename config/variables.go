@@ -109,11 +109,11 @@ func addPolicy(add adder) {
 	add(zero, share, "0", "Rule: this share of slow calls in the window opens the breaker; needs SLOW_CALL_AFTER. 0 = off.", "CIRCUIT_BREAKER_SLOW_CALL_RATE")
 	add(zero, seconds, "0", "A call that takes longer is slow; up to 24 h. 0 = none is.", "CIRCUIT_BREAKER_SLOW_CALL_AFTER")
 	add(own, "calls", "10", "The shares are judged once the window has this many calls.", "CIRCUIT_BREAKER_MIN_CALLS")
-	add(own, "replicas", "1", "So many replicas must have seen the failures, or all that call, if fewer; 1 to 16.", "CIRCUIT_BREAKER_REPORTERS")
+	add(own, "replicas", "1", "This many replicas must have seen the failures, or all that call, if fewer; 1 to 16.", "CIRCUIT_BREAKER_REPORTERS")
 	add(own, seconds, "60", "How long an open breaker refuses calls; 1 ms to 24 h.", "CIRCUIT_BREAKER_RECOVERY_TIMEOUT", "CIRCUIT_BREAKER_OPEN_FOR")
 	add(zero, seconds, "0", "Each failed round of probes doubles that time up to this; up to 24 h. 0 = it stays.", "CIRCUIT_BREAKER_OPEN_FOR_MAX")
-	add(own, "probes", "3", "So many probes at once while half-open, fleet-wide; 1 to 1000.", "CIRCUIT_BREAKER_HALF_OPEN_CALLS", "CIRCUIT_BREAKER_PROBES")
-	add(own, "probes", "2", "So many successful probes close the breaker.", "CIRCUIT_BREAKER_SUCCESS_THRESHOLD", "CIRCUIT_BREAKER_PROBE_SUCCESSES")
+	add(own, "probes", "3", "This many probes at once while half-open, fleet-wide; 1 to 1000.", "CIRCUIT_BREAKER_HALF_OPEN_CALLS", "CIRCUIT_BREAKER_PROBES")
+	add(own, "probes", "2", "This many successful probes close the breaker.", "CIRCUIT_BREAKER_SUCCESS_THRESHOLD", "CIRCUIT_BREAKER_PROBE_SUCCESSES")
 	add(own, seconds, "30", "A probe's time; one that nobody settled then frees its place. 1 ms to 24 h.", "CIRCUIT_BREAKER_PROBE_LEASE")
 	add(zero, seconds, "0", "After closing from half-open the admitted share of calls grows over this; up to 24 h. 0 = all at once.", "CIRCUIT_BREAKER_RAMP_UP")
 	add(zero, boolean, "false", "Dry run: count and change state, refuse nobody.", "CIRCUIT_BREAKER_OBSERVE")
@@ -147,6 +147,6 @@ func addRetry(add adder) {
 func addHealth(add adder) {
 	add(row{}, seconds, "30", "The time from one check of a tier to the next, spread by 10 % either way; 1 ms to 24 h.", "HEALTH_CHECK_INTERVAL")
 	add(row{}, seconds, "10", "A check that takes as long has failed; 1 ms to 24 h.", "HEALTH_CHECK_TIMEOUT")
-	add(row{}, "checks", "3", "So many failures in a row and the tier is down; 1 to 1000.", "HEALTH_CHECK_DOWN_AFTER")
-	add(row{}, "checks", "1", "So many successes in a row and the tier is up; 1 to 1000.", "HEALTH_CHECK_UP_AFTER")
+	add(row{}, "checks", "3", "This many failures in a row and the tier is down; 1 to 1000.", "HEALTH_CHECK_DOWN_AFTER")
+	add(row{}, "checks", "1", "This many successes in a row and the tier is up; 1 to 1000.", "HEALTH_CHECK_UP_AFTER")
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/commontrip/commontrip/dashboard"
-	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 )
 
 // post is an operator's well-formed command, with a place for headers and another for the body.
@@ -171,14 +171,14 @@ func besiege(t *testing.T) (sum siege) {
 
 func TestNoAttackChangesAnythingAndEachCommandIsAudited(t *testing.T) { besiege(t) }
 
-func TestRow34ForgedReboundAndNamelessRequestsChangeNothing(t *testing.T) {
-	row := board.Start(t, 34, "dashboard: forged, rebound and nameless requests, raw")
+func TestScenario34ForgedReboundAndNamelessRequestsChangeNothing(t *testing.T) {
+	scenario := scoreboard.Start(t, 34, "dashboard: forged, rebound and nameless requests, raw")
 	sum := besiege(t)
-	row.AtLeast("attacks", sum.attacks, 30)
-	row.Zero("attacks that changed something", sum.succeeded)
-	row.Zero("answers without all headers", sum.bare)
-	row.Report("attempts to command", sum.commanded)
-	row.Zero("attempts without their audit", sum.unaudited)
+	scenario.AtLeast("attacks", sum.attacks, 30)
+	scenario.Zero("attacks that changed something", sum.succeeded)
+	scenario.Zero("answers without all headers", sum.bare)
+	scenario.Report("attempts to command", sum.commanded)
+	scenario.Zero("attempts without their audit", sum.unaudited)
 }
 
 // isProtected looks at the headers that every answer carries, whatever it says.

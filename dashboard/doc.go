@@ -34,7 +34,7 @@
 //
 // # Who may do what
 //
-// The Handler has no authentication of its own: whoever reaches it can read, so put it behind what guards your other
+// The Handler has no authentication of its own: everybody who reaches it can read, so put it behind what guards your other
 // inner pages. It is read-only unless [WithOperator] says who commands; a command needs a reason, is signed with the
 // name that this function gives whatever the body says, and is told to [WithAudit] whether it was carried out or refused.
 //

@@ -70,7 +70,7 @@ func ratesOf(data string) map[string]rates {
 	return of
 }
 
-// page is a client of a stream, in process, so that a bubble's clock rules it.
+// page is a client of a stream, in process, so that it runs in virtual time.
 type page struct {
 	of     http.Handler
 	header http.Header

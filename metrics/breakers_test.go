@@ -36,7 +36,7 @@ func synced(fleet []*replica) {
 // A transition that every replica counted would be counted once a replica.
 func TestTransitionsAreCountedByTheReplicaThatMadeThem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		shared := newFar()
+		shared := newRemoteStore()
 		fleet := []*replica{
 			newReplica(t, shared, "a", quick), newReplica(t, shared, "b", quick), newReplica(t, shared, "c", quick),
 		}
@@ -72,7 +72,7 @@ func TestTransitionsAreCountedByTheReplicaThatMadeThem(t *testing.T) {
 
 func TestACommandIsHeardOfByEveryReplicaAndIsNoTransitionOfTheirs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		shared := newFar()
+		shared := newRemoteStore()
 		fleet := []*replica{newReplica(t, shared, "a"), newReplica(t, shared, "b")}
 		synced(fleet)
 		if _, err := shared.Command(t.Context(), store.Command{Name: "mcp", Action: store.Trip, By: "oncall"}); err != nil {
@@ -226,7 +226,7 @@ func TestTheWindowStandsBesideItsThresholds(t *testing.T) {
 
 func TestALostStoreShowsInOwnVerdictAgeAndExchanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		shared := newFar()
+		shared := newRemoteStore()
 		r := newReplica(t, shared, "a", quick)
 		r.sync()
 		if up, n := r.value("commontrip_store_up"), r.value("commontrip_exchange_errors_total"); up != 1 || n != 0 {
@@ -257,7 +257,7 @@ func TestALostStoreShowsInOwnVerdictAgeAndExchanges(t *testing.T) {
 
 func TestASickReplicaShowsItsOwnVerdictBesideAClosedFleet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		shared := newFar()
+		shared := newRemoteStore()
 		policy := breaker.WithPolicy(breaker.Policy{ConsecutiveFailures: 3, Reporters: 2, OpenFor: time.Minute})
 		sick := newReplica(t, shared, "a", policy)
 		fleet := []*replica{sick, newReplica(t, shared, "b", policy), newReplica(t, shared, "c", policy)}
@@ -290,7 +290,7 @@ func TestASickReplicaShowsItsOwnVerdictBesideAClosedFleet(t *testing.T) {
 
 func TestPoliciesThatConflictAreShownByEveryReplica(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		shared := newFar()
+		shared := newRemoteStore()
 		fleet := []*replica{
 			newReplica(t, shared, "a", breaker.WithPolicy(breaker.Policy{ConsecutiveFailures: 3})),
 			newReplica(t, shared, "b", breaker.WithPolicy(breaker.Policy{ConsecutiveFailures: 4})),
@@ -310,7 +310,7 @@ func TestPoliciesThatConflictAreShownByEveryReplica(t *testing.T) {
 
 func TestARepairIsCountedByTheReplicaThatMadeIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		shared := newFar()
+		shared := newRemoteStore()
 		fleet := []*replica{newReplica(t, shared, "a", quick), newReplica(t, shared, "b", quick)}
 		synced(fleet)
 		_, _ = fleet[0].call(errTier), fleet[0].call(errTier)

@@ -23,7 +23,7 @@ import (
 
 func TestAScrapeAsksTheStoreNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		shared := newFar()
+		shared := newRemoteStore()
 		r := newReplica(t, shared, "a")
 		r.sync()
 		synctest.Wait() // what else was on its way has ended

@@ -17,7 +17,7 @@ import (
 
 	"github.com/commontrip/commontrip/internal/machine"
 	"github.com/commontrip/commontrip/store"
-	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
@@ -60,7 +60,7 @@ func (d *duel) begin(name string) {
 	d.name, d.played, d.pure, d.leases = name, 0, machine.Machine{}, nil
 }
 
-// play runs one step on both and gives what each of them answers and then shows, both empty where that is the same.
+// play runs one step on both and gives what each of them answers and then shows, both empty if that is the same.
 func (d *duel) play(st step) (got, want string) {
 	ctx := context.Background()
 	d.now, d.spread = st.now, int(st.now%51)
@@ -219,26 +219,26 @@ func TestDifferential(t *testing.T) {
 	}
 }
 
-// Row 4 of the scoreboard. COMMONTRIP_DIFF_STEPS plays more than its profile asks for.
-func TestRow04GoAgainstLua(t *testing.T) {
-	row := board.Start(t, 4, "Lua against Go")
-	steps := board.Pick(row, 20_000, 200_000)
+// Scenario 4 of the scoreboard. COMMONTRIP_DIFF_STEPS plays more than its profile asks for.
+func TestScenario04GoAgainstLua(t *testing.T) {
+	scenario := scoreboard.Start(t, 4, "Lua against Go")
+	steps := scoreboard.Pick(scenario, 20_000, 200_000)
 	if n, err := strconv.Atoi(os.Getenv("COMMONTRIP_DIFF_STEPS")); err == nil {
 		steps = n
 	}
 	began := time.Now()
-	histories, played := differential(t, steps, row.Seed())
-	row.Report("histories", histories)
-	row.AtLeast("steps", played, steps)
-	row.Report("steps a second", int(float64(played)/time.Since(began).Seconds()))
+	histories, played := differential(t, steps, scenario.Seed())
+	scenario.Report("histories", histories)
+	scenario.AtLeast("steps", played, steps)
+	scenario.Report("steps a second", int(float64(played)/time.Since(began).Seconds()))
 	differences := 0
 	if t.Failed() {
 		differences = 1 // the first one ends it
 	}
-	row.Zero("differences", differences)
+	scenario.Zero("differences", differences)
 }
 
-// differential plays histories until they have so many steps, or differ.
+// differential plays histories until they have that number of steps, or differ.
 func differential(t *testing.T, steps int, seed uint64) (histories, played int) {
 	t.Helper()
 	url := redistest.Start(t).SocketURL()
@@ -318,7 +318,7 @@ func firstDifference(a, b string) string {
 }
 
 // TestOfEqualPlacesTheEarlierArrivalGoes fills the sixteen places behind a rate's failures within one bucket: whoever
-// failed again there arrived later than one who did not.
+// failed again there arrived later than one that did not.
 func TestOfEqualPlacesTheEarlierArrivalGoes(t *testing.T) {
 	d := newDuel(t, redistest.Start(t).SocketURL())
 	d.begin("x")

@@ -15,7 +15,7 @@ import (
 	redisstore "github.com/commontrip/commontrip/store/redis"
 	"github.com/commontrip/commontrip/store/storetest"
 	"github.com/commontrip/commontrip/tests/await"
-	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
@@ -277,11 +277,11 @@ func trespass(t *testing.T) (commands, allowed int) {
 
 func TestWhatIsNoneOfOursIsRefused(t *testing.T) { trespass(t) }
 
-func TestRow36NothingBeyondTheListIsAllowed(t *testing.T) {
-	row := board.Start(t, 36, "the least rights: commands, keys and channels that are none of ours")
+func TestScenario36NothingBeyondTheListIsAllowed(t *testing.T) {
+	scenario := scoreboard.Start(t, 36, "the least rights: commands, keys and channels that are none of ours")
 	commands, allowed := trespass(t)
-	row.AtLeast("commands tried", commands, 50)
-	row.Zero("commands allowed beyond the list", allowed)
+	scenario.AtLeast("commands tried", commands, 50)
+	scenario.Zero("commands allowed beyond the list", allowed)
 }
 
 // denies reports whether the server says that the user lacks a right, in a script or outside.
