@@ -34,6 +34,7 @@ type lane struct {
 	cursor    int                         // of the idle members
 	sentAt    instant                     // when the last exchange was sent
 	lastGood  instant                     // when the last successful exchange was sent; zero: there was none
+	backAt    instant                     // when the exchange was sent that made the lane healthy; zero: it never was
 	firstSent instant                     // when the first exchange was sent; zero: there was none
 	toldLost  bool                        // listeners were told that this lane is lost
 	why       error                       // of the last exchange that failed
@@ -192,7 +193,7 @@ func (m *member) reported(again time.Duration, more, missed bool) {
 	}
 	if missed {
 		m.wantHistory = true
-		l.enqueue(m, at)
+		l.enqueue(m, at+rand.N(min(m.again, time.Second)+1)) // not all replicas of a big fleet at once
 	}
 }
 

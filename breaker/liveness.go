@@ -28,22 +28,19 @@ func (l *liveness) failed(sent, laneGood instant) {
 // succeeded notes that an exchange was answered.
 func (l *liveness) succeeded() { l.failing = false }
 
-// laneTurned notes when the last successful exchange of the lane was sent. A breaker that failed together with its lane gets
-// as long from then on as any other before the store counts as lost for it alone.
-func (l *liveness) laneTurned(lastGood instant) {
-	if l.failing && lastGood.up > l.lastGood.up {
-		l.lastGood = lastGood
-	}
-}
-
 // lasts reports that the last successful exchange is not older than stale. Then it also tells until when, as an uptime; 0:
-// for as long as the lane lives.
-func (l *liveness) lasts(at, stale time.Duration) (live bool, until time.Duration) {
+// for as long as the lane is healthy. A breaker that failed together with its lane gets as long from the lane's return on as
+// any other, before the store counts as lost for it alone.
+func (l *liveness) lasts(at, stale time.Duration, lane *lane) (live bool, until time.Duration) {
 	if !l.failing {
 		return true, 0
 	}
-	end := l.lastGood.up + stale
-	if at >= end || now().since(l.lastGood) >= stale {
+	last := l.lastGood
+	if back := lane.backSince(); back.up > last.up {
+		last = back
+	}
+	end := last.up + stale
+	if at >= end || now().since(last) >= stale {
 		return false, 0
 	}
 	return true, end
@@ -65,10 +62,9 @@ func (l *liveness) turn(live, alone bool, why func() error) *Event {
 
 // turn is a change of a lane's liveness.
 type turn struct {
-	changed    bool    // members must decide again
-	lost, back bool    // listeners must be told
-	why        error   // of lost: the last error; nil: there was no answer
-	lastGood   instant // of changed: when the lane's last successful exchange was sent; zero: there was none
+	changed    bool  // members must decide again
+	lost, back bool  // listeners must be told
+	why        error // of lost: the last error; nil: there was no answer
 }
 
 // tell hands on a turn, if it is one. l.mu is not held.
@@ -121,9 +117,10 @@ func (l *lane) note(sent instant, err error) (t turn) {
 	if l.healthy.Load() || now().since(l.lastGood) >= l.timing.StaleAfter {
 		return t
 	}
+	l.backAt = l.lastGood
 	l.healthy.Store(true)
 	l.checkIn(l.timing.StaleAfter)
-	t.changed, t.back, t.lastGood = true, l.toldLost, l.lastGood
+	t.changed, t.back = true, l.toldLost
 	l.toldLost = false
 	return t
 }
@@ -193,6 +190,13 @@ func (l *lane) answers() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.healthy.Load() && now().since(l.lastGood) < l.timing.StaleAfter
+}
+
+// backSince is when the exchange was sent that made the lane healthy.
+func (l *lane) backSince() instant {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.backAt
 }
 
 // isLost reports that the store is known to be away.

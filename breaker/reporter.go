@@ -94,7 +94,7 @@ func (r *reporter) laneList() []*lane {
 func (r *reporter) turned(l *lane, t turn) {
 	if t.changed {
 		for _, m := range l.memberList() {
-			m.breaker.laneTurned(t.lastGood)
+			m.breaker.redecide()
 		}
 	}
 	r.mu.Lock()

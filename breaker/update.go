@@ -92,7 +92,7 @@ func (r *rooms) live(at time.Duration) (live bool, until time.Duration) {
 	case !r.c.lane().healthy.Load():
 		return false, 0
 	default:
-		return r.liveness.lasts(at, r.c.core.timing.StaleAfter)
+		return r.liveness.lasts(at, r.c.core.timing.StaleAfter, r.c.lane())
 	}
 }
 
@@ -254,15 +254,7 @@ func (c *coordinator) current() *admission {
 	return c.admission.Load()
 }
 
-// laneTurned carries out what a change of the lane means.
-func (c *coordinator) laneTurned(lastGood instant) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.rooms.liveness.laneTurned(lastGood)
-	c.rooms.update(change{})
-}
-
-// redecide carries out what the passing of time means.
+// redecide carries out what a change of the lane, or the passing of time, means.
 func (c *coordinator) redecide() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
