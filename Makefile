@@ -11,7 +11,7 @@ FUZZTIME   ?= 20000x
 BENCHTIME  ?= 1s
 BENCH      ?= .
 DIFF_STEPS ?= 200000
-ROW        ?=
+SCENARIO   ?=
 SEED       ?=
 PROFILE    ?= full
 PEERS      ?=
@@ -35,11 +35,11 @@ compose-down: ## take that fleet away: containers, networks, images
 	@scripts/compose.sh down
 
 integration: ## Redis in containers, alone, as Cluster, under Sentinels, with TLS, with least rights (REQUIRE_DOCKER=1: or fail)
-	@scripts/install-netns.sh || echo "rows that keep servers apart will be skipped" >&2
+	@scripts/install-netns.sh || echo "scenarios that keep servers apart will be skipped" >&2
 	COMMONTRIP_INTEGRATION=1 go test -race -count=1 -timeout 20m ./tests/integration
 
-chaos: ## every fault and attack of the scoreboard, about an hour (ROW=15 SEED=7 for one; PROFILE=quick for minutes)
-	@scripts/chaos.sh '$(ROW)' '$(SEED)' '$(PROFILE)'
+chaos: ## every fault and attack of the scoreboard, about an hour (SCENARIO=15 SEED=7 for one; PROFILE=quick for minutes)
+	@scripts/chaos.sh '$(SCENARIO)' '$(SEED)' '$(PROFILE)'
 
 mutants: ## small bugs put into machine, scripts and breaker, one at a time: does a test find each? (about 20 minutes)
 	@scripts/install-redis.sh

@@ -10,13 +10,13 @@ import (
 // admission is what a call loads to know how it is met. A new one is published whenever a decision changes; it never changes
 // itself, but for what its probes hold.
 type admission struct {
-	decision
-	epoch   *epoch
-	policy  *Policy
-	refusal *OpenError // what refused calls get; nil: the decision does not refuse
-	refused *counter   // where those calls are counted
-	ramp    *OpenError // what calls get that the ramp refuses
-	probes  *probes    // where probes get their leases; nil: no lease is needed
+	epoch    *epoch
+	refusal  *OpenError // what refused calls get; nil: the decision does not refuse
+	refused  *counter   // where those calls are counted
+	decision            // its kind stands here, beside what every call needs
+	policy   *Policy
+	ramp     *OpenError // what calls get that the ramp refuses
+	probes   *probes    // where probes get their leases; nil: no lease is needed
 }
 
 // decision is who is admitted, and until when that holds. It is a value: equal decisions are the same one. Times are

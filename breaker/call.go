@@ -8,7 +8,7 @@ import (
 )
 
 // Do runs fn if b admits the call, and gives its result: fn's own value and error, or the zero value and an [*OpenError],
-// or ctx's error where ctx had ended before. fn gets ctx, or, for a probe, one that also ends with the probe's lease. A
+// or ctx's error if ctx had ended before. fn gets ctx, or, for a probe, one that also ends with the probe's lease. A
 // panic or a runtime.Goexit in fn counts as a failure and goes on up. nil arguments panic.
 func Do[T any](ctx context.Context, b *Breaker, fn func(context.Context) (T, error)) (v T, err error) {
 	if b == nil || ctx == nil || fn == nil {
@@ -77,8 +77,8 @@ func runPlainly(ctx context.Context, e *epoch, fn func(context.Context) error) (
 	return err
 }
 
-// Acquire is the first half of a call that is no one function: it asks for a [Permit], whose Done or Record must follow.
-// The error is an [*OpenError], or ctx's where ctx had ended; then nothing is counted.
+// Acquire is the first half of a call that is not one function: it asks for a [Permit], whose Done or Record must follow.
+// The error is an [*OpenError], or ctx's if ctx had ended; then nothing is counted.
 func (b *Breaker) Acquire(ctx context.Context) (Permit, error) {
 	if b == nil || ctx == nil {
 		misused("Acquire", b == nil, ctx == nil, false)
@@ -165,8 +165,8 @@ func (p *Permit) Done(err error) {
 	}
 }
 
-// Record ends the call with an outcome, for who knows better than an error can say. Record(Ignored) gives the permit
-// back: the call did not take place. What is no outcome counts as a Failure.
+// Record ends the call with an outcome, for a caller that knows more than an error can say. Record(Ignored) gives the permit
+// back: the call did not take place. A value that is not an outcome counts as a Failure.
 func (p *Permit) Record(o Outcome) {
 	if state := atomic.SwapUint64(&p.state, ended); state != ended {
 		p.conclude(valid(o), nil, state)

@@ -8,7 +8,7 @@ import (
 	"github.com/commontrip/commontrip/store"
 )
 
-// Command carries out an operator's word for the whole fleet and returns once it is in force here; other replicas follow
+// Command carries out an operator's command for the whole fleet and returns once it is in force here; other replicas follow
 // within moments. c.Name may be empty. The snapshot is the store's, just after it. An error that Is
 // [store.ErrInvalid] or [store.ErrUnknown] changed nothing; after any other it is open whether the store carried it out.
 func (b *Breaker) Command(ctx context.Context, c Command) (Snapshot, error) {
@@ -46,8 +46,8 @@ func (b *Breaker) sendCommand(ctx context.Context, c Command) (Snapshot, error) 
 	return result.Snapshot, nil
 }
 
-// Snapshot asks the store what it holds, and takes it over. It writes nothing, save that to a local store it first
-// reports this breaker's own outcomes that wait. It is [store.ErrUnknown] where the store does not show the breaker.
+// Snapshot asks the store what it holds, and takes it over. It writes nothing, except that to a local store it first
+// reports this breaker's own outcomes that wait. It is [store.ErrUnknown] if the store does not show the breaker.
 func (b *Breaker) Snapshot(ctx context.Context) (Snapshot, error) {
 	if b == nil || ctx == nil {
 		misused("Snapshot", b == nil, ctx == nil, false)
@@ -115,7 +115,7 @@ func (m *Manager) Snapshots(ctx context.Context) ([]Snapshot, error) {
 	return readAll(ctx, m.core.store, breakers)
 }
 
-// Command carries out an operator's word about any breaker of the store's; see [Breaker.Command].
+// Command carries out an operator's command about any breaker of the store; see [Breaker.Command].
 func (m *Manager) Command(ctx context.Context, c Command) (Snapshot, error) {
 	needContext(ctx, "Command")
 	if b, ok := m.Breaker(c.Name); ok {

@@ -17,14 +17,14 @@ import (
 // tracker's or a listener's. None of mu and those after it is held during an exchange with the store, or while a function of
 // the user's runs.
 type coordinator struct {
+	admission atomic.Pointer[admission] // what a call looks at; published by rooms.update
+
 	name     string
 	core     *core
 	config   *config
 	member   *member     // nil: made by New, and in no lane; never changes after begin
 	refused  refusals    // the calls that were refused
 	detached atomic.Bool // nothing is reported any more, and the local breaker rules: unregistered, or its Manager closed
-
-	admission atomic.Pointer[admission] // what a call looks at; published by rooms.update
 
 	flushing sync.Mutex // held while a report to a local store is made and answered
 	mu       sync.Mutex // guards rooms

@@ -7,7 +7,7 @@ import (
 	"unsafe"
 )
 
-// counter counts what many goroutines see at once. It is one word until they collide again and again; from then on it is
+// counter counts what many goroutines see at once. It is one word until they collide again and again. From then on it is
 // shards, so that an idle breaker stays small and a busy one does not make processors wait for each other.
 type counter struct {
 	n          atomic.Uint64 // the count, or its beginning and the mark of shards
@@ -37,7 +37,7 @@ func (c *counter) try() bool {
 	return n < sharded && c.n.CompareAndSwap(n, n+1)
 }
 
-// addSharded adds one where try did not.
+// addSharded adds one if try did not.
 func (c *counter) addSharded() {
 	shards := c.shards.Load()
 	if shards == nil {
@@ -50,11 +50,11 @@ func (c *counter) addSharded() {
 	n := &(*shards)[here()>>(c.collisions.Load()%32)%uint64(len(*shards))].n
 	if seen := n.Load(); !n.CompareAndSwap(seen, seen+1) {
 		n.Add(1)
-		c.collisions.Add(1) // those who met here part
+		c.collisions.Add(1) // goroutines that met here part
 	}
 }
 
-// here tells goroutines apart, by where their stacks lie: each stays with one shard, so that its processor need not fetch
+// here tells goroutines apart by the address of their stacks: each stays with one shard, so that its processor need not fetch
 // that from another. All bits from the 16th up are good for it.
 func here() uint64 {
 	var local byte

@@ -35,13 +35,16 @@
 //
 // # When the store is away
 //
-// Calls never wait for the store and never fail because of it, but for one claim of a probe at a time, which holds one call
-// for at most [Timing].ClaimTimeout. Each replica feeds its outcomes to a verdict of its own as well. While the store
-// answers, the fleet's verdict rules; [Timing].StaleAfter after its last answer, the own one does, beside what was last
-// known of the fleet's: what is open stays open until its time, and is then probed by this replica alone. [StoreDown] has
-// other ways. An own verdict that is open outlives the store's return until its own probes close it, so that the return is
-// no herd. Where the policy asks for several reporters, the own verdict counts at all times: a replica whose network is
-// broken isolates itself and leaves the fleet alone.
+// Calls never wait for the store and never fail because of it. There is one exception: the call that asks for a probe waits
+// for its lease, at most [Timing].ClaimTimeout.
+//
+// Each replica also keeps an own verdict, from its own outcomes alone. While the store answers, the fleet's verdict rules.
+// [Timing].StaleAfter after the last answer the own verdict rules, beside what was last known of the fleet: an open state
+// lasts until its time, and is then probed by this replica alone. [StoreDown] sets other ways. If an own verdict is open, it
+// outlives the store's return until its own probes close it, so that the return causes no thundering herd.
+//
+// If the policy asks for several reporters, the own verdict counts at all times: a replica whose network is broken isolates
+// itself and leaves the fleet alone.
 //
 // # What it tells
 //
@@ -50,7 +53,12 @@
 //
 // # A window of time in one process
 //
-// On a local store plain successes are only counted, and reported when something else happens. Where the policy's window
-// is one of time they need ages, so each call then reads the clock, and successes of one tenth of the window count as one
-// moment; where no failure comes, they are reported a few hundred moments at a time.
+// On a local store plain successes are only counted, and reported when something else happens. A window of time needs their
+// ages: then each call reads the clock, and the successes of one tenth of the window count as one moment. If no failure
+// comes, they are reported a few hundred moments at a time.
+//
+// # From inside
+//
+// docs/architecture.md shows a replica's rooms, its goroutines and the order of its locks, and follows a call, a push, a probe
+// and a command through them. docs/machine.md has the fine print of the state machine.
 package breaker

@@ -28,7 +28,7 @@ type Refusal string
 const (
 	RefusedOpen      Refusal = "open"        // open, by the fleet's verdict or the replica's own
 	RefusedProbing   Refusal = "probing"     // its time is over, and others are probing
-	RefusedForced    Refusal = "forced-open" // an operator's word
+	RefusedForced    Refusal = "forced-open" // an operator's command
 	RefusedRampUp    Refusal = "ramp-up"     // just closed: only a share of the calls goes through
 	RefusedStoreDown Refusal = "store-down"  // the store is away and StoreDown is RejectAll
 )
@@ -50,10 +50,10 @@ func (r Refusal) index() int {
 type OpenError struct {
 	Name    string
 	Refusal Refusal
-	Reason  Reason // why the breaker is open; empty where that is not the point
+	Reason  Reason // why the breaker is open; empty if that is not the point
 
 	until time.Duration // uptime at which to ask again
-	wait  time.Duration // where until is 0: the answer, whenever asked
+	wait  time.Duration // if until is 0: the answer, whenever asked
 }
 
 func (e *OpenError) Error() string {
@@ -66,8 +66,8 @@ func (e *OpenError) Error() string {
 // Is reports that an OpenError is an ErrOpen.
 func (e *OpenError) Is(target error) bool { return target == ErrOpen }
 
-// RetryAfter is how long to wait before asking again, from now on; never negative. Where nobody can know (an operator's
-// word without end) it is the policy's OpenFor.
+// RetryAfter is how long to wait before asking again, from now on; never negative. If nobody can know (an operator's
+// command without end) it is the policy's OpenFor.
 func (e *OpenError) RetryAfter() time.Duration {
 	if e.until == 0 {
 		return e.wait

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// lane is the breakers whose names share their fate at the store, such as one Redis node: who they are, what each wants of
+// lane is the breakers whose names share their fate at the store, such as one Redis node: which they are, what each wants of
 // the store and when, and whether the store answers. One exchange a lane is in flight, so that a part of the store that
 // hangs holds only its own breakers. It is safe for concurrent use. Its lock may be taken while a coordinator's mu is held, and
 // never the other way round.
@@ -61,7 +61,7 @@ type member struct {
 const (
 	inUse      = 10 * time.Second // after a call
 	signOfLife = 10 * time.Second // a report, even an empty one
-	idleShare  = 10               // idle breakers are compared so many times less often
+	idleShare  = 10               // how many times less often idle breakers are compared
 	batch      = 500              // breakers an exchange
 	histories  = 4                // histories an exchange: each is a request of its own
 )
@@ -341,7 +341,7 @@ func (l *lane) take(m *member, at time.Duration, w *work) (all bool) {
 	return !m.queued
 }
 
-// takeWaiters moves those who wait for m's next exchange into w. l.mu is held.
+// takeWaiters moves what waits for m's next exchange into w. l.mu is held.
 func (l *lane) takeWaiters(m *member, w *work) {
 	w.waiters = append(w.waiters, l.waiters[m]...)
 	delete(l.waiters, m)

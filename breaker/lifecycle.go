@@ -7,7 +7,7 @@ import (
 )
 
 // Sync reports everything that waits, takes over everything that the store holds, and settles what probes are on their
-// way, now. It is for tests and for the moment before a drain. It tries again until ctx ends, and for StaleAfter where
+// way, now. It is for tests and for the moment before a drain. It tries again until ctx ends, and for StaleAfter if
 // ctx has no deadline.
 func (m *Manager) Sync(ctx context.Context) error {
 	needContext(ctx, "Sync")
@@ -35,7 +35,7 @@ func (m *Manager) Sync(ctx context.Context) error {
 }
 
 // Close reports what waits, lets the listeners hear everything, and stops, by the end of ctx, or within twice StaleAfter
-// where ctx has no deadline. The breakers live on with their own verdict, those on a local store with that. It is
+// if ctx has no deadline. The breakers live on with their own verdict, those on a local store with that. It is
 // idempotent; concurrent calls wait for the first. The error says what could not be done.
 func (m *Manager) Close(ctx context.Context) error {
 	needContext(ctx, "Close")

@@ -14,7 +14,7 @@ type listener struct {
 	queue   []Event
 	dropped int
 	running bool
-	idle    chan struct{} // closed once nothing waits; nil while nobody asks
+	idle    chan struct{} // closed once nothing waits; nil: nobody asks
 }
 
 const queued = 1024 // events that wait for one listener

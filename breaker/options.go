@@ -84,8 +84,9 @@ type managerOption func(*managerConfig)
 
 func (o managerOption) applyManager(c *managerConfig) { o(c) }
 
-// WithPolicy sets the policy. Zero fields take their defaults; where no rule is set, rules, ConsecutiveFor, MinCalls and
-// Reporters, where they are 0, are those of [DefaultPolicy], or of [FleetPolicy] where the store is remote.
+// WithPolicy sets the policy. Zero fields take their defaults. If no rule is set, the rules are those of [DefaultPolicy], or of
+// [FleetPolicy] if the store is remote; so are ConsecutiveFor, MinCalls and Reporters, each if it is 0. If you set any rule
+// yourself, none of these are taken over: to change one value of FleetPolicy, start from it.
 func WithPolicy(p Policy) Option { return option(func(c *config) { c.policy = p }) }
 
 // WithClassifier sets how a call's error becomes an outcome; nil is [DefaultClassifier].

@@ -56,7 +56,7 @@ func (c *coordinator) record(e *epoch, how ending, observe bool) {
 	c.notify()
 }
 
-// ageSuccesses is called before a success is counted where successes need ages: those of an earlier bucket of the window are
+// ageSuccesses is called before a success is counted, if successes need ages: those of an earlier bucket of the window are
 // collected first.
 func (c *coordinator) ageSuccesses(e *epoch, bucket time.Duration) {
 	if !e.bucketOver(uptime()) {

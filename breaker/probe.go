@@ -71,7 +71,7 @@ func (call *probe) end(how ending) {
 	}
 }
 
-// settle tells those who leased the probe how it went. One that only the local breaker leased is an ordinary call to the
+// settle tells those that leased the probe how it went. One that only the local breaker leased is an ordinary call to the
 // fleet.
 func (call *probe) settle(how ending) {
 	p := call.from

@@ -41,8 +41,8 @@ func (r *reporter) run() {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
-		// Not 0: of Managers in one bubble of testing/synctest, timers that are due where they are waited for trip over each
-		// other in the race detector's own code (go.dev/issue/78156).
+		// Not 0: if several Managers in one test of testing/synctest wait for timers that are due already, the race detector's
+		// own code fails (go.dev/issue/78156).
 		if next, some := r.dispatch(uptime()); some {
 			timer.Reset(max(next-uptime(), 1))
 		}

@@ -11,7 +11,7 @@ type EventClass struct {
 	Kind     EventKind
 	Here     bool // this replica's own doing, so that the sum over a fleet is the truth; else every replica hears of it
 	From, To State
-	Reason   Reason // "" where this version does not know it
+	Reason   Reason // "" if this version does not know it
 	Action   Action
 }
 

@@ -9,7 +9,7 @@ import (
 	"github.com/commontrip/commontrip/store"
 )
 
-// Verdict says whose word rules calls.
+// Verdict says whose verdict rules calls.
 type Verdict uint8
 
 // The two verdicts.
@@ -34,7 +34,7 @@ type Status struct {
 	State      State // what rules calls here and now; see [Breaker.State]
 	Mode       Mode
 	Verdict    Verdict
-	RetryAfter time.Duration         // 0 where calls are admitted
+	RetryAfter time.Duration         // 0 if calls are admitted
 	Fleet      Snapshot              // as last seen
 	FleetAge   time.Duration         // how long ago that was
 	Pending    int                   // outcomes not yet reported
@@ -48,7 +48,7 @@ type Status struct {
 type ManagerStatus struct {
 	Replica                   string
 	StoreUp                   bool          // no part of the store has been without an answer for StaleAfter
-	SinceExchange             time.Duration // since the last exchange that was answered was sent; where none was, since the Manager was made
+	SinceExchange             time.Duration // since the last exchange that was answered was sent; if there was none, since the Manager was made
 	Exchanges, ExchangeErrors uint64        // of any kind
 	Latencies                 Latencies     // of exchanges with a remote store
 	StoreLosses               uint64        // how often the store was lost

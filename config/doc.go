@@ -19,13 +19,13 @@
 // # Values
 //
 // Durations are seconds ("30", "0.5") or Go durations ("250ms"). Blanks around a value are cut off, and a variable that is
-// empty then is not set. 0 is accepted only where it has a meaning of its own, such as switching a rule off; where 0 in
+// empty then is not set. 0 is accepted only if it has a meaning of its own, such as switching a rule off; if 0 in
 // the struct stands for the default, leave the variable unset.
 //
 // # Mistakes
 //
 // A bad value is an [Error] with the variable, its value and what is wanted. A variable with one of the prefixes that
-// means nothing is no error, as another program may own it, but is listed in [Config.Unknown]; [Nearest] gives the name
+// means nothing is not an error, as another program may own it, but is listed in [Config.Unknown]; [Nearest] gives the name
 // that was probably meant.
 //
 // Passwords are not shown: what this package prints of a store's URL, in errors and in every printed or logged form of a

@@ -15,7 +15,7 @@ import (
 	"github.com/commontrip/commontrip/store"
 )
 
-var update = flag.Bool("update", false, "write ../.env.example and ../docs/configuration.md anew")
+var update = flag.Bool("update", false, "write ../.env.example and ../docs/configuration.md again")
 
 func TestTheWrittenDocumentsAreThoseOfTheTable(t *testing.T) {
 	for path, want := range map[string]string{"../.env.example": envExample(), "../docs/configuration.md": guide()} {
@@ -110,7 +110,7 @@ type section struct {
 }
 
 var sections = []section{
-	{"Breakers", "When a breaker opens and how it comes back. Where no rule is set (FAILURE_THRESHOLD, FAILURE_RATE, SLOW_CALL_RATE)\n" +
+	{"Breakers", "When a breaker opens and how it comes back. If no rule is set (FAILURE_THRESHOLD, FAILURE_RATE, SLOW_CALL_RATE)\n" +
 		"a breaker on a shared store takes rules for fleets: half the calls of at least 20 in the window failed, or 5 in a row that\n" +
 		"lasted 1 s, seen by 2 replicas.", func(r row) bool { return r.own }},
 	{"Replica and store", "How this process deals with the place that keeps the fleet's verdict.", func(r row) bool {
@@ -121,7 +121,7 @@ var sections = []section{
 }
 
 const rules = `Durations are seconds, fractions allowed, or Go durations such as 250ms. An empty value is as good as none. 0 is accepted
-where its meaning is given; where it would stand for the default, leave the variable out. A bad value stops the program
+where its meaning is given; if it would stand for the default, leave the variable out. A bad value stops the program
 with the name of every bad variable; a name that means nothing is reported as a likely misspelling.
 `
 

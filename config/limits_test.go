@@ -42,7 +42,7 @@ func TestTheStoreAndTheManagerAcceptWhatIsAcceptedHere(t *testing.T) {
 	} {
 		_, err := config.From([]string{tc.variable + "=" + tc.value})
 		if below := used(t, tc.variable, tc.value); (err == nil) != (below == nil) {
-			t.Errorf("%s=%.40q: here %v, where it is used %v", tc.variable, tc.value, err, below)
+			t.Errorf("%s=%.40q: here %v, at its use %v", tc.variable, tc.value, err, below)
 		}
 	}
 }

@@ -38,7 +38,7 @@ func splitOwn(variable string) (name, field string, ok bool) {
 	return rest[:i], rest[i+2:], true
 }
 
-// fieldName is the variable that is named for the same field, a breaker's own included; false where there is none.
+// fieldName is the variable that is named for the same field, a breaker's own included; false if there is none.
 func fieldName(variable string) (string, bool) {
 	if name, field, ok := splitOwn(variable); ok {
 		row, ok := rows["CIRCUIT_BREAKER_"+field]

@@ -84,7 +84,7 @@ func (r *reader) refuse(variable, value, want string) {
 	r.bad = append(r.bad, &Error{Variable: variable, Value: hide(value), Want: want})
 }
 
-// refuseKey refuses the value of a field, under the variable that set it; inferred is the value where none did.
+// refuseKey refuses the value of a field, under the variable that set it; inferred is the value if none did.
 func (r *reader) refuseKey(key, inferred, want string) {
 	r.refuse(cmp.Or(r.setBy[key], key), cmp.Or(r.values[key], inferred), want)
 }
@@ -188,7 +188,7 @@ func badField(err error) (field, value, want string) {
 	panic("config: a validation whose error names no field: " + err.Error())
 }
 
-// checkRules refuses a rule that is switched off where no other is set: the default's rules would come back.
+// checkRules refuses a rule that is switched off if no other is set: the default's rules would come back.
 func (r *reader) checkRules(prefix string, p store.Policy) {
 	if p.HasRule() {
 		return

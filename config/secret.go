@@ -13,7 +13,7 @@ import (
 const hidden = "xxxxx"
 
 // hide takes out of a value what may be a secret, wherever a URL may have been put: all before the last "@", so that a
-// password may itself hold any character, and all of a query. Where it cannot be told which is which, and of a URL that
+// password may itself hold any character, and all of a query. If it cannot be told which is which, and of a URL that
 // cannot be read, only the scheme is left. Long values are cut.
 func hide(value string) string {
 	const most = 200

@@ -27,7 +27,7 @@ func isUnreadable(err error) bool {
 
 var errNoSuchBreaker = errors.New("no such breaker")
 
-// nameOf reads a breaker's name from its segment, or from ?name= where the segment is "-".
+// nameOf reads a breaker's name from its segment, or from ?name= if the segment is "-".
 func nameOf(r *http.Request, segment string) (string, error) {
 	if q := r.URL.Query(); segment == "-" && q.Has("name") {
 		return q.Get("name"), nil

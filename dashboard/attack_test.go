@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/commontrip/commontrip/dashboard"
-	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 )
 
 // post is an operator's well-formed command, with a place for headers and another for the body.
@@ -113,19 +113,19 @@ var attacks = []struct {
 	{"an escaped slash between name and verb", post("/api/breakers/mcp%2fcommand", "", aTrip), 405, false},
 	{"no name", post("/api/breakers//command", "", aTrip), 404, true},
 	{"a name with a NUL", post("/api/breakers/mcp%00/command", "", aTrip), 404, true},
-	{"a name that is no UTF-8", post("/api/breakers/mcp%ff/command", "", aTrip), 404, true},
+	{"a name that is not UTF-8", post("/api/breakers/mcp%ff/command", "", aTrip), 404, true},
 	{"a name that is not there", post("/api/breakers/mcp2/command", "", aTrip), 404, true},
 	{"a file above", "GET /../handler.go HTTP/1.1\nHost: HOST\n\n", 404, false},
 	{"a file above, escaped", "GET /%2e%2e/handler.go HTTP/1.1\nHost: HOST\n\n", 404, false},
 	{"a file above, escaped with its slash", "GET /..%2fhandler.go HTTP/1.1\nHost: HOST\n\n", 404, false},
 	{"the folder of the page", "GET /ui/ HTTP/1.1\nHost: HOST\n\n", 404, false},
-	{"a limit that is none", "GET /api/breakers/mcp/history?limit=-1 HTTP/1.1\nHost: HOST\n\n", 400, false},
+	{"a limit that is not one", "GET /api/breakers/mcp/history?limit=-1 HTTP/1.1\nHost: HOST\n\n", 400, false},
 }
 
 // siege is what came of all attacks.
 type siege struct{ attacks, succeeded, commanded, unaudited, bare int }
 
-// besiege sends every attack to a server, and then one command that is none.
+// besiege sends every attack to a server, and then one command that is not an attack.
 func besiege(t *testing.T) (sum siege) {
 	s := seed(t, "mcp", "ledger")
 	var heard audits
@@ -171,14 +171,14 @@ func besiege(t *testing.T) (sum siege) {
 
 func TestNoAttackChangesAnythingAndEachCommandIsAudited(t *testing.T) { besiege(t) }
 
-func TestRow34ForgedReboundAndNamelessRequestsChangeNothing(t *testing.T) {
-	row := board.Start(t, 34, "dashboard: forged, rebound and nameless requests, raw")
+func TestScenario34ForgedReboundAndNamelessRequestsChangeNothing(t *testing.T) {
+	scenario := scoreboard.Start(t, 34, "dashboard: forged, rebound and nameless requests, raw")
 	sum := besiege(t)
-	row.AtLeast("attacks", sum.attacks, 30)
-	row.Zero("attacks that changed something", sum.succeeded)
-	row.Zero("answers without all headers", sum.bare)
-	row.Report("attempts to command", sum.commanded)
-	row.Zero("attempts without their audit", sum.unaudited)
+	scenario.AtLeast("attacks", sum.attacks, 30)
+	scenario.Zero("attacks that changed something", sum.succeeded)
+	scenario.Zero("answers without all headers", sum.bare)
+	scenario.Report("attempts to command", sum.commanded)
+	scenario.Zero("attempts without their audit", sum.unaudited)
 }
 
 // isProtected looks at the headers that every answer carries, whatever it says.

@@ -65,7 +65,7 @@ func TestRatesAreTheFleetsSinceTheLastRead(t *testing.T) {
 			t.Errorf("rates %+v", got)
 		}
 
-		// Of a store that lost its counters, or a breaker made anew, no rate is known.
+		// Of a store that lost its counters, or a breaker made again, no rate is known.
 		if err := s.Remove(t.Context(), "mcp"); err != nil {
 			t.Fatal(err)
 		}
@@ -117,7 +117,7 @@ func TestAReadThatWasOvertakenByAPushIsNotBelieved(t *testing.T) {
 	})
 }
 
-// held holds back what a read found, where asked to.
+// held holds back what a read found, if asked to.
 type held struct {
 	store.Store
 	hold          atomic.Bool // the next read, once
@@ -153,7 +153,7 @@ func TestReplicasThatAreNotWithTheFleetAreNamed(t *testing.T) {
 			t.Errorf("replicas %s", got)
 		}
 
-		// Where the fleet is open too, it is with the fleet.
+		// If the fleet is open too, it is with the fleet.
 		trip(t, s, "mcp")
 		time.Sleep(3 * time.Second)
 		synctest.Wait()

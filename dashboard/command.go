@@ -22,7 +22,7 @@ const (
 // Audit is one attempt to command, carried out or refused. It is a slog.LogValuer.
 type Audit struct {
 	Command store.Command // as far as it was understood; By is who the operator function named, or empty
-	Remote  string        // the request's RemoteAddr: a proxy's, where there is one
+	Remote  string        // the request's RemoteAddr: a proxy's, if there is one
 	Status  int           // of the answer
 	Err     error         // why it was refused; nil: carried out
 }
@@ -46,7 +46,7 @@ func (a Audit) LogValue() slog.Value {
 type refusal struct {
 	status int
 	text   string // for the asker
-	err    error  // for the audit, where it is to know more
+	err    error  // for the audit, if it is to know more
 }
 
 func (e *refusal) Error() string {
@@ -135,7 +135,7 @@ func readCommand(w http.ResponseWriter, r *http.Request) (c store.Command, err e
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return c, &refusal{http.StatusUnsupportedMediaType, "want Content-Type: application/json", nil}
 	}
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyPatience)) // where the server can
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyPatience)) // if the server can
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
 		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
@@ -144,7 +144,7 @@ func readCommand(w http.ResponseWriter, r *http.Request) (c store.Command, err e
 		return c, &refusal{http.StatusBadRequest, "the body could not be read", err}
 	}
 	if err := json.Unmarshal(body, &c); err != nil {
-		return store.Command{}, badRequest("the body is no command: " + err.Error())
+		return store.Command{}, badRequest("the body is not a command: " + err.Error())
 	}
 	return c, nil
 }

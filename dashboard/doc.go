@@ -13,7 +13,7 @@
 //
 // The fleet's truth, as [store.Store.Read] gives it. While somebody looks, one Watch and one periodic Read a Handler
 // feed all open pages, however many: a transition on any replica is on the screen within the time of a push, the numbers
-// every second (or more slowly where reading takes longer: at most a tenth of the time is spent on it). With nobody
+// every second (or more slowly if reading takes longer: at most a tenth of the time is spent on it). With nobody
 // looking nothing runs. Reading never changes a breaker. With the store away, pages keep what was last known and say so.
 //
 // # Routes
@@ -23,9 +23,9 @@
 //
 //	GET  /                                     the page
 //	GET  /api/breakers                         an array of snapshots, by name
-//	GET  /api/breakers/{name}                  one snapshot, with "here", this replica's view, where a Manager is given
+//	GET  /api/breakers/{name}                  one snapshot, with "here", this replica's view, if a Manager is given
 //	GET  /api/breakers/{name}/history?limit=   transitions, newest first
-//	GET  /api/breakers/{name}/roster           who reports on it
+//	GET  /api/breakers/{name}/roster           the replicas that report on it
 //	POST /api/breakers/{name}/command          a Command as JSON; answers the snapshot after it
 //	GET  /api/events                           server-sent events: hello, tick, transition
 //
@@ -34,11 +34,11 @@
 //
 // # Who may do what
 //
-// The Handler has no authentication of its own: whoever reaches it can read, so put it behind what guards your other
+// The Handler has no authentication of its own: everybody who reaches it can read, so put it behind what guards your other
 // inner pages. It is read-only unless [WithOperator] says who commands; a command needs a reason, is signed with the
 // name that this function gives whatever the body says, and is told to [WithAudit] whether it was carried out or refused.
 //
-// Against other web pages in the operator's browser: a request whose Host is no IP address, localhost or name of
+// Against other web pages in the operator's browser: a request whose Host is not an IP address, localhost or name of
 // [WithHosts] is refused (DNS rebinding), cross-origin requests to the API are refused (http.CrossOriginProtection),
 // commands are POST with a JSON body only, no frame may show the page, its Content-Security-Policy allows the embedded
 // files and nothing else, and text from the fleet (names, reasons, labels) is only ever set as text.

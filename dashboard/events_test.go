@@ -18,6 +18,7 @@ import (
 
 	"github.com/commontrip/commontrip/dashboard"
 	"github.com/commontrip/commontrip/store"
+	"github.com/commontrip/commontrip/tests/await"
 )
 
 // told is one event of a stream, as far as tests look at it.
@@ -69,7 +70,7 @@ func ratesOf(data string) map[string]rates {
 	return of
 }
 
-// page is a client of a stream, in process, so that a bubble's clock rules it.
+// page is a client of a stream, in process, so that it runs in virtual time.
 type page struct {
 	of     http.Handler
 	header http.Header
@@ -252,7 +253,7 @@ func TestAllStreamsShareOneWatchAndOneRead(t *testing.T) {
 }
 
 func TestCloseEndsAllStreamsAndLeavesNothingRunning(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) { // which fails where a goroutine is left
+	synctest.Test(t, func(t *testing.T) { // which fails if a goroutine is left
 		h, err := dashboard.New(seed(t, "mcp"))
 		if err != nil {
 			t.Fatal(err)
@@ -425,7 +426,7 @@ func TestStreamsOverConnectionsEndWithTheirClientsAndWithClose(t *testing.T) {
 	defer server.Close()
 	client := server.Client()
 	for range 20 {
-		ctx, cancel := context.WithTimeout(t.Context(), deadline)
+		ctx, cancel := await.WithTimeout(t.Context(), deadline)
 		r, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+"/api/events", nil)
 		if err != nil {
 			t.Fatal(err)
@@ -441,7 +442,7 @@ func TestStreamsOverConnectionsEndWithTheirClientsAndWithClose(t *testing.T) {
 		cancel()
 		response.Body.Close()
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	ctx, cancel := await.WithTimeout(t.Context(), deadline)
 	defer cancel()
 	if err := h.Close(ctx); err != nil {
 		t.Errorf("streams are left: %v", err)

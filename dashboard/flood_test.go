@@ -2,7 +2,6 @@ package dashboard_test
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"io"
 	"net"
@@ -16,7 +15,8 @@ import (
 	"time"
 
 	"github.com/commontrip/commontrip/dashboard"
-	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/await"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 )
 
 // flooded is what came of clients that all asked for a stream and held what they got.
@@ -77,11 +77,11 @@ func flood(t *testing.T, n, limit int) (sum flooded) {
 			t.Fatalf("no place is free after all have gone: %d", status)
 		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), deadline)
-	defer cancel()
+	ctx, cancel := await.WithTimeout(t.Context(), deadline)
 	if err := h.Close(ctx); err != nil {
 		t.Errorf("streams are left: %v", err)
 	}
+	cancel() // now: its goroutine would be counted
 	server.Close()
 	sum = flooded{int(told.Load()), int(refused.Load()), int(failed.Load()), 0}
 	for end := time.Now().Add(deadline); ; <-time.After(10 * time.Millisecond) {
@@ -113,15 +113,15 @@ func knock(address string) (net.Conn, int) {
 	return conn, answer.StatusCode
 }
 
-func TestRow34StreamsAreBoundedAndLeaveNothingBehind(t *testing.T) {
-	row := board.Start(t, 34, "dashboard: more streams than it has places for")
-	clients, limit := board.Pick(row, 1000, 5000), board.Pick(row, 500, 1000)
+func TestScenario34StreamsAreBoundedAndLeaveNothingBehind(t *testing.T) {
+	scenario := scoreboard.Start(t, 34, "dashboard: more streams than it has places for")
+	clients, limit := scoreboard.Pick(scenario, 1000, 5000), scoreboard.Pick(scenario, 500, 1000)
 	sum := flood(t, clients, limit)
-	row.Report("clients", clients)
-	row.AtMost("streams at once", sum.told, limit)
-	row.AtLeast("streams refused", sum.refused, clients-limit)
-	row.Zero("neither told nor refused", sum.failed)
-	row.Zero("goroutines left", sum.left)
+	scenario.Report("clients", clients)
+	scenario.AtMost("streams at once", sum.told, limit)
+	scenario.AtLeast("streams refused", sum.refused, clients-limit)
+	scenario.Zero("neither told nor refused", sum.failed)
+	scenario.Zero("goroutines left", sum.left)
 }
 
 func TestAFloodOfStreamsIsBoundedAndLeavesNothingBehind(t *testing.T) {
@@ -194,13 +194,13 @@ func drip(t *testing.T, clients int, patience time.Duration) (sum loris) {
 	}
 }
 
-func TestRow34ClientsThatDripAreCutOff(t *testing.T) {
-	row := board.Start(t, 34, "dashboard: clients that send a byte now and then")
-	clients := board.Pick(row, 100, 1000)
-	sum := drip(t, clients, board.Pick(row, time.Second, 5*time.Second))
-	row.AtLeast("connections cut off", sum.cut, clients)
-	row.Report("requests served meanwhile", sum.served)
-	row.Report("longest of those", sum.worst)
+func TestScenario34ClientsThatDripAreCutOff(t *testing.T) {
+	scenario := scoreboard.Start(t, 34, "dashboard: clients that send a byte now and then")
+	clients := scoreboard.Pick(scenario, 100, 1000)
+	sum := drip(t, clients, scoreboard.Pick(scenario, time.Second, 5*time.Second))
+	scenario.AtLeast("connections cut off", sum.cut, clients)
+	scenario.Report("requests served meanwhile", sum.served)
+	scenario.Report("longest of those", sum.worst)
 }
 
 func TestTheServerHasALimitForEverythingButStreams(t *testing.T) {

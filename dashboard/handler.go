@@ -47,7 +47,7 @@ func New(s store.Store, opts ...Option) (*Handler, error) {
 }
 
 // Close ends the live streams and what feeds them, and refuses new ones; the rest goes on answering. Call it before
-// http.Server.Shutdown, which would otherwise wait for them. It returns ctx.Err() where ctx ends first. Idempotent.
+// http.Server.Shutdown, which would otherwise wait for them. It returns ctx.Err() if ctx ends first. Idempotent.
 func (h *Handler) Close(ctx context.Context) error { return h.live.close(ctx) }
 
 // ServeHTTP implements http.Handler. It does not clean paths and redirects nobody but from the place where it is mounted
@@ -112,7 +112,7 @@ func (h *Handler) serveAPI(w http.ResponseWriter, r *http.Request, segments []st
 	}
 }
 
-// reads answers whatever is no GET or HEAD, and says whether it was one.
+// reads answers whatever is not a GET or HEAD, and says whether it was one.
 func reads(w http.ResponseWriter, r *http.Request) bool {
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		return true

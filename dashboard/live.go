@@ -16,8 +16,8 @@ import (
 
 const (
 	readEvery  = time.Second
-	readAgain  = 100 * time.Millisecond // at the earliest, where the store says that something was missed
-	readShare  = 10                     // of the time at most one part in so many is spent reading
+	readAgain  = 100 * time.Millisecond // at the earliest, if the store says that something was missed
+	readShare  = 10                     // reading takes at most one part in ten of the time
 	rostersPer = 8                      // breakers whose roster is looked at with each read, in turn
 )
 
@@ -29,7 +29,7 @@ type live struct {
 	health     *health.Monitor  // nil: none
 	maxStreams int
 	born       time.Time
-	wake       chan struct{} // holds a token where a read is wanted at once
+	wake       chan struct{} // holds a token if a read is wanted at once
 	running    sync.WaitGroup
 
 	mu      sync.Mutex // of all below; never held while the store is asked

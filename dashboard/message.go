@@ -11,7 +11,7 @@ import (
 // contact is how the store answers.
 type contact struct {
 	Up         *bool    `json:"up"`                   // null: not asked yet since somebody looks
-	Problem    string   `json:"problem,omitempty"`    // where not up
+	Problem    string   `json:"problem,omitempty"`    // if not up
 	Unreadable []string `json:"unreadable,omitempty"` // breakers that the store holds and nobody can read, the first ten
 	SinceMS    int64    `json:"since_ms"`             // when it last answered, by the server's uptime
 }
@@ -22,12 +22,12 @@ type message struct {
 	About      *about                  `json:"about,omitempty"`
 	Store      *contact                `json:"store,omitempty"`
 	Seconds    int                     `json:"seconds,omitempty"`  // that the rates of this tick stand for
-	Rows       []json.RawMessage       `json:"rows,omitempty"`     // hello: all; tick: those that changed; transition: that one, where it is news
-	Gone       []string                `json:"gone,omitempty"`     // names that are no more
+	Rows       []json.RawMessage       `json:"rows,omitempty"`     // hello: all; tick: those that changed; transition: that one, if it is news
+	Gone       []string                `json:"gone,omitempty"`     // names of breakers that were removed
 	Sparks     map[string][][3]float32 `json:"sparks,omitempty"`   // a point a second: calls, failures, refused
-	Replicas   *replicas               `json:"replicas,omitempty"` // who is not with the fleet
-	Replica    *replicaView            `json:"replica,omitempty"`  // this replica, where a Manager is given
-	Health     []health.Status         `json:"health,omitempty"`   // where a Monitor is given
+	Replicas   *replicas               `json:"replicas,omitempty"` // those that are not with the fleet
+	Replica    *replicaView            `json:"replica,omitempty"`  // this replica, if a Manager is given
+	Health     []health.Status         `json:"health,omitempty"`   // if a Monitor is given
 	Transition *store.Transition       `json:"transition,omitempty"`
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/commontrip/commontrip/store"
 	redisstore "github.com/commontrip/commontrip/store/redis"
+	"github.com/commontrip/commontrip/tests/await"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
@@ -34,7 +35,7 @@ func TestARedisFleetIsShownLiveAndThroughAnOutage(t *testing.T) {
 	report(t, elsewhere, "mcp", 1, store.Run{Outcome: store.Success, Count: 3})
 	web := httptest.NewServer(handler(t, open()))
 	defer web.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	ctx, cancel := await.WithTimeout(t.Context(), deadline)
 	defer cancel()
 	next := stream(ctx, t, web.URL+"/api/events")
 	wait := func(what string, is func(told) bool) {
@@ -137,9 +138,17 @@ func TestTheListOfAThousandBreakersIsOnePipeline(t *testing.T) {
 	}
 	h := handler(t, s)
 	get(h, "/api/breakers") // the first may find its script unknown, and send it
-	var sent trips
-	client.AddHook(&sent)
-	if rows := decode[[]store.Snapshot](t, get(h, "/api/breakers")); len(rows) != breakers {
+	sent := &trips{}
+	client.AddHook(sent)
+	var list answer
+	await.Until(t, "the store answers the page in time", func() bool {
+		sent.alone.Store(0)
+		sent.pipelines.Store(0)
+		sent.commands.Store(0)
+		list = get(h, "/api/breakers")
+		return list.status != http.StatusServiceUnavailable
+	})
+	if rows := decode[[]store.Snapshot](t, list); len(rows) != breakers {
 		t.Fatalf("%d breakers; want %d", len(rows), breakers)
 	}
 	if alone, pipelines, commands := sent.alone.Load(), sent.pipelines.Load(), sent.commands.Load(); alone != 1 || pipelines != 1 || commands != breakers+1 {

@@ -9,11 +9,11 @@ import (
 )
 
 // row is a snapshot with what the dashboard knows beside it. Its JSON is the snapshot's own form with more members, so
-// whoever reads snapshots reads rows.
+// a program that reads snapshots reads rows.
 type row struct {
 	store.Snapshot
 	Live *rates // while somebody looks
-	Here *here  // where a Manager is given and knows the breaker
+	Here *here  // if a Manager is given and knows the breaker
 }
 
 // rates are a breaker's numbers of the fleet since the last read.
@@ -102,7 +102,7 @@ func (e *entry) measure(t store.Totals, at time.Time) {
 
 func ended(t store.Totals) uint64 { return t.Calls + t.Ignored + t.Late }
 
-// grown is 0 where a counter went back: its store lost it, or the breaker was removed.
+// grown is 0 if a counter went back: its store lost it, or the breaker was removed.
 func grown(from, to uint64) float64 {
 	if to < from {
 		return 0

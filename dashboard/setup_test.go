@@ -25,7 +25,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // deadline bounds every wait of a test that uses sockets.
-const deadline = 20 * time.Second
+const deadline = time.Minute
 
 var policy = store.Policy{ConsecutiveFailures: 3, OpenFor: time.Minute}
 

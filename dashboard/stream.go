@@ -82,7 +82,7 @@ func (l *live) drop(s *stream) {
 	}
 }
 
-// publish gives a message to each stream's queue; l.mu is held. A page whose stream ends comes back and is told all anew.
+// publish gives a message to each stream's queue; l.mu is held. A page whose stream ends comes back and is told everything again.
 func (l *live) publish(kind string, m message) {
 	if len(l.streams) == 0 {
 		return
@@ -147,7 +147,7 @@ func (h *Handler) send(ctx context.Context, w http.ResponseWriter, s *stream) {
 		case <-s.done:
 			return
 		case text := <-s.queue:
-			_ = control.SetWriteDeadline(time.Now().Add(sendWithin)) // where the server can
+			_ = control.SetWriteDeadline(time.Now().Add(sendWithin)) // if the server can
 			if _, err := w.Write(text); err != nil || control.Flush() != nil {
 				return
 			}

@@ -3,7 +3,6 @@ package examples
 
 import (
 	"bytes"
-	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,9 +10,11 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/commontrip/commontrip/tests/await"
 )
 
-// limit bounds the building and the run of one program.
+// limit bounds the building and the run of one program, in this machine's own time.
 const limit = 2 * time.Minute
 
 func TestEachProgramPrintsWhatTheReadmeShows(t *testing.T) {
@@ -57,7 +58,7 @@ func readme(t *testing.T) map[string]string {
 // run builds a program, runs it with nothing of ours in its environment, and returns what it printed.
 func run(t *testing.T, name string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	ctx, cancel := await.WithTimeout(t.Context(), limit)
 	defer cancel()
 	binary := filepath.Join(t.TempDir(), name)
 	if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "./"+name).CombinedOutput(); err != nil {
@@ -77,5 +78,5 @@ func run(t *testing.T, name string) string {
 	return strings.ReplaceAll(stdout.String(), "\r\n", "\n")
 }
 
-// settings are the variables that change what a program does. REDIS_URL stays: whoever sets it wants a real one.
+// settings are the variables that change what a program does. REDIS_URL stays: a person who sets it wants a real one.
 var settings = regexp.MustCompile(`^(CIRCUIT_BREAKER_|RETRY_|MAX_RETRY_|HEALTH_CHECK_)`)

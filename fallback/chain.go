@@ -30,7 +30,7 @@ type Tier[Req, Res any] struct {
 	// Guards stand before Call, outermost first. The usual order is health check, retrier, breaker: a tier that is down
 	// costs no retry, and each attempt is evidence for the breaker.
 	Guards []Guard
-	// Timeout bounds the whole tier, guards, waits and all attempts included, through its context. 0 is no bound.
+	// Timeout bounds the whole tier, guards, waits and all attempts included, through its context. 0 means no bound.
 	Timeout time.Duration
 }
 
@@ -49,9 +49,9 @@ type behaviour struct {
 // Option is a part of a chain's behaviour; see [WithFallIf] and [WithObserver].
 type Option func(*behaviour) error
 
-// WithFallIf makes the chain go on after a tier that failed only where fn is true for its error; where it is false the
+// WithFallIf makes the chain go on after a tier that failed only if fn is true for its error; if it is false the
 // error is the answer and is returned as it is. Without it the chain goes on after every error. fn is not asked about a
-// tier that was skipped, since a guard's refusal is no answer, nor once the caller's context has ended. Given twice, the
+// tier that was skipped, since a guard's refusal is not an answer, nor once the caller's context has ended. Given twice, the
 // last counts.
 func WithFallIf(fn func(error) bool) Option {
 	return func(b *behaviour) error {
@@ -64,7 +64,7 @@ func WithFallIf(fn func(error) bool) Option {
 }
 
 // WithObserver makes fn see the trace of every Do and Trace, on the caller's goroutine and with the caller's context,
-// before they return: also where the context had ended before the first tier, and while a panic or Goexit of a tier
+// before they return: also if the context had ended before the first tier, and while a panic or Goexit of a tier
 // goes up. A panic in fn goes up too. Given more than once, all are called, in order; they share the trace's Attempts,
 // which must not be changed.
 func WithObserver(fn func(context.Context, Trace)) Option {

@@ -26,7 +26,7 @@
 //
 // A skipped tier is always passed over. After a tier that failed the chain goes on, unless [WithFallIf] says that this
 // error is the answer (the thing asked for does not exist; the next tier would say no other): then it is returned as
-// it is. Where no tier is left, [AllTiersFailedError] holds what each of them said, and knows when to come back if all
+// it is. If no tier is left, [AllTiersFailedError] holds what each of them said, and knows when to come back if all
 // were only skipped. Once the caller's own context has ended nothing more is asked: the last error is returned,
 // joined with the context's, so that errors.Is finds both. A panic or runtime.Goexit in a tier goes up untouched; no
 // other tier is asked.
@@ -37,7 +37,7 @@
 //
 // Tier.Timeout is outermost: it holds for the guards, their waits and all attempts together, and its end makes the
 // chain go on. A timeout for each attempt belongs to the retrier. The tier's context is cancelled when the tier
-// returns, where it has a Timeout: what hangs on it, such as the body of an HTTP response, must be read in Call. Calls
+// returns, if it has a Timeout: what hangs on it, such as the body of an HTTP response, must be read in Call. Calls
 // and guards are not abandoned: one that does not obey its context holds up the chain.
 //
 // # Who served

@@ -18,7 +18,7 @@ var (
 	ErrPanic = errors.New("fallback: the tier panicked or ended its goroutine")
 )
 
-// AllTiersFailedError is returned where every tier was skipped or failed. It Is [ErrAllTiersFailed], and unwraps to the
+// AllTiersFailedError is returned if every tier was skipped or failed. It Is [ErrAllTiersFailed], and unwraps to the
 // error of each tier.
 type AllTiersFailedError struct {
 	Attempts []Attempt // one a tier, in order; shared with the trace, not to be changed
@@ -45,9 +45,9 @@ func (e *AllTiersFailedError) Unwrap() []error {
 	return errs
 }
 
-// RetryAfter returns, where every tier was only skipped, the shortest time after which one of the refusals that name a
-// time (by a method RetryAfter() time.Duration) would be lifted, counted from now. It returns 0 where no refusal names
-// one, and where a tier was asked and failed: then nobody knows.
+// RetryAfter returns, if every tier was only skipped, the shortest time after which one of the refusals that name a
+// time (by a method RetryAfter() time.Duration) would be lifted, counted from now. It returns 0 if no refusal names
+// one, and if a tier was asked and failed: then nobody knows.
 func (e *AllTiersFailedError) RetryAfter() time.Duration {
 	var shortest time.Duration
 	known := false

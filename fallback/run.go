@@ -34,7 +34,7 @@ func (c *Chain[Req, Res]) run(ctx context.Context, req Req, t *tracer) (Res, err
 	case c == nil:
 		panic("fallback: nil *Chain: make one with fallback.New")
 	case ctx == nil:
-		panic("fallback: nil context: pass context.Background() where there is none")
+		panic("fallback: nil context: pass context.Background() if there is none")
 	}
 	t.begin()
 	if len(c.observers) > 0 {

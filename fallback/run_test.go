@@ -16,7 +16,7 @@ import (
 	"github.com/commontrip/commontrip/retry"
 )
 
-// slowly makes a tier take d of a bubble's time before it answers.
+// slowly makes a tier take d of virtual time before it answers.
 func slowly(d time.Duration, of tier) tier {
 	call := of.Call
 	of.Call = func(ctx context.Context, req string) (string, error) {

@@ -8,7 +8,7 @@ import (
 // Config says how often to check and how soon to believe it. Each zero field takes its default.
 type Config struct {
 	Interval  time.Duration // from the start of one check to the start of the next, spread by 10 % either way; 1 ms..24 h; default 30 s
-	Timeout   time.Duration // a check that takes as long has failed; 1 ms..24 h; default 10 s. Where it is longer than Interval, a slow check delays the next
+	Timeout   time.Duration // a check that takes as long has failed; 1 ms..24 h; default 10 s. If it is longer than Interval, a slow check delays the next
 	DownAfter int           // failures in a row until Down; 1..1000; default 3
 	UpAfter   int           // successes in a row until Up; 1..1000; default 1
 }

@@ -23,7 +23,7 @@ func (e *DownError) Error() string { return fmt.Sprintf("health: %s: %v", e.Name
 func (e *DownError) Is(target error) bool { return target == ErrDown }
 
 // RetryAfter is the time from now to the tier's next check, the earliest moment at which it may be found up; 0 while that
-// check is under way. Where no background check is planned it is the check's Interval.
+// check is under way. If no background check is planned it is the check's Interval.
 func (e *DownError) RetryAfter() time.Duration {
 	if e.target == nil {
 		return 0

@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// Handler answers GET and HEAD with what is known of all tiers, as JSON, and asks none of them. It says 503 where a needed
+// Handler answers GET and HEAD with what is known of all tiers, as JSON, and asks none of them. It says 503 if a needed
 // tier is Down and 200 otherwise: without arguments it is a probe of liveness, with the tiers that the service cannot do
 // without a probe of readiness. A needed name that no check has is missing, and that is 503 too, so that a misspelt name
 // is found at the first deploy.

@@ -6,7 +6,7 @@ import "sync"
 const maxQueued = 1024
 
 // listener gives one function its statuses one at a time, in order, on a goroutine that lives only while there are
-// some. Whoever brings them never waits.
+// some. The caller that brings them never waits.
 type listener struct {
 	fn func(Status)
 
@@ -28,7 +28,7 @@ func (l *listener) put(s Status) {
 	}
 }
 
-// work calls fn until the queue is empty. A panic in fn is spent on that call; where fn ends the goroutine
+// work calls fn until the queue is empty. A panic in fn is spent on that call; if fn ends the goroutine
 // (runtime.Goexit), another one takes over.
 func (l *listener) work() {
 	done := false

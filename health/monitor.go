@@ -46,7 +46,7 @@ type Check struct {
 	Run      func(context.Context) error // nil = healthy. Its context ends at the timeout and with Close; never two at once
 	Interval time.Duration               // 0 = the Config's
 	Timeout  time.Duration               // 0 = the Config's
-	Breaker  Breaker                     // may be nil where Feed is FeedNothing
+	Breaker  Breaker                     // may be nil if Feed is FeedNothing
 	Feed     Feed
 }
 
@@ -207,7 +207,7 @@ func wait(ctx context.Context, done <-chan struct{}) bool {
 
 // Check runs one check now, or joins the run under way, and gives the status after it. It counts like a background check,
 // works before Start, and does not move the next one. How the check ended is in the Status; the error says why there is
-// no new one: ErrUnknown, ErrClosed, or ctx.Err() where ctx ended first (the check goes on). A refusal by the breaker is no
+// no new one: ErrUnknown, ErrClosed, or ctx.Err() if ctx ended first (the check goes on). A refusal by the breaker is not an
 // error and leaves the status as it was.
 func (m *Monitor) Check(ctx context.Context, name string) (Status, error) {
 	if ctx == nil {
@@ -231,7 +231,7 @@ func (m *Monitor) find(name string) (*target, error) {
 	return nil, fmt.Errorf("%w: %q", ErrUnknown, name)
 }
 
-// Status is what is known of one tier, without asking it; false where there is no such check.
+// Status is what is known of one tier, without asking it; false if there is no such check.
 func (m *Monitor) Status(name string) (Status, bool) {
 	t, err := m.find(name)
 	if err != nil {
@@ -249,7 +249,7 @@ func (m *Monitor) All() []Status {
 	return all
 }
 
-// Guard gives the guard of one tier; ErrUnknown where there is no such check.
+// Guard gives the guard of one tier; ErrUnknown if there is no such check.
 func (m *Monitor) Guard(name string) (*Guard, error) {
 	t, err := m.find(name)
 	if err != nil {

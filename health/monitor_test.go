@@ -297,7 +297,7 @@ func TestCloseCancelsARunningCheckAndCountsNothing(t *testing.T) {
 			t.Errorf("Close: %v after %v", err, time.Since(begin))
 		}
 		if err := <-joined; !errors.Is(err, health.ErrClosed) {
-			t.Errorf("who waited for the check got %v", err)
+			t.Errorf("the caller that waited for the check got %v", err)
 		}
 		wantHealth(t, m, "db", health.Unknown, 0)
 		if heard.Load() != 0 {

@@ -54,7 +54,7 @@ type Status struct {
 	Since   time.Time     // when Health became what it is; for Unknown, when the Monitor was made
 	Checked time.Time     // when the last check ended; zero = never
 	Took    time.Duration // how long it took; for one that did not return, how long it has been running
-	Streak  int           // so many checks in a row ended as the last one did, well or badly
+	Streak  int           // how many checks in a row ended as the last one did, well or badly
 	Err     error         // why the last check failed; nil = it did not
 }
 
@@ -75,7 +75,7 @@ func (s Status) after(cfg Config, now time.Time, took time.Duration, err error) 
 	return s
 }
 
-// Why a check failed, where it did not say so itself.
+// Why a check failed, if it did not say so itself.
 var (
 	errPanic  = errors.New("the check panicked")
 	errGoexit = fmt.Errorf("%w: runtime.Goexit", errPanic)

@@ -70,7 +70,7 @@ func (t *target) check(ctx context.Context) error {
 	return nil
 }
 
-// begin gives the run to wait for: a new one where none is under way.
+// begin gives the run to wait for: a new one if none is under way.
 func (t *target) begin() *run {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -117,7 +117,7 @@ func (t *target) call(ctx context.Context, r *run) {
 	err = t.through(ctx, r)
 }
 
-// through calls the function, by way of the breaker where Feed says so.
+// through calls the function, by way of the breaker if Feed says so.
 func (t *target) through(ctx context.Context, r *run) error {
 	fn := func(ctx context.Context) error {
 		r.entered.Store(true)

@@ -163,7 +163,7 @@ func whileWatched(b *testing.B, address string, round func() float64) float64 {
 	return round()
 }
 
-// look reads an answer to its end and calls begun where there is one.
+// look reads an answer to its end and calls begun if there is one.
 func look(ctx context.Context, address string, begun func()) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {

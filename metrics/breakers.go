@@ -181,7 +181,7 @@ func (r *row) calls(o store.Outcome) float64 {
 	}
 }
 
-// note is what is said of a command that stands; nil where none does.
+// note is what is said of a command that stands; nil if none does.
 func (r *row) note(command string) *store.Note {
 	switch {
 	case command == "mode" && r.Mode != store.Auto:

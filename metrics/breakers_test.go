@@ -36,7 +36,7 @@ func synced(fleet []*replica) {
 // A transition that every replica counted would be counted once a replica.
 func TestTransitionsAreCountedByTheReplicaThatMadeThem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		shared := newFar()
+		shared := newRemoteStore()
 		fleet := []*replica{
 			newReplica(t, shared, "a", quick), newReplica(t, shared, "b", quick), newReplica(t, shared, "c", quick),
 		}
@@ -72,7 +72,7 @@ func TestTransitionsAreCountedByTheReplicaThatMadeThem(t *testing.T) {
 
 func TestACommandIsHeardOfByEveryReplicaAndIsNoTransitionOfTheirs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		shared := newFar()
+		shared := newRemoteStore()
 		fleet := []*replica{newReplica(t, shared, "a"), newReplica(t, shared, "b")}
 		synced(fleet)
 		if _, err := shared.Command(t.Context(), store.Command{Name: "mcp", Action: store.Trip, By: "oncall"}); err != nil {
@@ -226,7 +226,7 @@ func TestTheWindowStandsBesideItsThresholds(t *testing.T) {
 
 func TestALostStoreShowsInOwnVerdictAgeAndExchanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		shared := newFar()
+		shared := newRemoteStore()
 		r := newReplica(t, shared, "a", quick)
 		r.sync()
 		if up, n := r.value("commontrip_store_up"), r.value("commontrip_exchange_errors_total"); up != 1 || n != 0 {
@@ -257,7 +257,7 @@ func TestALostStoreShowsInOwnVerdictAgeAndExchanges(t *testing.T) {
 
 func TestASickReplicaShowsItsOwnVerdictBesideAClosedFleet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		shared := newFar()
+		shared := newRemoteStore()
 		policy := breaker.WithPolicy(breaker.Policy{ConsecutiveFailures: 3, Reporters: 2, OpenFor: time.Minute})
 		sick := newReplica(t, shared, "a", policy)
 		fleet := []*replica{sick, newReplica(t, shared, "b", policy), newReplica(t, shared, "c", policy)}
@@ -290,7 +290,7 @@ func TestASickReplicaShowsItsOwnVerdictBesideAClosedFleet(t *testing.T) {
 
 func TestPoliciesThatConflictAreShownByEveryReplica(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		shared := newFar()
+		shared := newRemoteStore()
 		fleet := []*replica{
 			newReplica(t, shared, "a", breaker.WithPolicy(breaker.Policy{ConsecutiveFailures: 3})),
 			newReplica(t, shared, "b", breaker.WithPolicy(breaker.Policy{ConsecutiveFailures: 4})),
@@ -302,7 +302,7 @@ func TestPoliciesThatConflictAreShownByEveryReplica(t *testing.T) {
 				t.Errorf("replica %d: conflict is %v; want 1", i, n)
 			}
 			if n := r.value("commontrip_policy_consecutive_failures"); n != 4 {
-				t.Errorf("replica %d: %v failures in a row open; want 4, of who started last", i, n)
+				t.Errorf("replica %d: %v failures in a row open; want 4, of the replica that started last", i, n)
 			}
 		}
 	})
@@ -310,7 +310,7 @@ func TestPoliciesThatConflictAreShownByEveryReplica(t *testing.T) {
 
 func TestARepairIsCountedByTheReplicaThatMadeIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		shared := newFar()
+		shared := newRemoteStore()
 		fleet := []*replica{newReplica(t, shared, "a", quick), newReplica(t, shared, "b", quick)}
 		synced(fleet)
 		_, _ = fleet[0].call(errTier), fleet[0].call(errTier)
@@ -357,7 +357,7 @@ func TestAReasonOfANewerVersionIsShownAsOther(t *testing.T) {
 	}
 }
 
-// Who stays keeps the labels of the scrape before: to make them all anew costs many times what the values do.
+// A breaker that stays keeps the labels of the scrape before. To make them all again costs many times what the values do.
 func TestBreakersComeAndGoBetweenScrapes(t *testing.T) {
 	var now statuses
 	c := metrics.NewCollector(&now)
@@ -381,7 +381,7 @@ func TestBreakersComeAndGoBetweenScrapes(t *testing.T) {
 					t.Errorf("of %q, %s has another's value: %v", names, name, m)
 				}
 				if known[name] = label; before[name] != nil && before[name] != label {
-					t.Errorf("of %q, the labels of %s are made anew", names, name)
+					t.Errorf("of %q, the labels of %s are made again", names, name)
 				}
 			}
 		}

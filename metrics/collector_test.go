@@ -23,7 +23,7 @@ import (
 
 func TestAScrapeAsksTheStoreNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		shared := newFar()
+		shared := newRemoteStore()
 		r := newReplica(t, shared, "a")
 		r.sync()
 		synctest.Wait() // what else was on its way has ended
@@ -110,7 +110,7 @@ func TestALabelThatIsTakenIsRefusedWhereTheCollectorIsRegistered(t *testing.T) {
 	}
 }
 
-// A label value that is no UTF-8 makes Prometheus refuse the whole scrape.
+// A label value that is not UTF-8 makes Prometheus refuse the whole scrape.
 func TestNoNameSpoilsTheScrape(t *testing.T) {
 	r := newReplica(t, memorystore.New(), "ü{}\"\\ ")
 	if _, err := r.m.Register(t.Context(), `a"b\c{}=,𝛼`); err != nil {

@@ -32,6 +32,6 @@
 //
 // # Single breakers
 //
-// A breaker made by breaker.New is no Manager's. Where it is to be watched, make it with a Manager on a memory store: it
+// A breaker made by breaker.New belongs to no Manager. If it is to be watched, make it with a Manager on a memory store: it
 // behaves the same.
 package metrics

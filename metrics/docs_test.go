@@ -13,7 +13,7 @@ import (
 	memorystore "github.com/commontrip/commontrip/store/memory"
 )
 
-var update = flag.Bool("update", false, "write ../docs/metrics.md anew")
+var update = flag.Bool("update", false, "write ../docs/metrics.md again")
 
 func TestTheWrittenTableIsTheCollectors(t *testing.T) {
 	const path = "../docs/metrics.md"
@@ -36,13 +36,13 @@ func TestEveryMetricIsDescribed(t *testing.T) {
 			t.Errorf("metric %d: %+v", i, m)
 		}
 		if !strings.HasSuffix(m.help, ".") {
-			t.Errorf("%s: the help is no sentence", m.name)
+			t.Errorf("%s: the help is not a sentence", m.name)
 		}
 		seen[m.name] = true
 	}
 }
 
-// seriesOf counts what so many breakers are shown as.
+// seriesOf counts the series that n breakers are shown as.
 func seriesOf(t *testing.T, n int) int {
 	t.Helper()
 	m, err := breaker.NewManager(memorystore.New())
@@ -160,7 +160,7 @@ and went between two scrapes shows in commontrip_transitions_total.
 a tier. At most %d breakers are shown (WithLimit), the first by name; commontrip_breakers_left_out tells how many are not.
 No label holds an error, an address or anything that comes with a call.
 
-**A scrape is cheap, and more so where there are fewer breakers.** The collector keeps the labels of the last scrape, so that
+**A scrape is cheap, and more so if there are fewer breakers.** The collector keeps the labels of the last scrape, so that
 the next one makes values only; what a registry and the text format add is about ten times as much
 (` + "`go test ./metrics -run '^$' -bench Scrape1000 -benchmem`" + ` tells both). Calls do not wait for a scrape.
 `

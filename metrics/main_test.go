@@ -22,20 +22,20 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var errTier = errors.New("the tier fails")
 
-// far is a memory store that looks like one behind a network, can be taken away, and counts its requests.
-type far struct {
+// remoteStore is a memory store that looks like one behind a network, can be taken away, and counts its requests.
+type remoteStore struct {
 	store.Store
 	away     atomic.Bool
 	requests atomic.Int64
 }
 
-func newFar() *far { return &far{Store: memorystore.New()} }
+func newRemoteStore() *remoteStore { return &remoteStore{Store: memorystore.New()} }
 
 var errAway = errors.New("the store is away")
 
-func (f *far) Info() store.Info { return store.Info{Kind: "far", Remote: true} }
+func (f *remoteStore) Info() store.Info { return store.Info{Kind: "remote", Remote: true} }
 
-func (f *far) Sync(ctx context.Context, reports []store.Report) []store.Result {
+func (f *remoteStore) Sync(ctx context.Context, reports []store.Report) []store.Result {
 	f.requests.Add(1)
 	if f.away.Load() {
 		return slices.Repeat([]store.Result{{Err: errAway}}, len(reports))
@@ -43,7 +43,7 @@ func (f *far) Sync(ctx context.Context, reports []store.Report) []store.Result {
 	return f.Store.Sync(ctx, reports)
 }
 
-func (f *far) Versions(ctx context.Context, names ...string) ([]store.Version, error) {
+func (f *remoteStore) Versions(ctx context.Context, names ...string) ([]store.Version, error) {
 	f.requests.Add(1)
 	if f.away.Load() {
 		return nil, errAway
@@ -51,12 +51,12 @@ func (f *far) Versions(ctx context.Context, names ...string) ([]store.Version, e
 	return f.Store.Versions(ctx, names...)
 }
 
-func (f *far) Read(ctx context.Context, names ...string) ([]store.Snapshot, error) {
+func (f *remoteStore) Read(ctx context.Context, names ...string) ([]store.Snapshot, error) {
 	f.requests.Add(1)
 	return f.Store.Read(ctx, names...)
 }
 
-func (f *far) History(ctx context.Context, name string, limit int) ([]store.Transition, error) {
+func (f *remoteStore) History(ctx context.Context, name string, limit int) ([]store.Transition, error) {
 	f.requests.Add(1)
 	return f.Store.History(ctx, name, limit)
 }
@@ -98,7 +98,7 @@ func (r *replica) sync() {
 	}
 }
 
-// pass lets so much of the bubble's time go by.
+// pass lets virtual time go by.
 func pass(d time.Duration) { <-time.After(d) }
 
 func (r *replica) value(name string, labels ...string) float64 {

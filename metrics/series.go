@@ -58,7 +58,7 @@ func (c *Collector) newPage(name string) *page {
 	return p
 }
 
-// pagesOf gives each breaker its page: the last scrape's, where it had one.
+// pagesOf gives each breaker its page: the last scrape's, if it had one.
 func (c *Collector) pagesOf(breakers []breaker.Status) []*page {
 	known, pages := *c.pages.Load(), make([]*page, len(breakers))
 	for i := range breakers {
@@ -86,7 +86,7 @@ func pair(name, value string) *dto.LabelPair {
 // label makes a text fit for a label.
 func label(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }
 
-// put shows a value that is no breaker's, with its labels' values in the table's order.
+// put shows a value that belongs to no breaker, with its labels' values in the table's order.
 func (c *Collector) put(out chan<- prometheus.Metric, m id, value float64, values ...string) {
 	for i, v := range values {
 		values[i] = label(v)

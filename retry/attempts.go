@@ -41,7 +41,7 @@ func (a *attempts) limit() time.Duration {
 	return limit
 }
 
-// next judges the failed attempt. It returns nil, after the wait, where another attempt is due, else the error that
+// next judges the failed attempt. It returns nil, after the wait, if another attempt is due, else the error that
 // ends the call.
 func (a *attempts) next(ctx context.Context, err error) error {
 	if end := ended(ctx); end != nil {

@@ -30,7 +30,7 @@ const (
 //
 // At any one moment extra attempts are therefore at most ratio * calls + perSecond, and over a time of t seconds at
 // most ratio * calls + perSecond * (t + 1), the calls of the ten seconds before it included. A call counts when its first attempt starts, an extra attempt when it is
-// decided on, before its wait; where the caller gives up during the wait it stays counted.
+// decided on, before its wait; if the caller gives up during the wait it stays counted.
 //
 // A Budget is safe for concurrent use. A call that needs no retry costs it one atomic write.
 type Budget struct {

@@ -326,7 +326,7 @@ func TestResponseBodyIsReadableAfterTheCallReturned(t *testing.T) {
 	attempt := 0
 	resp, err := retry.Do(t.Context(), mustNew(t, retry.Policy{Delay: 1}), func(ctx context.Context) (*http.Response, error) {
 		attempt++
-		// the body is made anew in each attempt: the one before has been read
+		// the body is made again in each attempt: the one before has been read
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, server.URL, strings.NewReader("ab"))
 		if err != nil {
 			return nil, retry.Permanent(err)

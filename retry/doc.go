@@ -14,15 +14,15 @@
 // # What is tried again
 //
 // Every error is, but those marked by [Permanent], those that [WithRetryIf] denies, and any error at all once the
-// caller's context has ended. A panic or runtime.Goexit in the call is no error: it goes up untouched.
+// caller's context has ended. A panic or runtime.Goexit in the call is not an error: it goes up untouched.
 //
 // # How long it waits
 //
 // Backoff n, counted from 0, is min(MaxDelay, Delay * Multiplier^n), of which the jitter takes a random part. An error
 // that has, anywhere in its tree, a method RetryAfter() time.Duration (an open breaker's refusal, a 429 that names its
 // time) is not asked again sooner than it says: the wait is the larger of the two. Waiting that cannot help is not
-// begun. Where RetryAfter is longer than MaxRetryAfter, or the wait longer than what is left of MaxElapsed or of the
-// context's deadline, the call ends at once: with that very error, so that whoever is above can act on it. A plain
+// begun. If RetryAfter is longer than MaxRetryAfter, or the wait longer than what is left of MaxElapsed or of the
+// context's deadline, the call ends at once: with that very error, so that the caller above can act on it. A plain
 // backoff that does not fit ends the call at once too, with an [ExhaustedError] whose Cause is [ByTime].
 //
 // The caller's context ends a wait the moment it ends.
@@ -40,15 +40,15 @@
 // Without AttemptTimeout and MaxElapsed the call gets the caller's own context. With either it gets one that ends in
 // time and is cancelled when the attempt returns: what hangs on it, such as the body of an HTTP response, must be read
 // within the call. An attempt whose own time ran out is an ordinary failure and is tried again. Whatever the call
-// consumes, such as the body of a request, it must make anew in each attempt, and what it returns beside an error is
-// dropped where another attempt follows: close it first.
+// consumes, such as the body of a request, it must make again in each attempt, and what it returns beside an error is
+// dropped if another attempt follows: close it first.
 //
 // # Retries and a breaker
 //
-// Usually the retrier stands outside the breaker: each attempt is evidence, and a trip ends the retry at once where the
+// Usually the retrier stands outside the breaker: each attempt is evidence, and a trip ends the retry at once if the
 // breaker rests for longer than MaxRetryAfter. A retrier inside a breaker is legal; then all its attempts are one
 // outcome.
 //
-// Everything here is safe for concurrent use, starts no goroutine, and allocates nothing where the first attempt
+// Everything here is safe for concurrent use, starts no goroutine, and allocates nothing if the first attempt
 // succeeds and needs no context of its own.
 package retry

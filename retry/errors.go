@@ -23,7 +23,7 @@ const (
 	ByBudget Cause = "budget"
 )
 
-// ExhaustedError is returned where attempts, time or budget ended the retry of an error that was worth another attempt.
+// ExhaustedError is returned if attempts, time or budget ended the retry of an error that was worth another attempt.
 // It Is [ErrExhausted] and unwraps to Last.
 type ExhaustedError struct {
 	Cause    Cause

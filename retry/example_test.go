@@ -11,7 +11,7 @@ import (
 
 var errBusy = errors.New("busy")
 
-// flaky fails so many times before it succeeds.
+// flaky fails n times before it succeeds.
 func flaky(failures int) func(context.Context) (string, error) {
 	return func(context.Context) (string, error) {
 		if failures--; failures >= 0 {

@@ -21,7 +21,7 @@ const (
 
 var jitterText = [...]string{FullJitter: "full", EqualJitter: "equal", NoJitter: "none"}
 
-// String returns the text form, or "Jitter(n)" for a number that is no Jitter.
+// String returns the text form, or "Jitter(n)" for a number that is not a Jitter.
 func (j Jitter) String() string {
 	if int(j) < len(jitterText) {
 		return jitterText[j]
@@ -29,7 +29,7 @@ func (j Jitter) String() string {
 	return fmt.Sprintf("Jitter(%d)", uint8(j))
 }
 
-// MarshalText returns the text form, or an error for a number that is no Jitter.
+// MarshalText returns the text form, or an error for a number that is not a Jitter.
 func (j Jitter) MarshalText() ([]byte, error) {
 	if int(j) < len(jitterText) {
 		return []byte(jitterText[j]), nil

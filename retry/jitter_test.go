@@ -97,7 +97,7 @@ func TestJitterHasATextForm(t *testing.T) {
 		}
 	}
 	if _, err := Jitter(3).MarshalText(); err == nil {
-		t.Error("a number that is no Jitter has a text")
+		t.Error("a number that is not a Jitter has a text")
 	}
 }
 

@@ -21,10 +21,10 @@ type Policy struct {
 	// Attempts is how often the call is made, the first included; at least 1, which means no retry. Default 3.
 	Attempts int
 
-	// Delay is the first backoff. Default 1 s, or MaxDelay where that is set and shorter.
+	// Delay is the first backoff. Default 1 s, or MaxDelay if that is set and shorter.
 	Delay time.Duration
 	// MaxDelay is the longest backoff: backoff n, from 0, is min(MaxDelay, Delay * Multiplier^n). At least Delay.
-	// Default 60 s, or Delay where that is longer.
+	// Default 60 s, or Delay if that is longer.
 	MaxDelay time.Duration
 
 	// MaxRetryAfter is the longest wait that an error may ask for by its method RetryAfter() time.Duration: an error
@@ -37,10 +37,10 @@ type Policy struct {
 	// Jitter is the random part of a backoff. Default [FullJitter].
 	Jitter Jitter
 
-	// AttemptTimeout bounds one attempt: its context ends after so long. 0, the default, is no bound.
+	// AttemptTimeout bounds one attempt: its context ends after that time. 0, the default, means no bound.
 	AttemptTimeout time.Duration
 	// MaxElapsed bounds all attempts and waits together, counted from the start of the first attempt: no wait is begun
-	// that would last longer, and the context of an attempt under way ends then. 0, the default, is no bound.
+	// that would last longer, and the context of an attempt under way ends then. 0, the default, means no bound.
 	MaxElapsed time.Duration
 }
 

@@ -85,7 +85,7 @@ func TestBadFieldsAreRefusedWithNameValueAndRange(t *testing.T) {
 		{retry.Policy{Jitter: 9}, "Jitter", "Jitter(9)"},
 		{retry.Policy{AttemptTimeout: -1}, "AttemptTimeout", "-1ns"},
 		{retry.Policy{MaxElapsed: -1}, "MaxElapsed", "-1ns"},
-		// the first one, where several are bad
+		// the first one, if several are bad
 		{retry.Policy{Attempts: -3, Jitter: 9, MaxElapsed: -1}, "Attempts", "-3"},
 		{retry.Policy{Multiplier: 0.1, Jitter: 9, MaxElapsed: -1}, "Multiplier", "0.1"},
 		{retry.Policy{AttemptTimeout: -2, MaxElapsed: -1}, "AttemptTimeout", "-2ns"},
@@ -141,7 +141,7 @@ func TestBackoffIsExactToTheNanosecond(t *testing.T) {
 		{"constant", retry.Policy{Attempts: 4, Delay: 1, Multiplier: 1}, []time.Duration{1, 1, 1}},
 		{"threefold", retry.Policy{Attempts: 4, Delay: 7, Multiplier: 3}, []time.Duration{7, 21, 63}},
 		{"rounded, not cut", retry.Policy{Attempts: 5, Delay: 100 * ms, Multiplier: 1.7}, []time.Duration{100_000_000, 170_000_000, 289_000_000, 491_300_000}},
-		{"one attempt is no retry", retry.Policy{Attempts: 1}, nil},
+		{"one attempt is not a retry", retry.Policy{Attempts: 1}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

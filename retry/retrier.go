@@ -51,7 +51,7 @@ func WithRetryIf(fn func(error) bool) Option {
 	}
 }
 
-// WithBudget makes every extra attempt be paid from b, which other retriers may share. Where b is spent the call ends
+// WithBudget makes every extra attempt be paid from b, which other retriers may share. If b is spent the call ends
 // with an [ExhaustedError] whose Cause is [ByBudget]. The first attempt is never refused. Given twice, the last counts.
 func WithBudget(b *Budget) Option {
 	return func(r *Retrier) error {
@@ -89,7 +89,7 @@ func WithOnRetry(fn func(Attempt)) Option {
 func Do[T any](ctx context.Context, r *Retrier, fn func(context.Context) (T, error)) (T, error) {
 	switch {
 	case ctx == nil:
-		panic("retry: nil context: pass context.Background() where there is none")
+		panic("retry: nil context: pass context.Background() if there is none")
 	case r == nil:
 		panic("retry: nil *Retrier: make one with retry.New")
 	case fn == nil:
@@ -120,7 +120,7 @@ func (r *Retrier) Run(ctx context.Context, fn func(context.Context) error) error
 	return err
 }
 
-// attempt calls fn once, with a context of its own where there is a limit to keep.
+// attempt calls fn once, with a context of its own if there is a limit to keep.
 func attempt[T any](ctx context.Context, limit time.Duration, fn func(context.Context) (T, error)) (T, error) {
 	if limit != unlimited {
 		var cancel context.CancelFunc

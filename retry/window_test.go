@@ -83,7 +83,7 @@ func TestWindowForgetsWhatIsTooOldAndIgnoresWhatComesTooLate(t *testing.T) {
 	}
 }
 
-// A clock read as negative, as it is in a bubble of testing/synctest, once made every event look late to an empty slice.
+// A clock read as negative, as it is in the virtual time of testing/synctest, once made every event look late to an empty slice.
 func TestWindowCountsInEverySecond(t *testing.T) {
 	for _, second := range []uint32{0, 1, 1 << 31, math.MaxUint32} {
 		var w window

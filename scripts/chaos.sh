@@ -1,37 +1,37 @@
 #!/usr/bin/env bash
-# Plays the scoreboard of faults and attacks, or one row of it, against real servers and processes, and prints what held.
-# It fails where a row does. The lines that the rows leave are in bin/chaos.jsonl.
+# Plays the scoreboard of faults and attacks, or one scenario of it, against real servers and processes, and prints what held.
+# It fails if a scenario does. The lines that the scenarios leave are in bin/chaos.jsonl.
 #
-# Usage: scripts/chaos.sh [ROW [SEED [PROFILE]]]
-#   ROW      its number, or several with commas between; "" or all: every row
-#   SEED     a number, to play a run again; "": 1 in the quick profile, else a new one for each row
+# Usage: scripts/chaos.sh [SCENARIO [SEED [PROFILE]]]
+#   SCENARIO its number, or several with commas between; "" or all: every scenario
+#   SEED     a number, to play a run again; "": 1 in the quick profile, else a new one for each scenario
 #   PROFILE  full (about an hour; the default) or quick (minutes, as in CI)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-row="${1:-all}" seed="${2:-}" profile="${3:-full}"
-if [[ ! "$row" =~ ^(all|[1-9][0-9]*(,[1-9][0-9]*)*)$ || ! "$seed" =~ ^[0-9]*$ || ! "$profile" =~ ^(quick|full)$ ]]; then
+scenario="${1:-all}" seed="${2:-}" profile="${3:-full}"
+if [[ ! "$scenario" =~ ^(all|[1-9][0-9]*(,[1-9][0-9]*)*)$ || ! "$seed" =~ ^[0-9]*$ || ! "$profile" =~ ^(quick|full)$ ]]; then
 	sed -n '2,9s/^# \{0,1\}//p' "$0" >&2
 	exit 2
 fi
 
-# Without Redis nothing can be attacked. What else is missing skips its rows, each with a line that says so.
+# Without Redis nothing can be attacked. What else is missing skips its scenarios, each with a line that says so.
 scripts/install-redis.sh
 export REQUIRE_REDIS=1
-scripts/install-netns.sh || echo "rows that need network namespaces will be skipped" >&2
+scripts/install-netns.sh || echo "scenarios that need network namespaces will be skipped" >&2
 race=(-race)
 if ! command -v "$(go env CC)" >/dev/null && ! scripts/need.sh gcc gcc libc6-dev; then
 	echo "no C compiler: playing without the race detector" >&2
 	race=()
 fi
 
-test='TestRow[0-9]+'
-if [[ "$row" != all ]]; then
-	test="TestRow0*(${row//,/|})([^0-9]|\$)"
+test='TestScenario[0-9]+'
+if [[ "$scenario" != all ]]; then
+	test="TestScenario0*(${scenario//,/|})([^0-9]|\$)"
 fi
 mapfile -t packages < <(grep -rlE "^func ${test%(*}" --include='*_test.go' . | xargs -r dirname | sort -u)
 if [[ "${#packages[@]}" == 0 ]]; then
-	echo "no test plays row $row" >&2
+	echo "no test plays scenario $scenario" >&2
 	exit 2
 fi
 

@@ -9,8 +9,8 @@ import (
 )
 
 // Listener gives a listener that writes each event to l. Fields: breaker (absent for the manager's own events), kind,
-// and, where a transition is told of, from, to, mode, generation, rev, at, and as far as they are known reason, action,
-// cause, why, the window's tallies, errors (label to count) and witnesses; error where one belongs to the event.
+// and, if a transition is told of, from, to, mode, generation, rev, at, and as far as they are known reason, action,
+// cause, why, the window's tallies, errors (label to count) and witnesses; error if one belongs to the event.
 //
 // It is safe for concurrent use. A nil l panics.
 func Listener(l *zap.Logger) func(breaker.Event) {

@@ -7,7 +7,7 @@ import (
 )
 
 // Health gives a listener that writes each change of a tier's health to l. Fields: tier, health, since, took, streak,
-// and error, the check's, where it failed.
+// and error, the check's, if it failed.
 //
 // It is safe for concurrent use. A nil l panics.
 func Health(l *zap.Logger) func(health.Status) {

@@ -100,7 +100,7 @@ func (a *app) root() *cobra.Command {
 	}
 	f := root.PersistentFlags()
 	f.StringVar(&a.flags.url, "url", "", "of the store, such as redis://redis:6379 (COMMONTRIP_URL)")
-	f.StringVar(&a.flags.prefix, "prefix", "", "of the fleet's name space, \"commontrip\" where none is set (COMMONTRIP_PREFIX)")
+	f.StringVar(&a.flags.prefix, "prefix", "", "of the fleet's name space, \"commontrip\" if none is set (COMMONTRIP_PREFIX)")
 	f.StringVar(&a.flags.config, "config", "", "a `file` to read instead of commontrip/config")
 	f.DurationVar(&a.flags.timeout, "timeout", 5*time.Second, "how long to wait for the store, 1ms to 1m")
 	f.BoolVar(&a.flags.json, "json", false, "write JSON; durations are integers of milliseconds")

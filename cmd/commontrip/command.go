@@ -21,7 +21,7 @@ type action struct {
 	action      store.Action
 	short, long string
 	needsWhy    bool
-	end         string // what --for is where it is not given; "" = the policy's open time
+	end         string // what --for is if it is not given; "" = the policy's open time
 	hasEnd      bool
 }
 
@@ -96,7 +96,7 @@ func (o *order) declare(c *cobra.Command, entry action) {
 		if entry.end != "" {
 			text += `, or "` + forever + `": until ended by hand`
 		} else {
-			text += "; the policy's open time where it is not given"
+			text += "; the policy's open time if it is not given"
 		}
 		c.Flags().StringVar(&o.end, "for", entry.end, text)
 	}

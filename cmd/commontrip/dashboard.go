@@ -24,8 +24,8 @@ func (a *app) dashboard() *cobra.Command {
 	var o order
 	c := &cobra.Command{
 		Use: "dashboard", Short: "Serve the fleet's page on this machine", Args: noName, ValidArgsFunction: cobra.NoFileCompletions,
-		Long: "Serves the fleet's live page until Ctrl-C, on a loopback address only: it has no login, so that whoever can open it\n" +
-			"can read it, every user of this machine included. It is read-only unless --commands is given; commands from the page\n" +
+		Long: "Serves the fleet's live page until Ctrl-C, on a loopback address only: it has no login, so that everybody who can\n" +
+			"open it can read it, every user of this machine included. It is read-only unless --commands is given; commands from the page\n" +
 			"are then signed with --by.",
 	}
 	c.Flags().StringVar(&listen, "listen", defaultListen, "a loopback `address` with a port; port 0 takes a free one")

@@ -11,7 +11,7 @@ import (
 
 const docsFile = "../../docs/cli.md"
 
-// TestTheDocsAreCurrent holds what docs/cli.md shows to what the program writes. To write it anew:
+// TestTheDocsAreCurrent holds what docs/cli.md shows to what the program writes. To write it again:
 //
 //	go test ./cmd/commontrip -run TestTheDocsAreCurrent -update
 func TestTheDocsAreCurrent(t *testing.T) {

@@ -117,7 +117,7 @@ func (d *doctor) checkStanding(check string, s store.Snapshot) {
 	}
 }
 
-// checkReplicas looks at who reports.
+// checkReplicas looks at which replicas report.
 func (d *doctor) checkReplicas(check string, s store.Snapshot, roster []store.Replica) {
 	var silent, conflict, alone []string
 	for _, r := range roster {
@@ -132,10 +132,10 @@ func (d *doctor) checkReplicas(check string, s store.Snapshot, roster []store.Re
 		}
 	}
 	if len(roster) == 0 {
-		d.say(note, check, "no replica reported within the last minute", "where none uses it any more: commontrip remove "+shell(s.Name))
+		d.say(note, check, "no replica reported within the last minute", "if none uses it any more: commontrip remove "+shell(s.Name))
 	}
 	if len(silent) > 0 {
-		d.say(note, check, fmt.Sprintf("silent for more than %v: %s", silence, few(silent)), "where they were not stopped or deployed anew: see whether they run and reach the store")
+		d.say(note, check, fmt.Sprintf("silent for more than %v: %s", silence, few(silent)), "if they were not stopped or replaced by a deploy: see whether they run and reach the store")
 	}
 	if s.PolicyConflict || len(conflict) > 0 {
 		d.say(problem, check, "another policy than the fleet's: "+few(conflict), "finish the deploy, or give them one policy")

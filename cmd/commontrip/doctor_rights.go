@@ -23,7 +23,7 @@ func (d *doctor) scratch() (prefix, key string) {
 
 func (d *doctor) channel() string { return d.set.prefix.value + ":events" }
 
-// checkRights tries each command that the store sends, on keys of its own. Where it could not take away again what it
+// checkRights tries each command that the store sends, on keys of its own. If it could not take away again what it
 // makes, it makes nothing.
 func (d *doctor) checkRights(ctx context.Context) bool {
 	_, key := d.scratch()
@@ -68,7 +68,7 @@ func (d *doctor) checkRights(ctx context.Context) bool {
 	}
 	d.allowed = true
 	if d.client.Do(ctx, "acl", "whoami").Val() == "default" && len(secretsOf(d.set.url.value)) == 0 {
-		d.say(note, "rights", "all there; the server asks for no password", "where others can reach it, make users of deploy/redis-users.acl")
+		d.say(note, "rights", "all there; the server asks for no password", "if others can reach it, make users of deploy/redis-users.acl")
 		return true
 	}
 	d.say(fine, "rights", "all there", "")
@@ -151,7 +151,7 @@ func (d *doctor) checkScripts(ctx context.Context) bool {
 
 // checkPush sends a message over the fleet's channel and waits for it.
 func (d *doctor) checkPush(ctx context.Context) bool {
-	const lost = "replicas learn of transitions only by their next exchange (1s where a breaker is in use): "
+	const lost = "replicas learn of transitions only by their next exchange (1s if a breaker is in use): "
 	rights := fmt.Sprintf("ACL SETUSER ... +publish +subscribe +unsubscribe &%s", d.channel())
 	sub := d.client.Subscribe(ctx, d.channel())
 	defer sub.Close()

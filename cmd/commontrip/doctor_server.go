@@ -30,7 +30,7 @@ func (d *doctor) checkWay(ctx context.Context) bool {
 	slices.Sort(trips)
 	if median := trips[pings/2]; median > slowTrip {
 		d.say(note, "way", fmt.Sprintf("a round trip takes more than %v: %s", slowTrip, span(median)),
-			"run the store near its replicas: a probe is given up where its claim takes 100ms")
+			"run the store near its replicas: a probe is given up if its claim takes 100ms")
 	} else {
 		d.say(fine, "way", fmt.Sprintf("a round trip takes less than %v", slowTrip), "")
 	}

@@ -56,8 +56,8 @@ func TestWhatIsWrongIsRefusedWithFieldValueAndRange(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"retune", "mcp", "bogus=1"}, `"bogus" is no field of a policy; want one of window_calls, window_time`},
-		{[]string{"retune", "mcp", "probes_ms=1"}, `"probes_ms" is no field`},
+		{[]string{"retune", "mcp", "bogus=1"}, `"bogus" is not a field of a policy; want one of window_calls, window_time`},
+		{[]string{"retune", "mcp", "probes_ms=1"}, `"probes_ms" is not a field`},
 		{[]string{"retune", "mcp", "open_for"}, `"open_for": want field=value`},
 		{[]string{"retune", "mcp", "open_for=soon"}, `open_for is "soon"; want a duration`},
 		{[]string{"retune", "mcp", "open_for_ms=x"}, `open_for_ms is "x"; want an integer`},

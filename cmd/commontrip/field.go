@@ -56,7 +56,7 @@ func (f policyField) of(p *store.Policy) reflect.Value {
 
 func (f policyField) format(p store.Policy) string { return fmt.Sprint(f.of(&p).Interface()) }
 
-// set reads text into the field of p: durations such as 30s, or integers of ms where inMS; rates such as 0.5 or 50%.
+// set reads text into the field of p: durations such as 30s, or integers of ms if inMS; rates such as 0.5 or 50%.
 func (f policyField) set(p *store.Policy, text string, inMS bool) error {
 	bad := func(want string) error { return misuse("%s is %q; want %s", f.name, text, want) }
 	v := f.of(p)
@@ -99,7 +99,7 @@ func (f policyField) set(p *store.Policy, text string, inMS bool) error {
 	return nil
 }
 
-// retuned is p with "field=value" assignments carried out. What hangs on a field that was set follows it where it was
+// retuned is p with "field=value" assignments carried out. What hangs on a field that was set follows it if it was
 // not set itself: the other kind of window goes, and an open time that did not grow goes on not growing.
 func retuned(p store.Policy, assignments []string) (store.Policy, error) {
 	from := p
@@ -112,7 +112,7 @@ func retuned(p store.Policy, assignments []string) (store.Policy, error) {
 		name, inMS := strings.CutSuffix(key, "_ms")
 		i := slices.IndexFunc(policyFields, func(f policyField) bool { return f.name == name })
 		if i < 0 || inMS && policyFields[i].kind != duration {
-			return p, misuse("%q is no field of a policy; want one of %s", key, strings.Join(fieldNames(), ", "))
+			return p, misuse("%q is not a field of a policy; want one of %s", key, strings.Join(fieldNames(), ", "))
 		}
 		if slices.Contains(given, name) {
 			return p, misuse("%s is given twice", name)

@@ -15,7 +15,7 @@ const historyMost = 50
 func (a *app) history() *cobra.Command {
 	limit := historyMost
 	c := &cobra.Command{
-		Use: "history NAME", Short: "What happened to a breaker, why, and who saw it", Args: oneName, ValidArgsFunction: a.completeName,
+		Use: "history NAME", Short: "What happened to a breaker, why, and which replicas saw it", Args: oneName, ValidArgsFunction: a.completeName,
 		Long: "Shows transitions and commands, newest first; the store keeps 50.\n\nJSON: an array of transitions.",
 		RunE: a.with(func(ctx context.Context, s *redisstore.Store, args []string) error {
 			if limit < 1 || limit > historyMost {
@@ -45,7 +45,7 @@ func (a *app) history() *cobra.Command {
 			return nil
 		}),
 	}
-	c.Flags().IntVarP(&limit, "limit", "n", historyMost, "at most so many, 1 to 50")
+	c.Flags().IntVarP(&limit, "limit", "n", historyMost, "at most this many, 1 to 50")
 	return c
 }
 

@@ -65,7 +65,7 @@ func (a *app) remark(s store.Snapshot) string {
 
 func (a *app) show() *cobra.Command {
 	return &cobra.Command{
-		Use: "show [NAME]", Short: "One breaker in full: window, commands, policy, who reports", Args: names(0, 1, "the name of a breaker, or none"),
+		Use: "show [NAME]", Short: "One breaker in full: window, commands, policy, which replicas report", Args: names(0, 1, "the name of a breaker, or none"),
 		Long: "Shows one breaker in full: state, window, standing commands, policy, and the replicas that report on it. Without a\n" +
 			"name it is list.\n\nJSON: the snapshot.",
 		ValidArgsFunction: a.completeName,

@@ -16,16 +16,17 @@ import (
 
 	"github.com/commontrip/commontrip/store"
 	redisstore "github.com/commontrip/commontrip/store/redis"
+	"github.com/commontrip/commontrip/tests/await"
 )
 
-var update = flag.Bool("update", false, "write docs/cli.md anew")
+var update = flag.Bool("update", false, "write docs/cli.md again")
 
 func TestMain(m *testing.M) {
 	redis.SetLogger(silent{})
 	goleak.VerifyTestMain(m)
 }
 
-const patient = 30 * time.Second // for what happens on its own
+const patient = time.Minute // for what happens on its own
 
 // noon is where the clock of a fake server begins.
 var noon = time.Date(2030, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -73,7 +74,7 @@ func (d *desk) run(args ...string) (code int, out, err string) {
 	return code, stdout.String(), stderr.String()
 }
 
-// must is run where nothing may fail.
+// must is run, and nothing may fail.
 func (d *desk) must(args ...string) string {
 	d.t.Helper()
 	code, out, err := d.run(args...)
@@ -154,7 +155,8 @@ func (l *lines) Write(p []byte) (int, error) {
 // next waits for a line with those texts in it and gives it.
 func (l *lines) next(parts ...string) string {
 	l.t.Helper()
-	deadline := time.After(patient)
+	waiting, cancel := await.WithTimeout(context.Background(), patient)
+	defer cancel()
 	for {
 		select {
 		case line := <-l.got:
@@ -162,7 +164,7 @@ func (l *lines) next(parts ...string) string {
 			if !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(line, part) }) {
 				return line
 			}
-		case <-deadline:
+		case <-waiting.Done():
 			l.t.Fatalf("no line with %q in %q", parts, l.seen)
 		}
 	}

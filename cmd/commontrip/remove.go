@@ -15,8 +15,8 @@ func (a *app) remove() *cobra.Command {
 	var yes bool
 	c := &cobra.Command{
 		Use: "remove NAME", Short: "Forget a breaker that nobody uses any more", Args: oneName, ValidArgsFunction: a.completeName,
-		Long: "Forgets a breaker: state, window, history, standing commands. It asks before; --yes answers, and must be given where\n" +
-			"nobody can answer. A replica that still uses the name makes the breaker anew with its next report. The name's numbers\n" +
+		Long: "Forgets a breaker: state, window, history, standing commands. It asks before; --yes answers, and must be given if\n" +
+			"nobody can answer. A replica that still uses the name makes the breaker again with its next report. The name's numbers\n" +
 			"are remembered for 24 h, so that nothing old can come back.\n\n" +
 			"JSON: {\"removed\": name}; it needs --yes.",
 	}

@@ -22,7 +22,7 @@ func (a *app) retune() *cobra.Command {
 			"configuration.\n\n" +
 			"Fields are those of the JSON form: durations such as open_for=30s (or open_for_ms=30000), rates such as\n" +
 			"failure_rate=0.5 or 50%, and integers; 0 is the default, and for a rule off. Setting one kind of window ends the other;\n" +
-			"open_for_max follows open_for where it was equal.\n\n" + wrapped("Fields: ", fieldNames()) + commandJSON +
+			"open_for_max follows open_for if it was equal.\n\n" + wrapped("Fields: ", fieldNames()) + commandJSON +
 			" With --dry-run: the policy that it would be.",
 		Example:           "  commontrip retune card-network failure_rate=30% open_for=2m --for 1h --why INC-42",
 		ValidArgsFunction: a.completeFields,

@@ -61,7 +61,7 @@ func (a *app) settings() (settings, error) {
 	return s, nil
 }
 
-// configPath is where the file is looked for; "" where there is no home.
+// configPath is where the file is looked for; "" if there is no home.
 func (a *app) configPath() string {
 	if a.flags.config != "" {
 		return a.flags.config

@@ -26,7 +26,7 @@ type cell struct {
 	ink  ink
 }
 
-// table aligns rows; the first one is its head where it has one.
+// table aligns rows; the first one is its head if it has one.
 type table struct{ rows [][]cell }
 
 func (t *table) head(titles ...string) {

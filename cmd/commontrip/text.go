@@ -11,7 +11,7 @@ import (
 	"github.com/commontrip/commontrip/store"
 )
 
-// quote gives a name as it stands where nothing in it can be taken for something else, and quoted and escaped otherwise.
+// quote gives a name as it stands if nothing in it can be taken for something else, and quoted and escaped otherwise.
 func quote(s string) string {
 	strange := func(r rune) bool {
 		return !strconv.IsPrint(r) || unicode.IsSpace(r) || strings.ContainsRune(`"'\`+"`", r)
@@ -123,7 +123,7 @@ func signed(n store.Note) string {
 // clock is the store's clock at the moment of s.
 func clock(s store.Snapshot) time.Time { return s.Since.Add(s.Age) }
 
-// stateOf is what rules calls, and why where that is not the breaker's own state.
+// stateOf is what rules calls, and why if that is not the breaker's own state.
 func stateOf(s store.Snapshot) string {
 	switch {
 	case s.Mode != store.Auto:

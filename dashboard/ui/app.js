@@ -32,8 +32,8 @@ function show() {
   mark(byId('pulse'), 'data-live', live ? 'yes' : 'no');
   said(byId('pulse'), board.live ? (board.store.up === false ? 'store away' : 'live') : 'connecting');
   const who = board.about.operator ? `You command as ${board.about.operator}.` : 'Read-only.';
-  const where = board.replica ? ` Served by ${board.replica.name}.` : '';
-  said(byId('footer'), board.about.kind ? `${who} Store: ${board.about.kind}.${where} This page asks nobody to log in: guard it as you guard other inner pages.` : '');
+  const place = board.replica ? ` Served by ${board.replica.name}.` : '';
+  said(byId('footer'), board.about.kind ? `${who} Store: ${board.about.kind}.${place} This page asks nobody to log in: guard it as you guard other inner pages.` : '');
 }
 
 function told({ transition }) {

@@ -1,4 +1,4 @@
-// One breaker's own page: how it stands, what may be done, what happened and who saw it.
+// One breaker's own page: how it stands, what may be done, what happened, and which replicas report.
 import { el, said, sparkline } from './dom.js';
 import { ask, board, path } from './board.js';
 import { commands, command, policyFields, shownPolicy } from './command.js';

@@ -16,7 +16,7 @@ export function el(name, attributes = {}, ...children) {
   return node;
 }
 
-// said sets an element's text where it is another, so that nothing flickers and no selection is lost.
+// said sets an element's text if it is another, so that nothing flickers and no selection is lost.
 export function said(node, text) {
   if (node.textContent !== text) node.textContent = text;
   node.hidden = text === '';
@@ -26,7 +26,7 @@ export function mark(node, name, value) {
   if (node.getAttribute(name) !== value) node.setAttribute(name, value);
 }
 
-// bar is a track with a fill and, where there is a threshold, a mark at it; shares are 0 to 1.
+// bar is a track with a fill and, if there is a threshold, a mark at it; shares are 0 to 1.
 export function bar(kind) {
   const fill = el('span', { class: 'fill' });
   const limit = el('span', { class: 'limit' });

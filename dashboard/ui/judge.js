@@ -1,7 +1,7 @@
 // What a row means to the person on call: how urgent it is, and how near to its thresholds.
 import { share } from './format.js';
 
-// state is what rules calls, with the operator's hand where it lies on it.
+// state is what rules calls: a forced mode, or else the breaker's own state.
 export function state(row) {
   return row.mode === 'auto' ? row.state : row.mode;
 }

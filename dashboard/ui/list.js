@@ -1,4 +1,4 @@
-// The list: totals, filter, and the breakers in the order of who needs a person.
+// The list: totals, filter, and the breakers, those first that need a person.
 import { el, said, mark, sparkline } from './dom.js';
 import { board } from './board.js';
 import { filters, rules, state, urgency } from './judge.js';
@@ -21,8 +21,8 @@ export function list() {
   const empty = el('p', { class: 'empty' });
   const back = el('button', { type: 'button', class: 'plain', onclick: () => { view.page--; update(); } }, '\u2190 Previous');
   const forth = el('button', { type: 'button', class: 'plain', onclick: () => { view.page++; update(); } }, 'Next \u2192');
-  const where = el('span', { class: 'sub' });
-  const pager = el('nav', { class: 'pager', 'aria-label': 'Pages' }, back, where, forth);
+  const position = el('span', { class: 'sub' });
+  const pager = el('nav', { class: 'pager', 'aria-label': 'Pages' }, back, position, forth);
   const node = el('div', { class: 'list' },
     totals.node,
     el('div', { class: 'tools' }, search, found, latest),
@@ -50,7 +50,7 @@ export function list() {
     said(found, view.text || view.only ? `${count(all.length)} of ${many(board.rows.size, 'breaker')}` : '');
     said(empty, all.length ? '' : nothing());
     pager.hidden = pages === 1;
-    said(where, `page ${view.page + 1} of ${pages}`);
+    said(position, `page ${view.page + 1} of ${pages}`);
     back.disabled = view.page === 0;
     forth.disabled = view.page === pages - 1;
   }

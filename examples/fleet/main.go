@@ -77,7 +77,7 @@ func main() {
 	fmt.Printf("why: %d of %d calls failed (%s), seen by %d replicas\n",
 		trip.Window.Failures, trip.Window.Calls, trip.Reason, len(trip.Witnesses))
 
-	// An operator's word reaches all of them, too. A command line needs no manager for it: the store is enough.
+	// An operator's command reaches all of them, too. A command line needs no manager for it: the store is enough.
 	_, err = fleet.Command(ctx, store.Command{Name: tier, Action: store.Reset, By: "oncall", Why: "fixed upstream"})
 	check(err)
 	check(web["web-3"].manager.Sync(ctx))

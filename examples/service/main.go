@@ -1,4 +1,4 @@
-// A service, whole: settings from the environment, a shared store where CIRCUIT_BREAKER_STORE_URL names one, logs,
+// A service, whole: settings from the environment, a shared store if CIRCUIT_BREAKER_STORE_URL names one, logs,
 // metrics, the operators' page, and everything closed in the right order. Here it calls itself a few times and ends.
 package main
 
@@ -45,7 +45,7 @@ func main() {
 		logger.Warn("a variable that means nothing", "name", name, "meant", config.Nearest(name))
 	}
 
-	// Who made it closes it, in the order opposite to making; a stop takes at most so long.
+	// Who made it closes it, in the order opposite to making; a stop takes at most that long.
 	fleet, err := openStore(env.Store)
 	check(err)
 	defer fleet.Close()
@@ -125,7 +125,7 @@ func get(ctx context.Context, url string) (status, text string) {
 	return resp.Status, string(body)
 }
 
-// within gives what is closed so long, however the service ended.
+// within gives what is closed a time to end, however the service ended.
 func within(d time.Duration, end func(context.Context) error) {
 	ctx, cancel := context.WithTimeout(context.Background(), d)
 	defer cancel()

@@ -12,8 +12,8 @@ import (
 // Link is one replica's way to a Store, for tests of programs whose breakers share a verdict: a fleet needs no server
 // then, and an outage is a call of [Link.Cut] or [Link.Fail]. To the replica the store behind it is remote: outcomes
 // travel in batches, and the default policy is that of a fleet. Several links to one Store are several replicas' ways,
-// each with faults of its own. A Link starts no goroutine and is safe for concurrent use; in a bubble of testing/synctest
-// its time is the bubble's.
+// each with faults of its own. A Link starts no goroutine and is safe for concurrent use; in a test of
+// testing/synctest its time is virtual.
 type Link struct {
 	to *Store
 	mu sync.Mutex // of changing

@@ -178,12 +178,12 @@ func TestCloseEndsAWatchBetweenTwoEvents(t *testing.T) {
 	})
 }
 
-func TestTheDefaultClockIsTheBubbles(t *testing.T) {
+func TestTheDefaultClockIsVirtualInSynctest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := memorystore.New()
 		defer s.Close()
 		s.Sync(t.Context(), []store.Report{report("tier", "web-1", 1, bad(1))})
-		<-time.After(59 * time.Second) // the bubble's time: it waits for nothing
+		<-time.After(59 * time.Second) // virtual time: it waits for nothing
 		grant, _ := s.Claim(t.Context(), store.Claim{Name: "tier", ID: "c", Policy: policy, Replica: "web-1", Want: 1})
 		if len(grant.Leases) != 0 || grant.RetryIn != time.Second {
 			t.Errorf("a second early: %+v", grant)

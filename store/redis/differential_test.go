@@ -17,7 +17,7 @@ import (
 
 	"github.com/commontrip/commontrip/internal/machine"
 	"github.com/commontrip/commontrip/store"
-	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
@@ -219,23 +219,23 @@ func TestDifferential(t *testing.T) {
 	}
 }
 
-// Row 4 of the scoreboard. COMMONTRIP_DIFF_STEPS plays more than its profile asks for.
-func TestRow04GoAgainstLua(t *testing.T) {
-	row := board.Start(t, 4, "Lua against Go")
-	steps := board.Pick(row, 20_000, 200_000)
+// Scenario 4 of the scoreboard. COMMONTRIP_DIFF_STEPS plays more than its profile asks for.
+func TestScenario04GoAgainstLua(t *testing.T) {
+	scenario := scoreboard.Start(t, 4, "Lua against Go")
+	steps := scoreboard.Pick(scenario, 20_000, 200_000)
 	if n, err := strconv.Atoi(os.Getenv("COMMONTRIP_DIFF_STEPS")); err == nil {
 		steps = n
 	}
 	began := time.Now()
-	histories, played := differential(t, steps, row.Seed())
-	row.Report("histories", histories)
-	row.AtLeast("steps", played, steps)
-	row.Report("steps a second", int(float64(played)/time.Since(began).Seconds()))
+	histories, played := differential(t, steps, scenario.Seed())
+	scenario.Report("histories", histories)
+	scenario.AtLeast("steps", played, steps)
+	scenario.Report("steps a second", int(float64(played)/time.Since(began).Seconds()))
 	differences := 0
 	if t.Failed() {
 		differences = 1 // the first one ends it
 	}
-	row.Zero("differences", differences)
+	scenario.Zero("differences", differences)
 }
 
 // differential plays histories until they have so many steps, or differ.

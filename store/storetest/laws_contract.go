@@ -21,162 +21,162 @@ var contractRules = []rule{
 	{
 		"handles share one state",
 		"Handles on the same state see each other's doings.",
-		func(w *world) {
-			b := w.on(w.open())
-			w.trip()
+		func(f *fixture) {
+			b := f.on(f.open())
+			f.trip()
 			b.wantState(store.Open)
 			b.do(store.Reset)
-			w.wantState(store.Closed)
+			f.wantState(store.Closed)
 		},
 	},
 	{
 		"a wiped store knows nothing",
 		"A harness's Wipe makes the store forget everything; its handles work on.",
-		func(w *world) {
-			w.trip()
-			w.wipe()
-			w.wantHiddenByAll()
-			w.touch()
-			w.wantState(store.Closed)
+		func(f *fixture) {
+			f.trip()
+			f.wipe()
+			f.wantHiddenByAll()
+			f.touch()
+			f.wantState(store.Closed)
 		},
 	},
 	{
 		"a Sync answers each report in order",
 		"Sync gives one Result a Report, in order, of whatever breakers.",
-		func(w *world) {
+		func(f *fixture) {
 			var reports []store.Report
 			var names []string
 			for i := range 40 {
 				name := fmt.Sprintf("b%d", i%20)
 				names = append(names, name)
-				reports = append(reports, w.reportOn(name, "a", failures(1)))
+				reports = append(reports, f.reportOn(name, "a", failures(1)))
 			}
 			var got []string
-			for i, result := range w.store.Sync(w.ctx, reports) {
+			for i, result := range f.store.Sync(f.ctx, reports) {
 				if result.Err != nil {
-					w.Fatal(result.Err)
+					f.Fatal(result.Err)
 				}
 				got = append(got, result.Snapshot.Name)
-				same(w, "failures", result.Snapshot.Window.Failures, 1+i/20)
+				same(f, "failures", result.Snapshot.Window.Failures, 1+i/20)
 			}
-			same(w, "names", got, names)
-			same(w, "results of no reports", len(w.store.Sync(w.ctx, nil)), 0)
+			same(f, "names", got, names)
+			same(f, "results of no reports", len(f.store.Sync(f.ctx, nil)), 0)
 		},
 	},
 	{
 		"two reports of one breaker in one Sync are in order",
 		"Reports of one breaker in one Sync are judged one after the other.",
-		func(w *world) {
-			results := w.store.Sync(w.ctx, []store.Report{
-				w.report("a", failures(4)), w.report("b", successes(1)), w.report("a", failures(4)), w.report("b", failures(1)),
+		func(f *fixture) {
+			results := f.store.Sync(f.ctx, []store.Report{
+				f.report("a", failures(4)), f.report("b", successes(1)), f.report("a", failures(4)), f.report("b", failures(1)),
 			})
 			for i, tripped := range []bool{false, false, false, true} {
-				same(w, fmt.Sprintf("result %d made a trip", i), results[i].Made != nil, tripped)
+				same(f, fmt.Sprintf("result %d made a trip", i), results[i].Made != nil, tripped)
 			}
 		},
 	},
 	{
 		"one report's error is its own",
 		"A bad report in a Sync fails alone: its neighbours, of its own breaker too, are judged.",
-		func(w *world) {
-			bad := w.report("b", failures(1))
+		func(f *fixture) {
+			bad := f.report("b", failures(1))
 			bad.Runs[0].Count = 0
-			nameless := w.reportOn("", "a", failures(1))
-			results := w.store.Sync(w.ctx, []store.Report{w.report("a", failures(2)), bad, nameless, w.report("a", failures(3))})
+			nameless := f.reportOn("", "a", failures(1))
+			results := f.store.Sync(f.ctx, []store.Report{f.report("a", failures(2)), bad, nameless, f.report("a", failures(3))})
 			for i, wrong := range []bool{false, true, true, false} {
-				same(w, fmt.Sprintf("result %d is refused", i), errors.Is(results[i].Err, store.ErrInvalid), wrong)
+				same(f, fmt.Sprintf("result %d is refused", i), errors.Is(results[i].Err, store.ErrInvalid), wrong)
 			}
-			same(w, "the nameless one is a bad name", errors.Is(results[2].Err, store.ErrName), true)
-			same(w, "a refused report's snapshot", results[1].Snapshot, store.Snapshot{})
-			w.wantState(store.Open)
+			same(f, "the nameless one is a bad name", errors.Is(results[2].Err, store.ErrName), true)
+			same(f, "a refused report's snapshot", results[1].Snapshot, store.Snapshot{})
+			f.wantState(store.Open)
 		},
 	},
 	{
 		"any good name is a breaker's",
 		"A name is 1 to 200 bytes of UTF-8 without control or format characters, braces, blanks and percent signs included; each is a breaker of its own.",
-		func(w *world) {
+		func(f *fixture) {
 			for i, name := range goodNames {
-				w.send(w.reportOn(name, "a", failures(1+i%4)))
+				f.send(f.reportOn(name, "a", failures(1+i%4)))
 			}
 			for i, name := range goodNames {
-				s := w.readAll(name)
+				s := f.readAll(name)
 				if len(s) != 1 || s[0].Name != name || s[0].Window.Failures != 1+i%4 {
-					w.Errorf("breaker %q reads as %+v; want %d failures", name, s, 1+i%4)
+					f.Errorf("breaker %q reads as %+v; want %d failures", name, s, 1+i%4)
 				}
-				result, err := w.store.Command(w.ctx, store.Command{Name: name, Action: store.Trip, By: name})
+				result, err := f.store.Command(f.ctx, store.Command{Name: name, Action: store.Trip, By: name})
 				if err != nil || result.Snapshot.Name != name || result.Made.Name != name || result.Snapshot.Cause != name {
-					w.Errorf("Trip of %q by itself: %+v, %v", name, result, err)
+					f.Errorf("Trip of %q by itself: %+v, %v", name, result, err)
 				}
 			}
 			all := slices.Clone(goodNames)
 			slices.Sort(all)
-			same(w, "all names", namesOf(w.readAll(), snapshotName), all)
+			same(f, "all names", namesOf(f.readAll(), snapshotName), all)
 		},
 	},
 	{
 		"any good name is a replica's",
 		"Replicas' names come back as they were given, in the roster and as a cause.",
-		func(w *world) {
-			w.policy = lenient
+		func(f *fixture) {
+			f.policy = lenient
 			for i, name := range goodNames {
-				w.tell(name, failures(1+i))
+				f.tell(name, failures(1+i))
 			}
 			for i, name := range goodNames {
-				same(w, fmt.Sprintf("%q's failures", name), w.member(name).Failures, uint64(1+i))
+				same(f, fmt.Sprintf("%q's failures", name), f.member(name).Failures, uint64(1+i))
 			}
-			same(w, "replicas", w.read().Replicas, len(goodNames))
+			same(f, "replicas", f.read().Replicas, len(goodNames))
 		},
 	},
 	{
 		"a bad name is refused",
 		"A bad name is refused as ErrName, which is ErrInvalid, by every verb that writes but Remove.",
-		func(w *world) {
+		func(f *fixture) {
 			for _, name := range badNames {
-				_, claim := w.store.Claim(w.ctx, store.Claim{Name: name, ID: "x", Replica: "a", Want: 1})
-				_, settle := w.store.Settle(w.ctx, store.Settlement{Lease: store.Lease{Name: name, ID: "x"}, Replica: "a", Outcome: store.Success})
-				_, command := w.store.Command(w.ctx, store.Command{Name: name, Action: store.Trip, By: oncall})
+				_, claim := f.store.Claim(f.ctx, store.Claim{Name: name, ID: "x", Replica: "a", Want: 1})
+				_, settle := f.store.Settle(f.ctx, store.Settlement{Lease: store.Lease{Name: name, ID: "x"}, Replica: "a", Outcome: store.Success})
+				_, command := f.store.Command(f.ctx, store.Command{Name: name, Action: store.Trip, By: oncall})
 				for verb, err := range map[string]error{
-					"Sync": w.sync(w.reportOn(name, "a")).Err, "Claim": claim, "Settle": settle, "Command": command,
-					"Sync of a replica": w.sync(w.report(name)).Err,
+					"Sync": f.sync(f.reportOn(name, "a")).Err, "Claim": claim, "Settle": settle, "Command": command,
+					"Sync of a replica": f.sync(f.report(name)).Err,
 				} {
-					truly(w, fmt.Sprintf("%s of %q is ErrName (%v)", verb, name, err), errors.Is(err, store.ErrName) && errors.Is(err, store.ErrInvalid))
+					truly(f, fmt.Sprintf("%s of %q is ErrName (%v)", verb, name, err), errors.Is(err, store.ErrName) && errors.Is(err, store.ErrInvalid))
 				}
 			}
-			same(w, "breakers", len(w.readAll()), 0)
+			same(f, "breakers", len(f.readAll()), 0)
 		},
 	},
 	{
 		"a bad policy says which field",
 		"A policy that is refused is a *PolicyError, with field, value and range.",
-		func(w *world) {
-			r := w.report("a")
+		func(f *fixture) {
+			r := f.report("a")
 			r.Policy.Probes = -3
 			var bad *store.PolicyError
-			err := w.sync(r).Err
+			err := f.sync(r).Err
 			if !errors.As(err, &bad) || bad.Field != "Probes" || bad.Value != "-3" || bad.Range == "" {
-				w.Errorf("the error is %v; want a *PolicyError about Probes", err)
+				f.Errorf("the error is %v; want a *PolicyError about Probes", err)
 			}
-			truly(w, "it is ErrInvalid", errors.Is(err, store.ErrInvalid))
+			truly(f, "it is ErrInvalid", errors.Is(err, store.ErrInvalid))
 		},
 	},
 	{
 		"a context that has ended ends every verb",
 		"Contexts are obeyed: a verb whose context had ended does nothing and returns the context's error.",
-		func(w *world) {
-			l := w.probe("a", 1)[0]
-			ended, cancel := context.WithCancel(w.ctx)
+		func(f *fixture) {
+			l := f.probe("a", 1)[0]
+			ended, cancel := context.WithCancel(f.ctx)
 			cancel()
-			dead := w.on(w.store)
+			dead := f.on(f.store)
 			dead.ctx = ended
-			reports := []store.Report{w.report("a", failures(1)), w.report("b", failures(1))}
-			w.wantUnchanged("verbs whose context had ended", func() {
+			reports := []store.Report{f.report("a", failures(1)), f.report("b", failures(1))}
+			f.wantUnchanged("verbs whose context had ended", func() {
 				for verb, err := range dead.everyVerb(l) {
-					truly(w, fmt.Sprintf("%s returns the context's error (%v)", verb, err), errors.Is(err, context.Canceled))
+					truly(f, fmt.Sprintf("%s returns the context's error (%v)", verb, err), errors.Is(err, context.Canceled))
 				}
-				results := w.store.Sync(ended, reports)
-				same(w, "results", len(results), 2)
+				results := f.store.Sync(ended, reports)
+				same(f, "results", len(results), 2)
 				for _, result := range results {
-					truly(w, "each report has the context's error", errors.Is(result.Err, context.Canceled))
+					truly(f, "each report has the context's error", errors.Is(result.Err, context.Canceled))
 				}
 			})
 		},
@@ -184,22 +184,22 @@ var contractRules = []rule{
 	{
 		"closing ends one handle",
 		"Close is idempotent; after it verbs return ErrClosed, and other handles work on.",
-		func(w *world) {
-			l := w.probe("a", 1)[0]
-			handle, several := w.another()
-			b := w.on(handle)
+		func(f *fixture) {
+			l := f.probe("a", 1)[0]
+			handle, several := f.another()
+			b := f.on(handle)
 			for range 2 {
-				if err := w.store.Close(); err != nil {
-					w.Errorf("Close: %v", err)
+				if err := f.store.Close(); err != nil {
+					f.Errorf("Close: %v", err)
 				}
 			}
-			for verb, err := range w.everyVerb(l) {
-				truly(w, fmt.Sprintf("%s returns ErrClosed (%v)", verb, err), errors.Is(err, store.ErrClosed))
+			for verb, err := range f.everyVerb(l) {
+				truly(f, fmt.Sprintf("%s returns ErrClosed (%v)", verb, err), errors.Is(err, store.ErrClosed))
 			}
-			results := w.store.Sync(w.ctx, []store.Report{b.report("a"), b.report("b")})
-			same(w, "results", len(results), 2)
+			results := f.store.Sync(f.ctx, []store.Report{b.report("a"), b.report("b")})
+			same(f, "results", len(results), 2)
 			for _, result := range results {
-				truly(w, "each report is ErrClosed", errors.Is(result.Err, store.ErrClosed))
+				truly(f, "each report is ErrClosed", errors.Is(result.Err, store.ErrClosed))
 			}
 			if !several {
 				return
@@ -211,102 +211,102 @@ var contractRules = []rule{
 	{
 		"a store keeps no slice",
 		"A store keeps none of the slices that it was given: the caller may use them again.",
-		func(w *world) {
+		func(f *fixture) {
 			runs := []store.Run{labelled("timeout", 2), labelled("refused", 1)}
-			reports := []store.Report{w.report("a", runs...)}
-			w.store.Sync(w.ctx, reports)
-			before := w.everything()
+			reports := []store.Report{f.report("a", runs...)}
+			f.store.Sync(f.ctx, reports)
+			before := f.everything()
 			runs[0], runs[1] = labelled("spoilt", 3), labelled("spoilt", 3)
 			reports[0] = store.Report{}
-			same(w, "what the store shows", w.everything(), before)
+			same(f, "what the store shows", f.everything(), before)
 		},
 	},
 	{
 		"a store changes no request",
 		"What a store is given stays as it was: it may be sent again.",
-		func(w *world) {
-			r := w.report("a", aged(1500*ms+1, failures(2)))
+		func(f *fixture) {
+			r := f.report("a", aged(1500*ms+1, failures(2)))
 			r.Policy = store.Policy{OpenFor: 1}
 			before := fmt.Sprintf("%+v", r)
 			reports := []store.Report{r}
-			w.store.Sync(w.ctx, reports)
-			same(w, "the report", fmt.Sprintf("%+v", reports[0]), before)
+			f.store.Sync(f.ctx, reports)
+			same(f, "the report", fmt.Sprintf("%+v", reports[0]), before)
 		},
 	},
 	{
 		"a lane is a small number that stays",
 		"Lane is 0 or more and the same for a name each time, on every handle; a store says what kind it is.",
-		func(w *world) {
-			b := w.open()
+		func(f *fixture) {
+			b := f.open()
 			for _, name := range goodNames {
-				lane := w.store.Lane(name)
-				truly(w, "a lane is not below 0", lane >= 0)
-				same(w, "Lane again", w.store.Lane(name), lane)
-				same(w, "Lane elsewhere", b.Lane(name), lane)
+				lane := f.store.Lane(name)
+				truly(f, "a lane is not below 0", lane >= 0)
+				same(f, "Lane again", f.store.Lane(name), lane)
+				same(f, "Lane elsewhere", b.Lane(name), lane)
 			}
-			truly(w, "it says its kind", w.store.Info().Kind != "")
-			same(w, "Info elsewhere", b.Info(), w.store.Info())
+			truly(f, "it says its kind", f.store.Info().Kind != "")
+			same(f, "Info elsewhere", b.Info(), f.store.Info())
 		},
 	},
 	{
 		"a made transition is of its own breaker",
 		"Two breakers in one store do not touch each other: window, state, commands and roster are a name's.",
-		func(w *world) {
-			w.send(w.reportOn("other", "b", failures(4)))
-			before := fmt.Sprintf("%+v", w.readAll("other"))
-			w.trip()
-			w.do(store.ForceOpen)
-			w.retune(another, 0)
-			same(w, "the other breaker", fmt.Sprintf("%+v", w.readAll("other")), before)
-			made := w.send(w.reportOn("other", "b", failures(1))).Made
-			truly(w, "it trips by its own", made != nil && made.Name == "other")
+		func(f *fixture) {
+			f.send(f.reportOn("other", "b", failures(4)))
+			before := fmt.Sprintf("%+v", f.readAll("other"))
+			f.trip()
+			f.do(store.ForceOpen)
+			f.retune(another, 0)
+			same(f, "the other breaker", fmt.Sprintf("%+v", f.readAll("other")), before)
+			made := f.send(f.reportOn("other", "b", failures(1))).Made
+			truly(f, "it trips by its own", made != nil && made.Name == "other")
 		},
 	},
 	{
 		"Again is a wish",
 		"Again is how long the store wants a replica to wait before its next report: at least 0, at most a second.",
-		func(w *world) {
+		func(f *fixture) {
 			for i := range 20 {
-				again := w.tell(fmt.Sprintf("r%d", i), failures(1)).Again
-				truly(w, fmt.Sprintf("Again is 0..1 s (%v)", again), again >= 0 && again <= sec)
+				again := f.tell(fmt.Sprintf("r%d", i), failures(1)).Again
+				truly(f, fmt.Sprintf("Again is 0..1 s (%v)", again), again >= 0 && again <= sec)
 			}
 		},
 	},
 	{
 		"a sign of life can be asked for",
 		"A store that is a Pinger answers while it is open and is ErrClosed after.",
-		func(w *world) {
-			p, ok := w.store.(store.Pinger)
+		func(f *fixture) {
+			p, ok := f.store.(store.Pinger)
 			if !ok {
 				return
 			}
-			if err := p.Ping(w.ctx); err != nil {
-				w.Errorf("Ping: %v", err)
+			if err := p.Ping(f.ctx); err != nil {
+				f.Errorf("Ping: %v", err)
 			}
-			_ = w.store.Close()
-			truly(w, "Ping after Close is ErrClosed", errors.Is(p.Ping(w.ctx), store.ErrClosed))
+			_ = f.store.Close()
+			truly(f, "Ping after Close is ErrClosed", errors.Is(p.Ping(f.ctx), store.ErrClosed))
 		},
 	},
 }
 
 // wantHiddenByAll wants the store to show nothing at all.
-func (w *world) wantHiddenByAll() {
-	w.Helper()
-	w.wantHidden()
-	same(w, "breakers", len(w.readAll()), 0)
+func (f *fixture) wantHiddenByAll() {
+	f.Helper()
+	f.wantHidden()
+	same(f, "breakers", len(f.readAll()), 0)
 }
 
 // everyVerb calls each verb but Sync, and gives their errors.
-func (w *world) everyVerb(l store.Lease) map[string]error {
+func (f *fixture) everyVerb(l store.Lease) map[string]error {
 	errs := map[string]error{}
-	_, errs["Claim"] = w.store.Claim(w.ctx, w.request("c", 1))
-	_, errs["Settle"] = w.store.Settle(w.ctx, store.Settlement{Lease: l, Replica: "a", Outcome: store.Failure})
-	_, errs["Command"] = w.store.Command(w.ctx, store.Command{Name: tier, Action: store.Reset, By: oncall})
-	_, errs["Read"] = w.store.Read(w.ctx, tier)
-	_, errs["Versions"] = w.store.Versions(w.ctx, tier)
-	_, errs["Roster"] = w.store.Roster(w.ctx, tier)
-	_, errs["History"] = w.store.History(w.ctx, tier, 0)
-	errs["Remove"] = w.store.Remove(w.ctx, tier)
-	errs["Watch"] = w.store.Watch(w.ctx, func(store.Event) {})
+	_, errs["Claim"] = f.store.Claim(f.ctx, f.request("c", 1))
+	_, errs["Settle"] = f.store.Settle(f.ctx, store.Settlement{Lease: l, Replica: "a", Outcome: store.Failure})
+	_, errs["Command"] = f.store.Command(f.ctx, store.Command{Name: tier, Action: store.Reset, By: oncall})
+	_, errs["Read"] = f.store.Read(f.ctx, tier)
+	_, errs["Versions"] = f.store.Versions(f.ctx, tier)
+	_, errs["Roster"] = f.store.Roster(f.ctx, tier)
+	_, errs["History"] = f.store.History(f.ctx, tier, 0)
+	errs["Remove"] = f.store.Remove(f.ctx, tier)
+	errs["Watch"] = f.store.Watch(f.ctx, func(store.Event) {})
 	return errs
 }

@@ -14,14 +14,14 @@ var propertyRules = []rule{
 	{
 		"a verdict does not depend on how outcomes are cut into reports",
 		"At one now, a report of n outcomes and n reports of one each, in order, give the same state, whatever is resent.",
-		func(w *world) {
+		func(f *fixture) {
 			histories := 0
-			rapid.Check(w.TB, func(t *rapid.T) {
+			rapid.Check(f.TB, func(t *rapid.T) {
 				histories++
 				policy := drawPolicy(t)
 				outcomes := rapid.SliceOfN(rapid.Custom(drawOutcome), 1, 80).Draw(t, "outcomes")
-				one := w.tellAll(t, fmt.Sprintf("one-%d", histories), policy, singly(outcomes))
-				cut := w.tellAll(t, fmt.Sprintf("cut-%d", histories), policy, drawBatches(t, outcomes))
+				one := f.tellAll(t, fmt.Sprintf("one-%d", histories), policy, singly(outcomes))
+				cut := f.tellAll(t, fmt.Sprintf("cut-%d", histories), policy, drawBatches(t, outcomes))
 				if one != cut {
 					t.Fatalf("one outcome a report:\n%s\nin batches:\n%s", one, cut)
 				}
@@ -31,17 +31,17 @@ var propertyRules = []rule{
 	{
 		"any history goes as the pure machine goes",
 		"Every store answers every history of requests, clock steps forward and back included, as the pure state machine does.",
-		func(w *world) {
+		func(f *fixture) {
 			histories := 0
-			rapid.Check(w.TB, func(t *rapid.T) {
+			rapid.Check(f.TB, func(t *rapid.T) {
 				histories++
-				w.clock.moveTo(0)
+				f.clock.moveTo(0)
 				name := fmt.Sprintf("history-%d", histories)
 				c := newClock()
 				pure := newModel(c)
 				d := &duel{
 					model: newStage(pure, c, name, pure.wipe),
-					store: w.stage(name),
+					store: f.stage(name),
 				}
 				d.begin(t)
 				t.Repeat(d.actions())
@@ -110,8 +110,8 @@ func drawBatches(t *rapid.T, outcomes []said) []batch {
 }
 
 // tellAll sends batches about a breaker and gives all that it then shows.
-func (w *world) tellAll(t *rapid.T, name string, policy store.Policy, batches []batch) string {
-	stage := w.stage(name)
+func (f *fixture) tellAll(t *rapid.T, name string, policy store.Policy, batches []batch) string {
+	stage := f.stage(name)
 	stage.policy = policy
 	seqs := map[string]uint64{}
 	for _, b := range batches {
@@ -120,7 +120,7 @@ func (w *world) tellAll(t *rapid.T, name string, policy store.Policy, batches []
 			Name: name, Policy: policy, Replica: b.replica, Seq: seqs[b.replica], MaxAge: maxAge, Runs: b.runs,
 		}
 		for range b.times {
-			if err := w.store.Sync(w.ctx, []store.Report{r})[0].Err; err != nil {
+			if err := f.store.Sync(f.ctx, []store.Report{r})[0].Err; err != nil {
 				t.Fatal(err)
 			}
 		}

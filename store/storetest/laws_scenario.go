@@ -65,15 +65,15 @@ func scenarioRules() []rule {
 		rules[i] = rule{
 			name: strings.TrimSuffix(path.Base(file), ".txt"),
 			why:  why,
-			check: func(w *world) {
-				stage := w.stage(tier)
+			check: func(f *fixture) {
+				stage := f.stage(tier)
 				for _, l := range lines {
 					answer, err := stage.play(l.text)
 					if err != nil {
-						w.Fatalf("%s:%d: %v", file, l.number, err)
+						f.Fatalf("%s:%d: %v", file, l.number, err)
 					}
 					if answer != l.answer {
-						w.Fatalf("%s:%d: %s\n got %s\nwant %s", file, l.number, l.text, indented(answer), indented(l.answer))
+						f.Fatalf("%s:%d: %s\n got %s\nwant %s", file, l.number, l.text, indented(answer), indented(l.answer))
 					}
 				}
 			},
@@ -82,12 +82,12 @@ func scenarioRules() []rule {
 	return rules
 }
 
-// stage is where a scenario about a breaker is played on the world's store.
-func (w *world) stage(name string) *stage {
-	g := newStage(w.store, w.clock, name, nil)
+// stage is where a scenario about a breaker is played on the fixture's store.
+func (f *fixture) stage(name string) *stage {
+	g := newStage(f.store, f.clock, name, nil)
 	g.wipe = func() {
-		w.wipe()
-		g.store = w.store
+		f.wipe()
+		g.store = f.store
 	}
 	return g
 }

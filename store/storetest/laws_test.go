@@ -19,9 +19,9 @@ func TestEveryLawHasANumberANameAndASentence(t *testing.T) {
 			t.Errorf("law %q says no sentence: %q", law.Name, law.Why)
 		}
 	}
-	for _, s := range saboteurs {
+	for _, s := range faultyStores {
 		if !seen[s.law] {
-			t.Errorf("the saboteur that %s is to break %q, which is no law", s.name, s.law)
+			t.Errorf("the store that %s is to break %q, which is not a law", s.name, s.law)
 		}
 	}
 }

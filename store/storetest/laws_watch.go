@@ -14,7 +14,7 @@ import (
 
 // watcher collects what a Watch tells.
 type watcher struct {
-	*world
+	*fixture
 	mu     sync.Mutex
 	events []store.Event
 	stop   context.CancelFunc
@@ -22,15 +22,15 @@ type watcher struct {
 	ended  chan struct{} // closed when it has
 }
 
-// watch starts a Watch on the world's handle and waits for its first Resync; look, if any, is called with each event
+// watch starts a Watch on the fixture's handle and waits for its first Resync; look, if any, is called with each event
 // before it is noted.
-func (w *world) watch(look func(store.Event)) *watcher {
-	w.Helper()
-	ctx, stop := context.WithCancel(w.ctx)
-	v := &watcher{world: w, stop: stop, done: make(chan error, 1), ended: make(chan struct{})}
+func (f *fixture) watch(look func(store.Event)) *watcher {
+	f.Helper()
+	ctx, stop := context.WithCancel(f.ctx)
+	v := &watcher{fixture: f, stop: stop, done: make(chan error, 1), ended: make(chan struct{})}
 	go func() {
 		defer close(v.ended)
-		v.done <- w.store.Watch(ctx, func(e store.Event) {
+		v.done <- f.store.Watch(ctx, func(e store.Event) {
 			if look != nil {
 				look(e)
 			}
@@ -39,12 +39,12 @@ func (w *world) watch(look func(store.Event)) *watcher {
 			v.events = append(v.events, e)
 		})
 	}()
-	w.Cleanup(func() {
+	f.Cleanup(func() {
 		stop()
 		select {
 		case <-v.ended:
 		case <-time.After(patient):
-			w.Errorf("Watch did not return within %v of its context's end", patient)
+			f.Errorf("Watch did not return within %v of its context's end", patient)
 		}
 	})
 	v.waitFor("the first event", func(events []store.Event) bool { return len(events) > 0 })
@@ -91,15 +91,15 @@ func (v *watcher) wantEnd(want error) {
 }
 
 // until waits for a condition that another goroutine brings about.
-func (w *world) until(what string, holds func() bool) {
-	w.Helper()
+func (f *fixture) until(what string, holds func() bool) {
+	f.Helper()
 	deadline, look := time.After(patient), time.NewTicker(ms)
 	defer look.Stop()
 	for !holds() {
 		select {
 		case <-look.C:
 		case <-deadline:
-			w.Fatalf("waited %v in vain for %s", patient, what)
+			f.Fatalf("waited %v in vain for %s", patient, what)
 		}
 	}
 }
@@ -108,39 +108,39 @@ var watchRules = []rule{
 	{
 		"a watch begins with a Resync",
 		"Watch calls fn first with a Resync: what happened before is read, not told.",
-		func(w *world) {
-			earlier := w.watch(nil)
-			w.trip()
+		func(f *fixture) {
+			earlier := f.watch(nil)
+			f.trip()
 			earlier.waitForTold(1) // then its push is not on its way any more, as it may be between the nodes of a Cluster
-			v := w.watch(nil)
-			truly(w, "the first event is a Resync", v.all()[0].Resync)
-			w.do(store.Reset)
+			v := f.watch(nil)
+			truly(f, "the first event is a Resync", v.all()[0].Resync)
+			f.do(store.Reset)
 			v.waitForTold(1)
-			same(w, "the first transition told", v.transitions()[0].Action, store.Reset)
+			same(f, "the first transition told", v.transitions()[0].Action, store.Reset)
 		},
 	},
 	{
 		"every watcher is told each transition once, in order",
 		"A transition is pushed to every replica's watch, its maker's too: once each, in order.",
-		func(w *world) {
-			others := []*watcher{w.watch(nil), w.on(w.open()).watch(nil), w.on(w.open()).watch(nil)}
-			w.policy = doubling
-			w.trip()
-			w.round(store.Failure)
-			w.round(store.Success)
-			w.do(store.ForceClosed)
-			w.do(store.Lift)
-			w.do(store.Trip)
-			history := w.history()
+		func(f *fixture) {
+			others := []*watcher{f.watch(nil), f.on(f.open()).watch(nil), f.on(f.open()).watch(nil)}
+			f.policy = doubling
+			f.trip()
+			f.round(store.Failure)
+			f.round(store.Success)
+			f.do(store.ForceClosed)
+			f.do(store.Lift)
+			f.do(store.Trip)
+			history := f.history()
 			for _, v := range others {
 				v.waitForTold(len(history))
 				told := v.transitions()
-				same(w, "transitions told", len(told), len(history))
+				same(f, "transitions told", len(told), len(history))
 				for i, got := range told {
 					want := history[len(history)-1-i]
-					same(w, "At", got.At.UnixMilli(), want.At.UnixMilli())
+					same(f, "At", got.At.UnixMilli(), want.At.UnixMilli())
 					got.At = want.At
-					same(w, "a transition told", plain(got), plain(want))
+					same(f, "a transition told", plain(got), plain(want))
 				}
 			}
 		},
@@ -148,49 +148,49 @@ var watchRules = []rule{
 	{
 		"a push carries the snapshot just after it",
 		"An event has the snapshot after its transition: of the same breaker, with at least its generation and rev.",
-		func(w *world) {
-			v := w.watch(nil)
-			w.trip()
-			w.do(store.ForceOpen)
+		func(f *fixture) {
+			v := f.watch(nil)
+			f.trip()
+			f.do(store.ForceOpen)
 			v.waitForTold(2)
 			for _, e := range v.all()[1:] {
-				truly(w, "the numbers fit", e.Snapshot.Generation >= e.Transition.Generation && e.Snapshot.Rev >= e.Transition.Rev)
-				same(w, "name", e.Snapshot.Name, tier)
+				truly(f, "the numbers fit", e.Snapshot.Generation >= e.Transition.Generation && e.Snapshot.Rev >= e.Transition.Rev)
+				same(f, "name", e.Snapshot.Name, tier)
 			}
 			s := v.all()[1].Snapshot
-			same(w, "the trip's snapshot", []any{s.State, s.RetryIn, s.Cause, s.Policy}, []any{store.Open, minute, "a", w.policy})
+			same(f, "the trip's snapshot", []any{s.State, s.RetryIn, s.Cause, s.Policy}, []any{store.Open, minute, "a", f.policy})
 		},
 	},
 	{
 		"a push comes after the commit",
 		"All writes come before the push: whoever reads on being told finds at least that generation and rev.",
-		func(w *world) {
+		func(f *fixture) {
 			var behind atomic.Int64
-			v := w.watch(func(e store.Event) {
+			v := f.watch(func(e store.Event) {
 				if e.Resync {
 					return
 				}
-				seen, err := w.store.Versions(w.ctx, e.Transition.Name)
+				seen, err := f.store.Versions(f.ctx, e.Transition.Name)
 				if err != nil || len(seen) != 1 || seen[0].Generation < e.Transition.Generation || seen[0].Rev < e.Transition.Rev {
 					behind.Add(1)
 				}
 			})
-			w.touch()
+			f.touch()
 			for range 10 {
-				w.do(store.Trip)
-				w.do(store.ForceOpen)
-				w.do(store.Lift)
+				f.do(store.Trip)
+				f.do(store.ForceOpen)
+				f.do(store.Lift)
 			}
 			v.waitForTold(30)
-			same(w, "reads that were behind their push", behind.Load(), 0)
+			same(f, "reads that were behind their push", behind.Load(), 0)
 		},
 	},
 	{
 		"a watch calls back one at a time",
 		"fn is called serially.",
-		func(w *world) {
+		func(f *fixture) {
 			var inside, overlaps atomic.Int64
-			v := w.watch(func(store.Event) {
+			v := f.watch(func(store.Event) {
 				if inside.Add(1) > 1 {
 					overlaps.Add(1)
 				}
@@ -200,94 +200,94 @@ var watchRules = []rule{
 			var wg sync.WaitGroup
 			for i := range 4 {
 				name := fmt.Sprintf("b%d", i)
-				s := w.open()
+				s := f.open()
 				wg.Go(func() {
-					s.Sync(w.ctx, []store.Report{{Name: name, Policy: w.policy, Replica: "a", Seq: 1}})
+					s.Sync(f.ctx, []store.Report{{Name: name, Policy: f.policy, Replica: "a", Seq: 1}})
 					for range 5 {
-						_, _ = s.Command(w.ctx, store.Command{Name: name, Action: store.Trip, By: oncall})
+						_, _ = s.Command(f.ctx, store.Command{Name: name, Action: store.Trip, By: oncall})
 					}
 				})
 			}
 			wg.Wait()
 			v.waitForTold(20)
-			same(w, "overlapping calls", overlaps.Load(), 0)
+			same(f, "overlapping calls", overlaps.Load(), 0)
 		},
 	},
 	{
 		"a watcher may use its store",
 		"fn may call the store: it does not deadlock.",
-		func(w *world) {
+		func(f *fixture) {
 			var once sync.Once
-			v := w.watch(func(e store.Event) {
+			v := f.watch(func(e store.Event) {
 				if !e.Resync {
 					once.Do(func() {
-						_, _ = w.store.Command(w.ctx, store.Command{Name: tier, Action: store.ForceOpen, By: "watcher"})
-						_, _ = w.store.Read(w.ctx)
+						_, _ = f.store.Command(f.ctx, store.Command{Name: tier, Action: store.ForceOpen, By: "watcher"})
+						_, _ = f.store.Read(f.ctx)
 					})
 				}
 			})
-			w.trip()
+			f.trip()
 			v.waitForTold(2)
-			same(w, "who forced", v.transitions()[1].Cause, "watcher")
+			same(f, "who forced", v.transitions()[1].Cause, "watcher")
 		},
 	},
 	{
 		"a watch ends with its context",
 		"Watch returns ctx.Err() when its context ends, and calls fn no more.",
-		func(w *world) {
-			v := w.watch(nil)
+		func(f *fixture) {
+			v := f.watch(nil)
 			v.stop()
 			v.wantEnd(context.Canceled)
 			told := len(v.all())
-			w.trip()
-			same(w, "events", len(v.all()), told)
+			f.trip()
+			same(f, "events", len(v.all()), told)
 		},
 	},
 	{
 		"a watch ends with its handle",
 		"Watch returns ErrClosed when its store is closed; other handles' watches go on.",
-		func(w *world) {
-			handle, several := w.another()
-			v, u := w.on(handle).watch(nil), w.watch(nil)
+		func(f *fixture) {
+			handle, several := f.another()
+			v, u := f.on(handle).watch(nil), f.watch(nil)
 			_ = handle.Close()
 			v.wantEnd(store.ErrClosed)
 			if !several {
 				return
 			}
-			w.trip()
+			f.trip()
 			u.waitForTold(1)
 		},
 	},
 	{
 		"a handle's watchers are each told",
 		"Several watches on one handle are told everything each.",
-		func(w *world) {
-			v, u := w.watch(nil), w.watch(nil)
-			w.trip()
+		func(f *fixture) {
+			v, u := f.watch(nil), f.watch(nil)
+			f.trip()
 			v.waitForTold(1)
 			u.waitForTold(1)
 			v.stop()
 			v.wantEnd(context.Canceled)
-			w.do(store.Reset)
+			f.do(store.Reset)
 			u.waitForTold(2)
 		},
 	},
 	{
 		"a watcher that blocks holds nobody up",
 		"While fn blocks, verbs and other watches go on; what it missed is told later or becomes a Resync.",
-		func(w *world) {
+		func(f *fixture) {
 			release, blocked := make(chan struct{}), make(chan struct{})
 			free := sync.OnceFunc(func() { close(release) })
 			defer free()
 			var once sync.Once
-			v := w.watch(func(e store.Event) {
+			v := f.watch(func(e store.Event) {
 				if !e.Resync {
 					once.Do(func() { close(blocked); <-release })
 				}
 			})
-			u := w.on(w.open()).watch(nil)
-			w.trip()
-			w.until("the watcher to be called", func() bool {
+			u := f.on(f.open()).watch(nil)
+			f.trip()
+			f.until("the watcher to be called", func() bool {
 				select {
 				case <-blocked:
 					return true
@@ -296,10 +296,10 @@ var watchRules = []rule{
 				}
 			})
 			for range 100 {
-				w.do(store.Reset)
-				w.do(store.Trip)
+				f.do(store.Reset)
+				f.do(store.Trip)
 			}
-			last := w.read().Generation
+			last := f.read().Generation
 			u.waitFor("the other watcher to know the last generation", knows(last))
 			free()
 			v.waitFor("the slow watcher to be told, or to be told to read", func(events []store.Event) bool {
@@ -310,21 +310,21 @@ var watchRules = []rule{
 	{
 		"what is written to the history is pushed",
 		"A push is an entry of the history: adoptions, commands, their ends, and each of several that one script wrote; a report that wrote none pushes nothing.",
-		func(w *world) {
-			v := w.watch(nil)
-			w.fail(3)
-			w.announce("a", another)
-			w.retune(lenient, sec)
-			w.force(store.ForceClosed, sec)
-			w.after(sec)
-			w.touch()
-			w.recall("b", store.Known{Generation: w.read().Generation + 1, State: store.HalfOpen})
-			history := w.history()
-			same(w, "entries", len(history), 6)
+		func(f *fixture) {
+			v := f.watch(nil)
+			f.fail(3)
+			f.announce("a", another)
+			f.retune(lenient, sec)
+			f.force(store.ForceClosed, sec)
+			f.after(sec)
+			f.touch()
+			f.recall("b", store.Known{Generation: f.read().Generation + 1, State: store.HalfOpen})
+			history := f.history()
+			same(f, "entries", len(history), 6)
 			v.waitForTold(6)
 			for i, got := range v.transitions() {
 				want := history[len(history)-1-i]
-				same(w, "a push", []any{got.Generation, got.Rev, got.Reason}, []any{want.Generation, want.Rev, want.Reason})
+				same(f, "a push", []any{got.Generation, got.Rev, got.Reason}, []any{want.Generation, want.Rev, want.Reason})
 			}
 		},
 	},

@@ -9,111 +9,111 @@ var windowRules = []rule{
 	{
 		"a window of time holds this bucket and nine before",
 		"Bucket i holds [i w, (i+1) w), w a tenth of WindowTime; the window is the bucket of now and the nine before.",
-		func(w *world) {
-			w.policy = tenBuckets
-			w.at(sec - ms)
-			w.fail(1)
-			w.at(sec)
-			w.fail(2)
-			w.at(10*sec - ms)
-			w.wantWindow(3, 3, 0, 3)
-			w.at(10 * sec)
-			w.wantWindow(2, 2, 0, 3)
-			w.at(11*sec - ms)
-			w.wantWindow(2, 2, 0, 3)
-			w.at(11 * sec)
-			w.wantWindow(0, 0, 0, 3)
+		func(f *fixture) {
+			f.policy = tenBuckets
+			f.at(sec - ms)
+			f.fail(1)
+			f.at(sec)
+			f.fail(2)
+			f.at(10*sec - ms)
+			f.wantWindow(3, 3, 0, 3)
+			f.at(10 * sec)
+			f.wantWindow(2, 2, 0, 3)
+			f.at(11*sec - ms)
+			f.wantWindow(2, 2, 0, 3)
+			f.at(11 * sec)
+			f.wantWindow(0, 0, 0, 3)
 		},
 	},
 	{
 		"an outcome falls into the bucket of when it finished",
 		"A time window puts an outcome into the bucket of now less its age.",
-		func(w *world) {
-			w.policy = tenBuckets
-			w.at(20 * sec)
-			w.tell("a", aged(ms, failures(1)), aged(sec, failures(2)), aged(sec+ms, failures(4)), failures(8))
-			w.at(28*sec - ms)
-			w.wantWindow(15, 15, 0, 15)
-			w.at(28 * sec)
-			w.wantWindow(11, 11, 0, 15)
-			w.at(29*sec - ms)
-			w.wantWindow(11, 11, 0, 15)
-			w.at(29 * sec)
-			w.wantWindow(8, 8, 0, 15)
-			w.at(30 * sec)
-			w.wantWindow(0, 0, 0, 15)
+		func(f *fixture) {
+			f.policy = tenBuckets
+			f.at(20 * sec)
+			f.tell("a", aged(ms, failures(1)), aged(sec, failures(2)), aged(sec+ms, failures(4)), failures(8))
+			f.at(28*sec - ms)
+			f.wantWindow(15, 15, 0, 15)
+			f.at(28 * sec)
+			f.wantWindow(11, 11, 0, 15)
+			f.at(29*sec - ms)
+			f.wantWindow(11, 11, 0, 15)
+			f.at(29 * sec)
+			f.wantWindow(8, 8, 0, 15)
+			f.at(30 * sec)
+			f.wantWindow(0, 0, 0, 15)
 		},
 	},
 	{
 		"an outcome older than the window is judged, but by no rate",
 		"An outcome older than the window but not than MaxAge moves streak, labels and totals, no bucket, and is judged.",
-		func(w *world) {
-			w.policy = store.Policy{WindowTime: sec, ConsecutiveFailures: 5}
+		func(f *fixture) {
+			f.policy = store.Policy{WindowTime: sec, ConsecutiveFailures: 5}
 			old := labelled("timeout", 4)
 			old.Age = 2 * sec
-			w.tell("a", old)
-			s := w.read()
-			same(w, "window", s.Window, store.Tally{Consecutive: 4})
-			same(w, "labels", s.Errors, []store.ErrorCount{{Label: "timeout", Count: 4}})
-			same(w, "totals", s.Totals, store.Totals{Calls: 4, Failures: 4})
+			f.tell("a", old)
+			s := f.read()
+			same(f, "window", s.Window, store.Tally{Consecutive: 4})
+			same(f, "labels", s.Errors, []store.ErrorCount{{Label: "timeout", Count: 4}})
+			same(f, "totals", s.Totals, store.Totals{Calls: 4, Failures: 4})
 			old.Count = 1
-			same(w, "state", w.tell("a", old).Snapshot.State, store.Open)
+			same(f, "state", f.tell("a", old).Snapshot.State, store.Open)
 		},
 	},
 	{
 		"a window of time judges what is in it",
 		"Rates over a window of time see the calls of its ten buckets and no older ones.",
-		func(w *world) {
-			w.policy = store.Policy{WindowTime: 10 * sec, FailureRate: 0.5, MinCalls: 10}
-			w.succeed(100)
-			w.at(10 * sec)
-			same(w, "state after 9 failures", w.fail(9).Snapshot.State, store.Closed)
-			same(w, "state after 10 failures", w.fail(1).Snapshot.State, store.Open)
+		func(f *fixture) {
+			f.policy = store.Policy{WindowTime: 10 * sec, FailureRate: 0.5, MinCalls: 10}
+			f.succeed(100)
+			f.at(10 * sec)
+			same(f, "state after 9 failures", f.fail(9).Snapshot.State, store.Closed)
+			same(f, "state after 10 failures", f.fail(1).Snapshot.State, store.Open)
 		},
 	},
 	{
 		"calls longer than the window still count",
 		"An outcome belongs to when it finished, not to when its call began: long calls that fail trip all the same.",
-		func(w *world) {
-			w.policy = store.Policy{WindowTime: sec, ConsecutiveFailures: 5}
+		func(f *fixture) {
+			f.policy = store.Policy{WindowTime: sec, ConsecutiveFailures: 5}
 			for range 4 {
-				w.fail(1)
-				w.after(5 * sec)
+				f.fail(1)
+				f.after(5 * sec)
 			}
-			same(w, "state", w.fail(1).Snapshot.State, store.Open)
+			same(f, "state", f.fail(1).Snapshot.State, store.Open)
 		},
 	},
 	{
 		"reading expires buckets",
 		"Reads leave out buckets that have left the window: after an idle time a window shows nothing.",
-		func(w *world) {
-			w.policy = store.Policy{WindowTime: 10 * sec, FailureRate: 0.9, ConsecutiveFailures: 100}
-			w.tell("a", failures(5), slowSuccesses(5))
-			w.after(day)
-			w.wantWindow(0, 0, 0, 0)
+		func(f *fixture) {
+			f.policy = store.Policy{WindowTime: 10 * sec, FailureRate: 0.9, ConsecutiveFailures: 100}
+			f.tell("a", failures(5), slowSuccesses(5))
+			f.after(day)
+			f.wantWindow(0, 0, 0, 0)
 		},
 	},
 	{
 		"a step forward leaves nothing in a window of time",
 		"A clock that steps far forward empties a window of time and breaks nothing.",
-		func(w *world) {
-			w.policy = tenBuckets
-			w.fail(5)
-			w.after(1000 * day)
-			w.succeed(3)
-			w.wantWindow(3, 0, 0, 0)
+		func(f *fixture) {
+			f.policy = tenBuckets
+			f.fail(5)
+			f.after(1000 * day)
+			f.succeed(3)
+			f.wantWindow(3, 0, 0, 0)
 		},
 	},
 	{
 		"a bucket that ended does not come back",
 		"A step back brings no ended bucket back into the window: machine time goes on.",
-		func(w *world) {
-			w.policy = tenBuckets
-			w.fail(5)
-			w.after(10 * sec)
-			w.tell("a", successes(1))
-			w.after(-10 * sec)
-			w.wantWindow(1, 0, 0, 0)
+		func(f *fixture) {
+			f.policy = tenBuckets
+			f.fail(5)
+			f.after(10 * sec)
+			f.tell("a", successes(1))
+			f.after(-10 * sec)
+			f.wantWindow(1, 0, 0, 0)
 		},
 	},
 }

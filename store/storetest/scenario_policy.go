@@ -41,8 +41,8 @@ func policyWords(p *store.Policy) []struct {
 func parsePolicy(words []string) store.Policy {
 	var p store.Policy
 	fields := map[string]any{}
-	for _, w := range policyWords(&p) {
-		fields[w.word] = w.field
+	for _, f := range policyWords(&p) {
+		fields[f.word] = f.field
 	}
 	for _, word := range words {
 		key, value := option(word)
@@ -71,9 +71,9 @@ func policyText(p store.Policy) string {
 	var words []string
 	var zero store.Policy
 	defaults := policyWords(&zero)
-	for i, w := range policyWords(&p) {
-		if text := fieldText(w.field); text != fieldText(defaults[i].field) {
-			words = append(words, strings.TrimSuffix(w.word+"="+text, "=true"))
+	for i, f := range policyWords(&p) {
+		if text := fieldText(f.field); text != fieldText(defaults[i].field) {
+			words = append(words, strings.TrimSuffix(f.word+"="+text, "=true"))
 		}
 	}
 	for i := 0; i < len(words); {

@@ -14,9 +14,9 @@ import (
 // words joins what is not empty.
 func words(list ...string) string {
 	var full []string
-	for _, w := range list {
-		if w != "" {
-			full = append(full, w)
+	for _, f := range list {
+		if f != "" {
+			full = append(full, f)
 		}
 	}
 	return strings.Join(full, " ")

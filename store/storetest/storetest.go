@@ -74,7 +74,7 @@ func Laws() []Law {
 type rule struct {
 	name  string
 	why   string
-	check func(w *world)
+	check func(f *fixture)
 }
 
 func (r rule) law(number string) Law {
@@ -90,7 +90,7 @@ func (r rule) law(number string) Law {
 					t.Logf("law %s is broken: %s", number, r.why)
 				}
 			}()
-			r.check(newWorld(t, h))
+			r.check(newFixture(t, h))
 		},
 	}
 }

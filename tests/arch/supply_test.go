@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 )
 
 func TestEveryModuleThatIsRequiredIsListed(t *testing.T) {
@@ -24,11 +24,11 @@ func TestEveryModuleThatIsRequiredIsListed(t *testing.T) {
 	}
 }
 
-// Row 37: what the module is built of, and what a release holds.
-func TestRow37SupplyChain(t *testing.T) {
-	row := board.Start(t, 37, "supply chain")
-	row.Report("go mod verify", goLines(t, "mod", "verify")[0])
-	row.Zero("unlisted modules", len(unlisted(t)))
+// Scenario 37: what the module is built of, and what a release holds.
+func TestScenario37SupplyChain(t *testing.T) {
+	scenario := scoreboard.Start(t, 37, "supply chain")
+	scenario.Report("go mod verify", goLines(t, "mod", "verify")[0])
+	scenario.Zero("unlisted modules", len(unlisted(t)))
 
 	outside := 0
 	packages := list(t, "-deps", "./...")
@@ -39,8 +39,8 @@ func TestRow37SupplyChain(t *testing.T) {
 			}
 		}
 	}
-	row.Report("core packages", len(arrows))
-	row.Zero("imports of them from outside of the standard library, at any depth", outside)
+	scenario.Report("core packages", len(arrows))
+	scenario.Zero("imports of them from outside of the standard library, at any depth", outside)
 
 	binary := filepath.Join(t.TempDir(), "commontrip")
 	// As it is released: a module that needs cgo would end this.
@@ -64,8 +64,8 @@ func TestRow37SupplyChain(t *testing.T) {
 			t.Logf("%s %s %s", m.Path, m.Version, m.Sum)
 		}
 	}
-	row.AtLeast("modules named in the binary of the command line", len(info.Deps), 5)
-	row.Zero("of those without a sum in go.sum, or replaced", unsummed)
+	scenario.AtLeast("modules named in the binary of the command line", len(info.Deps), 5)
+	scenario.Zero("of those without a sum in go.sum, or replaced", unsummed)
 }
 
 // unlisted gives the modules that go.mod requires and modules.txt does not name.

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -38,9 +40,9 @@ func TestNothingIsLeftForLater(t *testing.T) {
 	}
 }
 
-// In a bubble of testing/synctest a sleep takes no time and ends when it should; elsewhere it guesses.
-func TestNoTestWaitsByTheClockOutsideOfABubble(t *testing.T) {
-	sleeps, bubbles := map[string]string{}, map[string]bool{}
+// In the virtual time of testing/synctest a sleep takes no time and ends when it should. Elsewhere it guesses.
+func TestNoTestWaitsByTheClockOutsideOfVirtualTime(t *testing.T) {
+	sleeps, virtual := map[string]string{}, map[string]bool{}
 	for name, text := range tracked(t) {
 		if !strings.HasSuffix(name, "_test.go") {
 			continue
@@ -49,11 +51,11 @@ func TestNoTestWaitsByTheClockOutsideOfABubble(t *testing.T) {
 			sleeps[name] = filepath.Dir(name)
 		}
 		if bytes.Contains(text, []byte(`"testing/synctest"`)) {
-			bubbles[filepath.Dir(name)] = true
+			virtual[filepath.Dir(name)] = true
 		}
 	}
 	for name, folder := range sleeps {
-		if !bubbles[folder] {
+		if !virtual[folder] {
 			t.Errorf("%s sleeps: wait for a condition with a deadline, or use testing/synctest", name)
 		}
 	}
@@ -81,4 +83,82 @@ func tracked(t *testing.T) map[string][]byte {
 		}
 	}
 	return files
+}
+
+// houseWords are words of this project alone that were given up for those of the field. Each would make a newcomer ask.
+// What is not listed behind a word has not been put into plain words yet.
+var houseWords = []struct {
+	word     *regexp.Regexp
+	standard string
+	in       []string // folders and files
+}{
+	{regexp.MustCompile(`(?i)\bpassages?\b|\bturns?\b|\bwalk(s|ed)?\b`), "guarded call, use, tracer", []string{"fallback"}},
+	{regexp.MustCompile(`(?i)\bcourse\b`), "attempts", []string{"retry"}},
+	{regexp.MustCompile(`\bTestRow\d|\bboard\.(Start|Pick|Row)\b|\bROW=`), "scenario, scoreboard", []string{"."}},
+	{regexp.MustCompile(`(?i)\b(new)?worlds?\b`), "fixture, harness", []string{"store", "tests/chaos", "tests/integration"}},
+	{regexp.MustCompile(`(?i)sabot(eur|age)`), "faulty store", []string{"store", "tests", "docs", "CONTRIBUTING.md"}},
+	{regexp.MustCompile(`(?i)\b(towns?|roads?|islands?)\b`), "network, route, namespace", []string{"tests/chaos", "tests/integration"}},
+	{regexp.MustCompile(`(?i)\bnewFar\b|(type|[*&]) ?\bfar\b`), "remote store", []string{"metrics", "tests/chaos", "tests/deploy", "tests/integration"}},
+	{regexp.MustCompile(`(?i)\bbubbles?\b`), "virtual time", []string{
+		"dashboard", "docs", "fallback", "metrics", "retry", "store", "tests/chaos", "tests/peers", "transport",
+	}},
+	{regexp.MustCompile(`(?i)\banew\b`), "again", plainWords},
+	{regexp.MustCompile(`(?i)\bherds?\b`), "thundering herd", plainWords},
+	{regexp.MustCompile(`(?i)operator's word`), "command", plainWords},
+	{regexp.MustCompile(`\b(is|are|was|were) no [\w']+`), "is not a", plainWords},
+	{regexp.MustCompile(`(?i)\bso (many|much|long|few)\b`), "n, this many, that long", plainWords},
+	{regexp.MustCompile(`(?i)\bwhoever\b`), "the caller, the replica that", plainWords},
+	{regexp.MustCompile(`(?i)\bwhere\b`), "if", plainWords},
+}
+
+// plainWords are the folders whose comments and texts have been put into plain words.
+var plainWords = []string{
+	"cmd/commontrip", "config", "dashboard", "deploy", "examples", "fallback", "health", "metrics", "retry", "transport", "zaplog",
+}
+
+// ownMeaning are uses that mean what the word says: a place, a time that is over, an absence, the field's own term.
+var ownMeaning = regexp.MustCompile(`(?i)` + strings.Join([]string{
+	`\b(is|are|was|were) no (longer|more|such|other)\b`, `\bthere (is|are|was|were) no\b`, `thundering herds?\b`,
+	`\b(is|says|place|said|out) where\b`, `\bwhere (the fleet's verdict is|the board|its meaning|there was nothing|it counts like|two readings|each came)`,
+	`(as|not) so (many|much|long|few)\b`, `bubbles: true`,
+}, "|"))
+
+func TestHouseWordsDoNotComeBack(t *testing.T) {
+	files := tracked(t)
+	for _, w := range houseWords {
+		for _, place := range w.in {
+			if !slices.ContainsFunc(slices.Collect(maps.Keys(files)), func(name string) bool { return isIn(name, []string{place}) }) {
+				t.Errorf("%s is kept out of %s, which is not there any more", w.word, place)
+			}
+		}
+	}
+	for name, text := range files {
+		switch filepath.Ext(name) {
+		case ".json", ".jsonl", ".svg", ".sum":
+			continue
+		}
+		if name == "tests/arch/words_test.go" || name == "CHANGELOG.md" {
+			continue
+		}
+		for _, w := range houseWords {
+			if !isIn(name, w.in) {
+				continue
+			}
+			for _, at := range w.word.FindAllIndex(text, -1) {
+				begin := bytes.LastIndexByte(text[:at[0]], '\n') + 1
+				line, _, _ := bytes.Cut(text[begin:], []byte("\n"))
+				if found := w.word.Find(ownMeaning.ReplaceAll(line, nil)); found != nil {
+					t.Errorf("%s:%d says %q; say %s", name, 1+bytes.Count(text[:begin], []byte("\n")), found, w.standard)
+				}
+			}
+		}
+	}
+}
+
+// isIn reports whether a file is one of those, or below one of them; of a place that ends in "/*", right in it.
+func isIn(name string, places []string) bool {
+	return slices.ContainsFunc(places, func(place string) bool {
+		folder, direct := strings.CutSuffix(place, "/*")
+		return place == "." || direct && filepath.Dir(name) == folder || within(name, place)
+	})
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/commontrip/commontrip/dashboard"
 	"github.com/commontrip/commontrip/store"
-	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 )
 
 //go:embed attacker.html
@@ -136,8 +136,8 @@ func TestANameReboundToThisServerReachesNothing(t *testing.T) {
 	newTarget(t).rebind(page)
 }
 
-func TestRow34AnotherSitesPageGetsNowhereInABrowser(t *testing.T) {
-	row := board.Start(t, 34, "dashboard: another site's page, and a rebound name, in a browser")
+func TestScenario34AnotherSitesPageGetsNowhereInABrowser(t *testing.T) {
+	row := scoreboard.Start(t, 34, "dashboard: another site's page, and a rebound name, in a browser")
 	page := open(t)
 	x := newTarget(t)
 	attempts, succeeded := x.assail(page)

@@ -13,7 +13,7 @@ import (
 	"github.com/commontrip/commontrip/dashboard"
 	"github.com/commontrip/commontrip/store"
 	redisstore "github.com/commontrip/commontrip/store/redis"
-	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/redistest"
 	"github.com/redis/go-redis/v9"
 )
@@ -130,8 +130,8 @@ func overwrite(ctx context.Context, t *testing.T, client *redis.Client, name, te
 	}
 }
 
-func TestRow35StoredTextsNeverRun(t *testing.T) {
-	line := board.Start(t, 35, "stored texts in a browser, written by the API and straight into Redis")
+func TestScenario35StoredTextsNeverRun(t *testing.T) {
+	line := scoreboard.Start(t, 35, "stored texts in a browser, written by the API and straight into Redis")
 	server := redistest.Start(t)
 	client := redis.NewClient(&redis.Options{Addr: server.Addr()})
 	defer client.Close()
@@ -154,7 +154,7 @@ func TestRow35StoredTextsNeverRun(t *testing.T) {
 	beside.watchForScripts()
 	beside.do(chromedp.Navigate(address))
 	shown, refused := 0, 0
-	texts := slices.Concat(raw[:board.Pick(line, 4, len(raw))], nasty[:board.Pick(line, 8, len(nasty))])
+	texts := slices.Concat(raw[:scoreboard.Pick(line, 4, len(raw))], nasty[:scoreboard.Pick(line, 8, len(nasty))])
 	for i, text := range texts {
 		if err := client.FlushAll(t.Context()).Err(); err != nil {
 			t.Fatal(err)

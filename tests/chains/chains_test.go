@@ -16,6 +16,7 @@ import (
 	"github.com/commontrip/commontrip/fallback"
 	"github.com/commontrip/commontrip/retry"
 	redisstore "github.com/commontrip/commontrip/store/redis"
+	"github.com/commontrip/commontrip/tests/await"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
@@ -68,7 +69,7 @@ func newReplica(t *testing.T, url string, n int, tiers map[string]*tier) *replic
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := await.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := errors.Join(m.Close(ctx), fleet.Close()); err != nil {
 			t.Error(err)
@@ -143,35 +144,19 @@ func TestTwentyChainsLeaveATierTogetherAndComeBackTierByTier(t *testing.T) {
 		}
 	}
 	servedBy := func(tier string) func() bool { return all(func(r *replica) bool { return r.last == tier }) }
-	eventually(t, "the first tier serves all replicas", servedBy("first"))
+	await.Until(t, "the first tier serves all replicas", servedBy("first"))
 
 	tiers["first"].down.Store(true)
-	eventually(t, "every replica has left the first tier", all(func(r *replica) bool { return r.guards["first"].State() != breaker.Closed }))
+	await.Until(t, "every replica has left the first tier", all(func(r *replica) bool { return r.guards["first"].State() != breaker.Closed }))
 	burnt := tiers["first"].failures.Load()
 	t.Logf("%d failing calls until %d replicas had left; as many separate breakers need %d", burnt, replicas, replicas*threshold)
-	eventually(t, "the second tier serves all replicas", servedBy("second"))
+	await.Until(t, "the second tier serves all replicas", servedBy("second"))
 
 	tiers["second"].down.Store(true)
-	eventually(t, "every replica hears that no tier is left, and when to ask again", all(func(r *replica) bool { return r.heard }))
+	await.Until(t, "every replica hears that no tier is left, and when to ask again", all(func(r *replica) bool { return r.heard }))
 
 	tiers["second"].down.Store(false)
-	eventually(t, "the second tier serves all replicas again", servedBy("second"))
+	await.Until(t, "the second tier serves all replicas again", servedBy("second"))
 	tiers["first"].down.Store(false)
-	eventually(t, "the first tier serves all replicas again", servedBy("first"))
-}
-
-// eventually waits until condition holds; a fleet that does not get there in time has broken its promise.
-func eventually(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	deadline := time.NewTimer(30 * time.Second)
-	defer deadline.Stop()
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for !condition() {
-		select {
-		case <-tick.C:
-		case <-deadline.C:
-			t.Fatalf("never happened: %s", what)
-		}
-	}
+	await.Until(t, "the first tier serves all replicas again", servedBy("first"))
 }

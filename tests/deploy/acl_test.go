@@ -14,7 +14,8 @@ import (
 	"github.com/commontrip/commontrip/store"
 	redisstore "github.com/commontrip/commontrip/store/redis"
 	"github.com/commontrip/commontrip/store/storetest"
-	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/await"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
@@ -99,7 +100,7 @@ func TestTheUserOfReplicasMayDoAllThatAStoreDoes(t *testing.T) {
 // trip lets a store do something of every kind with a breaker, on the server's own clock, and wants nothing denied.
 func trip(t *testing.T, name string, s *redisstore.Store, watched store.Store) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := await.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	stood, pushed := make(chan bool, 64), make(chan bool, 64)
 	go func() {
@@ -111,7 +112,7 @@ func trip(t *testing.T, name string, s *redisstore.Store, watched store.Store) {
 			}
 		})
 	}()
-	await(ctx, t, stood, "the subscription")
+	arrives(ctx, t, stood, "the subscription")
 	policy := store.Policy{ConsecutiveFailures: 2, OpenFor: time.Millisecond}
 	report := store.Report{
 		Name: name, Policy: policy, Replica: "a#1", Announce: true, Seq: 1, MaxAge: time.Second,
@@ -124,7 +125,7 @@ func trip(t *testing.T, name string, s *redisstore.Store, watched store.Store) {
 		}
 	}
 	ok("Sync", s.Sync(ctx, []store.Report{report})[0].Err)
-	await(ctx, t, pushed, "the push")
+	arrives(ctx, t, pushed, "the push")
 	var grant store.Grant
 	for len(grant.Leases) == 0 && ctx.Err() == nil {
 		var err error
@@ -163,7 +164,7 @@ func look(ctx context.Context, t *testing.T, name string, s store.Store) {
 	}
 }
 
-func await(ctx context.Context, t *testing.T, c <-chan bool, what string) {
+func arrives(ctx context.Context, t *testing.T, c <-chan bool, what string) {
 	t.Helper()
 	select {
 	case <-c:
@@ -276,11 +277,11 @@ func trespass(t *testing.T) (commands, allowed int) {
 
 func TestWhatIsNoneOfOursIsRefused(t *testing.T) { trespass(t) }
 
-func TestRow36NothingBeyondTheListIsAllowed(t *testing.T) {
-	row := board.Start(t, 36, "the least rights: commands, keys and channels that are none of ours")
+func TestScenario36NothingBeyondTheListIsAllowed(t *testing.T) {
+	scenario := scoreboard.Start(t, 36, "the least rights: commands, keys and channels that are none of ours")
 	commands, allowed := trespass(t)
-	row.AtLeast("commands tried", commands, 50)
-	row.Zero("commands allowed beyond the list", allowed)
+	scenario.AtLeast("commands tried", commands, 50)
+	scenario.Zero("commands allowed beyond the list", allowed)
 }
 
 // denies reports whether the server says that the user lacks a right, in a script or outside.
@@ -320,16 +321,10 @@ func TestTheViewerSeesAllAndChangesNothing(t *testing.T) {
 func TestAClusterNeedsNoMore(t *testing.T) {
 	s := secure(t, "--cluster-enabled", "yes")
 	s.must(t, "cluster", "addslotsrange", "0", "16383")
-	for end := time.Now().Add(redistest.Deadline); ; {
+	await.Until(t, "the Cluster comes up", func() bool {
 		info, err := s.admin.ClusterInfo(t.Context()).Result()
-		if err == nil && strings.Contains(info, "cluster_state:ok") {
-			break
-		}
-		if time.Now().After(end) {
-			t.Fatalf("no cluster: %v %s", err, info)
-		}
-		<-time.After(10 * time.Millisecond)
-	}
+		return err == nil && strings.Contains(info, "cluster_state:ok")
+	})
 	replica := open(t, s.url(writer)+"?addr="+s.Addr())
 	watcher := open(t, s.url(viewer)+"?addr="+s.Addr())
 	trip(t, "mcp", replica, watcher)

@@ -24,31 +24,31 @@ import (
 	memorystore "github.com/commontrip/commontrip/store/memory"
 )
 
-// far is a memory store that looks like one behind a network, and can be taken away.
-type far struct {
+// remoteStore is a memory store that looks like one behind a network, and can be taken away.
+type remoteStore struct {
 	store.Store
 	away *atomic.Bool
 }
 
 var errAway = errors.New("the store is away")
 
-func (far) Info() store.Info { return store.Info{Kind: "far", Remote: true} }
+func (remoteStore) Info() store.Info { return store.Info{Kind: "remote", Remote: true} }
 
-func (f far) Sync(ctx context.Context, reports []store.Report) []store.Result {
+func (f remoteStore) Sync(ctx context.Context, reports []store.Report) []store.Result {
 	if f.away.Load() {
 		return slices.Repeat([]store.Result{{Err: errAway}}, len(reports))
 	}
 	return f.Store.Sync(ctx, reports)
 }
 
-func (f far) Versions(ctx context.Context, names ...string) ([]store.Version, error) {
+func (f remoteStore) Versions(ctx context.Context, names ...string) ([]store.Version, error) {
 	if f.away.Load() {
 		return nil, errAway
 	}
 	return f.Store.Versions(ctx, names...)
 }
 
-func (f far) Claim(ctx context.Context, c store.Claim) (store.Grant, error) {
+func (f remoteStore) Claim(ctx context.Context, c store.Claim) (store.Grant, error) {
 	if f.away.Load() {
 		return store.Grant{}, errAway
 	}
@@ -221,10 +221,10 @@ func TestTheAlertsFireOnWhatAFleetReallyExports(t *testing.T) {
 			f := &fleet{values: map[string][]string{}}
 			synctest.Test(t, func(t *testing.T) {
 				f.t = t
-				shared := far{memorystore.New(), &f.away}
+				shared := remoteStore{memorystore.New(), &f.away}
 				f.stores = [3]store.Store{shared, shared, shared}
 				if strings.Contains(story.name, "another store") {
-					f.stores[2] = far{memorystore.New(), &f.away}
+					f.stores[2] = remoteStore{memorystore.New(), &f.away}
 				}
 				f.start()
 				story.live(f)

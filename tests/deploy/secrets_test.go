@@ -31,7 +31,8 @@ import (
 	"github.com/commontrip/commontrip/metrics"
 	"github.com/commontrip/commontrip/store"
 	redisstore "github.com/commontrip/commontrip/store/redis"
-	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/await"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/redistest"
 	"github.com/commontrip/commontrip/zaplog"
 )
@@ -128,7 +129,7 @@ func tellAll(t *testing.T, o *outputs, address string, replica bool) {
 	defer s.Close()
 	o.show("store", s)
 	o.show("store's info", s.Info())
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := await.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	_, readErr := s.Read(ctx)
 	_, versionsErr := s.Versions(ctx, "mcp")
@@ -234,7 +235,7 @@ func pagesTell(t *testing.T, o *outputs, s store.Store, m *breaker.Manager) {
 // streamTells reads a stream as far as its first tick, which says how the store is.
 func streamTells(t *testing.T, o *outputs, server *httptest.Server) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := await.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+"/api/events", nil)
 	if err != nil {
@@ -257,8 +258,8 @@ func streamTells(t *testing.T, o *outputs, server *httptest.Server) {
 	o.add("page's stream", told.String())
 }
 
-func TestRow36ThePasswordIsNowhere(t *testing.T) {
-	row := board.Start(t, 36, "secrets: a canary for a password, in every output")
+func TestScenario36ThePasswordIsNowhere(t *testing.T) {
+	scenario := scoreboard.Start(t, 36, "secrets: a canary for a password, in every output")
 	guarded := redistest.Start(t, "--requirepass", "another")
 	o := &outputs{said: map[string]string{}}
 	addresses := badURLs
@@ -266,7 +267,7 @@ func TestRow36ThePasswordIsNowhere(t *testing.T) {
 		addresses = append(addresses[:len(addresses):len(addresses)], fmt.Sprintf(form, guarded.Addr()))
 	}
 	for i, address := range addresses {
-		tellAll(t, o, strings.ReplaceAll(address, "CANARY", canary), row.Full() || i%len(badURLs) < 4)
+		tellAll(t, o, strings.ReplaceAll(address, "CANARY", canary), scenario.Full() || i%len(badURLs) < 4)
 	}
 	o.add("go-redis's log", clientLog.String())
 	hits := o.hits()
@@ -277,10 +278,10 @@ func TestRow36ThePasswordIsNowhere(t *testing.T) {
 	for _, text := range o.said {
 		bytes += len(text)
 	}
-	row.AtLeast("URLs", len(addresses), 20)
-	row.AtLeast("places looked at", len(o.said), 100)
-	row.Report("bytes looked through", bytes)
-	row.Zero("places that told the password", len(hits))
+	scenario.AtLeast("URLs", len(addresses), 20)
+	scenario.AtLeast("places looked at", len(o.said), 100)
+	scenario.Report("bytes looked through", bytes)
+	scenario.Zero("places that told the password", len(hits))
 }
 
 // The search finds what is there.

@@ -25,7 +25,7 @@ import (
 
 	"github.com/commontrip/commontrip/store"
 	redisstore "github.com/commontrip/commontrip/store/redis"
-	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
@@ -230,8 +230,8 @@ func client(address string, config *tls.Config) *redis.Client {
 	})
 }
 
-func TestRow36NothingButTheRightTLSGetsThrough(t *testing.T) {
-	row := board.Start(t, 36, "TLS: wrong authority, name, time, version, and none")
+func TestScenario36NothingButTheRightTLSGetsThrough(t *testing.T) {
+	scenario := scoreboard.Start(t, 36, "TLS: wrong authority, name, time, version, and none")
 	server := redistest.Start(t, "--requirepass", canary)
 	ours, other := newAuthority(t), newAuthority(t)
 	soon := time.Now().Add(time.Hour)
@@ -287,23 +287,23 @@ func TestRow36NothingButTheRightTLSGetsThrough(t *testing.T) {
 		insecure++
 		t.Error("rediss:// took an unknown authority")
 	}
-	row.Report("cases", cases)
-	row.Zero("insecure successes", insecure)
-	row.Zero("clients that came inside", int(inside))
-	row.Zero("connections that fell back to plain text", int(plain))
+	scenario.Report("cases", cases)
+	scenario.Zero("insecure successes", insecure)
+	scenario.Zero("clients that came inside", int(inside))
+	scenario.Zero("connections that fell back to plain text", int(plain))
 }
 
-func TestRow36TheServersOwnTLSWorks(t *testing.T) {
-	row := board.Start(t, 36, "TLS: Redis' own")
+func TestScenario36TheServersOwnTLSWorks(t *testing.T) {
+	scenario := scoreboard.Start(t, 36, "TLS: Redis' own")
 	ours := newAuthority(t)
 	address, ok := startTLS(t, ours)
 	if !ok {
 		t.Skip("this redis-server is built without TLS")
 	}
 	got := tryAll(t, client(address, &tls.Config{RootCAs: ours.pool(), ServerName: "127.0.0.1"}), long)
-	row.AtLeast("verbs that work by TLS", got.succeeded, verbs)
+	scenario.AtLeast("verbs that work by TLS", got.succeeded, verbs)
 	wrong := tryAll(t, client(address, &tls.Config{RootCAs: newAuthority(t).pool(), ServerName: "127.0.0.1"}), short)
-	row.Zero("verbs that work with another authority", wrong.succeeded)
+	scenario.Zero("verbs that work with another authority", wrong.succeeded)
 }
 
 // startTLS starts a redis-server that speaks TLS on a port of its own.

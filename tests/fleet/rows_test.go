@@ -6,28 +6,28 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 )
 
-var hours = flag.Int("fleet.hours", 0, "virtual hours of TestRow01AThousandReplicasForHours; 10 is the figure of the docs")
+var hours = flag.Int("fleet.hours", 0, "virtual hours of TestScenario01AThousandReplicasForHours; 10 is the figure of the docs")
 
-func TestRow01AFleetInAStorm(t *testing.T) {
-	row := board.Start(t, 1, "fleet storm")
-	s := board.Pick(row,
+func TestScenario01AFleetInAStorm(t *testing.T) {
+	row := scoreboard.Start(t, 1, "fleet storm")
+	s := scoreboard.Pick(row,
 		storm{replicas: 40, length: 2 * time.Minute, every: time.Second, pause: 8 * time.Second, openFor: 5 * time.Second},
 		storm{replicas: 1000, length: 10 * time.Minute, every: 5 * time.Second, pause: 8 * time.Second, openFor: 5 * time.Second})
-	n := board.Pick(row, 10, 3)
+	n := scoreboard.Pick(row, 10, 3)
 	s.tell(row, n, s.rages(t, row.Seed(), n))
 }
 
 // The figure of the docs: a thousand Managers for ten virtual hours. It is played where -fleet.hours says so:
 //
-//	COMMONTRIP_CHAOS=full go test -run TestRow01AThousandReplicasForHours -v -timeout 24h ./tests/fleet -fleet.hours=10
-func TestRow01AThousandReplicasForHours(t *testing.T) {
+//	COMMONTRIP_CHAOS=full go test -run TestScenario01AThousandReplicasForHours -v -timeout 24h ./tests/fleet -fleet.hours=10
+func TestScenario01AThousandReplicasForHours(t *testing.T) {
 	if *hours == 0 {
 		t.Skip("a run of hours: -fleet.hours=10")
 	}
-	row := board.Start(t, 1, "fleet storm, hours long")
+	row := scoreboard.Start(t, 1, "fleet storm, hours long")
 	s := storm{
 		replicas: *replicas, length: time.Duration(*hours) * time.Hour, every: 20 * time.Second, pause: time.Minute,
 		openFor: 20 * time.Second,
@@ -50,7 +50,7 @@ func (s storm) rages(t *testing.T, seed uint64, n int) (sum toll) {
 	return sum
 }
 
-func (s storm) tell(row *board.Row, seeds int, sum toll) {
+func (s storm) tell(row *scoreboard.Scenario, seeds int, sum toll) {
 	row.Report("storms", seeds)
 	row.Report("replicas", s.replicas)
 	row.Report("virtual time of each", s.length.String())
@@ -66,11 +66,11 @@ func (s storm) tell(row *board.Row, seeds int, sum toll) {
 	row.Report("the last of them after", sum.longest)
 }
 
-func TestRow02AThousandReplicasWithOneCallInTenSeconds(t *testing.T) {
-	row := board.Start(t, 2, "trickle fleet")
+func TestScenario02AThousandReplicasWithOneCallInTenSeconds(t *testing.T) {
+	row := scoreboard.Start(t, 2, "trickle fleet")
 	const replicas = 1000
 	burnt, most := 0, 0
-	n := board.Pick(row, 1, 10)
+	n := scoreboard.Pick(row, 1, 10)
 	for i := range n {
 		synctest.Test(t, func(t *testing.T) {
 			b, m := trickle(t, row.Seed()+uint64(i), replicas)
@@ -83,13 +83,13 @@ func TestRow02AThousandReplicasWithOneCallInTenSeconds(t *testing.T) {
 	row.Report("what separate breakers burn: five in a row each", 5*replicas)
 }
 
-func TestRow03AThousandReplicasComeBackWithoutRampUp(t *testing.T) { comeBack(t, 0) }
-func TestRow03AThousandReplicasComeBackWithRampUp(t *testing.T)    { comeBack(t, 10*time.Second) }
+func TestScenario03AThousandReplicasComeBackWithoutRampUp(t *testing.T) { comeBack(t, 0) }
+func TestScenario03AThousandReplicasComeBackWithRampUp(t *testing.T)    { comeBack(t, 10*time.Second) }
 
 func comeBack(t *testing.T, rampUp time.Duration) {
-	row := board.Start(t, 3, "recovery herd")
+	row := scoreboard.Start(t, 3, "recovery herd")
 	var most herd
-	n := board.Pick(row, 1, 5)
+	n := scoreboard.Pick(row, 1, 5)
 	for i := range n {
 		synctest.Test(t, func(t *testing.T) {
 			h := recover1000(t, row.Seed()+uint64(i), rampUp)

@@ -14,37 +14,39 @@ import (
 	"github.com/testcontainers/testcontainers-go"
 	"github.com/testcontainers/testcontainers-go/network"
 	"github.com/testcontainers/testcontainers-go/wait"
+
+	"github.com/commontrip/commontrip/tests/await"
 )
 
 const port = "6379/tcp"
 
 // server is one Redis or Sentinel in a container.
 type server struct {
-	town      *town
+	servers   *serverNetwork
 	container testcontainers.Container
 	inside    string // the address by which its peers know it
 	outside   string // the same at the loopback of this machine
 }
 
-// town is a network of servers, and the map from the addresses that they tell to those that a client can reach.
-type town struct {
+// serverNetwork is a network of servers, and the map from the addresses that they tell to those that a client can reach.
+type serverNetwork struct {
 	t       *testing.T
 	image   string
 	network *testcontainers.DockerNetwork
 
 	mu      sync.Mutex
 	outside map[string]string // by inside
-	island  map[string]bool   // by inside: who is cut off from the others
+	cutOff  map[string]bool   // by inside: who is cut off from the others
 }
 
-func newTown(t *testing.T, image string) *town {
+func newServerNetwork(t *testing.T, image string) *serverNetwork {
 	t.Helper()
 	n, err := network.New(t.Context(), network.WithLabels(labels()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { finally(t, n.Remove) })
-	return &town{t: t, image: image, network: n, outside: map[string]string{}}
+	return &serverNetwork{t: t, image: image, network: n, outside: map[string]string{}}
 }
 
 // finally runs a cleanup, whose context is not the ended one of the test.
@@ -58,9 +60,9 @@ func finally(t *testing.T, remove func(context.Context) error) {
 
 // start starts redis-server with these arguments and files, and waits until its port answers. It keeps nothing on disk, and
 // has the right to cut itself off.
-func (w *town) start(args []string, files ...testcontainers.ContainerFile) *server {
-	w.t.Helper()
-	c, err := testcontainers.Run(w.t.Context(), w.image,
+func (sn *serverNetwork) start(args []string, files ...testcontainers.ContainerFile) *server {
+	sn.t.Helper()
+	c, err := testcontainers.Run(sn.t.Context(), sn.image,
 		testcontainers.WithCmd(args...),
 		testcontainers.WithFiles(files...),
 		testcontainers.WithLabels(labels()),
@@ -69,40 +71,40 @@ func (w *town) start(args []string, files ...testcontainers.ContainerFile) *serv
 			c.CapAdd = []string{"NET_ADMIN"}
 			c.PortBindings = ports.PortMap{ports.MustParsePort(port): {{HostIP: netip.AddrFrom4([4]byte{127, 0, 0, 1})}}}
 		}),
-		network.WithNetwork(nil, w.network),
+		network.WithNetwork(nil, sn.network),
 		testcontainers.WithWaitStrategy(wait.ForListeningPort(port).SkipInternalCheck().WithStartupTimeout(patience)),
 	)
 	if c != nil {
-		w.t.Cleanup(func() {
-			finally(w.t, func(ctx context.Context) error {
+		sn.t.Cleanup(func() {
+			finally(sn.t, func(ctx context.Context) error {
 				return c.Terminate(ctx, testcontainers.StopTimeout(0))
 			})
 		})
 	}
 	if err != nil {
-		w.t.Fatal(err)
+		sn.t.Fatal(err)
 	}
-	s := &server{town: w, container: c}
+	s := &server{servers: sn, container: c}
 	s.locate()
 	return s
 }
 
 // locate finds out where a server that has just started can be reached.
 func (s *server) locate() {
-	w := s.town
-	w.t.Helper()
-	ip, err := s.container.ContainerIP(w.t.Context())
+	sn := s.servers
+	sn.t.Helper()
+	ip, err := s.container.ContainerIP(sn.t.Context())
 	if err != nil {
-		w.t.Fatal(err)
+		sn.t.Fatal(err)
 	}
-	outside, err := s.container.PortEndpoint(w.t.Context(), port, "")
+	outside, err := s.container.PortEndpoint(sn.t.Context(), port, "")
 	if err != nil {
-		w.t.Fatal(err)
+		sn.t.Fatal(err)
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	sn.mu.Lock()
+	defer sn.mu.Unlock()
 	s.inside, s.outside = net.JoinHostPort(ip, "6379"), outside
-	w.outside[s.inside] = outside
+	sn.outside[s.inside] = outside
 }
 
 // plain are the arguments of a redis-server that keeps nothing.
@@ -111,19 +113,19 @@ func plain(more ...string) []string {
 }
 
 // dial connects to a server by either of its addresses.
-func (w *town) dial(ctx context.Context, netw, address string) (net.Conn, error) {
-	w.mu.Lock()
-	if outside, known := w.outside[address]; known {
+func (sn *serverNetwork) dial(ctx context.Context, netw, address string) (net.Conn, error) {
+	sn.mu.Lock()
+	if outside, known := sn.outside[address]; known {
 		address = outside
 	}
-	w.mu.Unlock()
+	sn.mu.Unlock()
 	return (&net.Dialer{Timeout: time.Second}).DialContext(ctx, netw, address)
 }
 
 // admin is a client of one server.
-func (w *town) admin(s *server) *redis.Client {
+func (sn *serverNetwork) admin(s *server) *redis.Client {
 	c := redis.NewClient(&redis.Options{Addr: s.outside})
-	w.t.Cleanup(func() { c.Close() })
+	sn.t.Cleanup(func() { c.Close() })
 	return c
 }
 
@@ -141,12 +143,14 @@ func eventually(t *testing.T, what string, met func() (missing string)) {
 	t.Helper()
 	again := time.NewTicker(20 * time.Millisecond)
 	defer again.Stop()
-	for end := time.Now().Add(patience); ; <-again.C {
+	waiting, cancel := await.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for ; ; <-again.C {
 		missing := met()
 		if missing == "" {
 			return
 		}
-		if time.Now().After(end) {
+		if waiting.Err() != nil {
 			t.Fatalf("%s, not within %v: %s", what, patience, missing)
 		}
 	}

@@ -127,19 +127,19 @@ func least(t *testing.T) kind {
 }
 
 // node starts a server of a kind.
-func (k kind) node(w *town, more ...string) *node {
-	w.t.Helper()
+func (k kind) node(sn *serverNetwork, more ...string) *node {
+	sn.t.Helper()
 	var files []testcontainers.ContainerFile
 	for name, content := range k.files {
 		files = append(files, testcontainers.ContainerFile{
 			Reader: bytes.NewReader(content), ContainerFilePath: "/data/" + name, FileMode: 0o644,
 		})
 	}
-	n := &node{server: w.start(plain(append(k.args, more...)...), files...), t: w.t, client: k.client}
+	n := &node{server: sn.start(plain(append(k.args, more...)...), files...), t: sn.t, client: k.client}
 	admin := k.client(n.outside)
 	defer admin.Close()
-	eventually(w.t, "a server is ready", func() string { // Docker's port answers before the server does
-		err := admin.Ping(w.t.Context()).Err()
+	eventually(sn.t, "a server is ready", func() string { // Docker's port answers before the server does
+		err := admin.Ping(sn.t.Context()).Err()
 		if err == nil && k.ready != nil {
 			err = k.ready(admin)
 		}
@@ -153,7 +153,7 @@ func (k kind) node(w *town, more ...string) *node {
 
 // single is one server of a kind.
 func single(t *testing.T, image string, k kind) (s shape, address string) {
-	n := k.node(newTown(t, image))
+	n := k.node(newServerNetwork(t, image))
 	admin := k.client(n.outside)
 	t.Cleanup(func() { admin.Close() })
 	return shape{wipe: wiper(admin), open: func(options ...redisstore.Option) (store.Store, error) {
@@ -164,17 +164,17 @@ func single(t *testing.T, image string, k kind) (s shape, address string) {
 // shards is masters, with a range of the slots each.
 type shards struct {
 	shape
-	town  *town
-	nodes []*node
-	via   func(dial dialer, options ...redisstore.Option) (store.Store, error)
+	servers *serverNetwork
+	nodes   []*node
+	via     func(dial dialer, options ...redisstore.Option) (store.Store, error)
 }
 
 // nodeTimeout is after how many ms the others find that a node is away.
 const nodeTimeout = "2000"
 
 // clustered is a node for a Cluster. A replica may take over however old its data are.
-func clustered(w *town) *node {
-	return simple().node(w, "--cluster-enabled", "yes", "--cluster-node-timeout", nodeTimeout,
+func clustered(sn *serverNetwork) *node {
+	return simple().node(sn, "--cluster-enabled", "yes", "--cluster-node-timeout", nodeTimeout,
 		"--cluster-require-full-coverage", "no", "--cluster-replica-validity-factor", "0", "--repl-diskless-sync-delay", "0")
 }
 
@@ -184,8 +184,8 @@ func thirds() []int { return []int{0, 5461, 10922} }
 // cluster starts a master for each range of slots, by the first one of each.
 func cluster(t *testing.T, image string, ranges []int) shards {
 	size := len(ranges)
-	w := newTown(t, image)
-	c := shards{town: w}
+	sn := newServerNetwork(t, image)
+	c := shards{servers: sn}
 	var addrs []string
 	var admins []*redis.Client
 	for i, first := range ranges {
@@ -193,8 +193,8 @@ func cluster(t *testing.T, image string, ranges []int) shards {
 		if i+1 < size {
 			last = ranges[i+1] - 1
 		}
-		n := clustered(w)
-		a := w.admin(n.server)
+		n := clustered(sn)
+		a := sn.admin(n.server)
 		c.nodes, addrs, admins = append(c.nodes, n), append(addrs, n.inside), append(admins, a)
 		for _, args := range [][]any{
 			{"cluster", "addslotsrange", first, last},
@@ -221,38 +221,38 @@ func cluster(t *testing.T, image string, ranges []int) shards {
 		// A copy: the client appends the addresses that it finds.
 		return on(redis.NewClusterClient(&redis.ClusterOptions{Addrs: slices.Clone(addrs), Dialer: dial}), options...)
 	}
-	c.open = func(options ...redisstore.Option) (store.Store, error) { return c.via(w.dial, options...) }
+	c.open = func(options ...redisstore.Option) (store.Store, error) { return c.via(sn.dial, options...) }
 	return c
 }
 
 // watched is a master with two replicas under three Sentinels, of which two must agree.
 type watched struct {
 	shape
-	town          *town
+	servers       *serverNetwork
 	nodes, guards []*node       // the first node is the master
 	admin         *redis.Client // of the master
 	via           func(dial dialer, options ...redisstore.Option) (store.Store, error)
 }
 
 func sentinels(t *testing.T, image string) watched {
-	w := newTown(t, image)
-	all := watched{town: w}
-	master := simple().node(w)
+	sn := newServerNetwork(t, image)
+	all := watched{servers: sn}
+	master := simple().node(sn)
 	all.nodes = append(all.nodes, master)
 	host := strings.TrimSuffix(master.inside, ":6379")
 	for range 2 {
-		all.nodes = append(all.nodes, simple().node(w, "--replicaof", host+" 6379", "--repl-diskless-sync-delay", "0"))
+		all.nodes = append(all.nodes, simple().node(sn, "--replicaof", host+" 6379", "--repl-diskless-sync-delay", "0"))
 	}
 	var guards []string
 	for range 3 {
 		conf := fmt.Sprintf("port 6379\ndir /tmp\nprotected-mode no\nsentinel monitor main %s 6379 2\n"+
 			"sentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 3000\n", host)
-		s := w.start([]string{"/data/sentinel.conf", "--sentinel"}, testcontainers.ContainerFile{
+		s := sn.start([]string{"/data/sentinel.conf", "--sentinel"}, testcontainers.ContainerFile{
 			Reader: strings.NewReader(conf), ContainerFilePath: "/data/sentinel.conf", FileMode: 0o666,
 		})
 		guards = append(guards, s.inside)
 		all.guards = append(all.guards, &node{server: s, t: t, client: plainClient})
-		a := w.admin(s)
+		a := sn.admin(s)
 		eventually(t, "a Sentinel knows both replicas", func() string {
 			info, err := a.Info(t.Context(), "sentinel").Result()
 			if err == nil && strings.Contains(info, "slaves=2") {
@@ -270,11 +270,11 @@ func sentinels(t *testing.T, image string) watched {
 			})
 		}
 	}
-	all.admin = w.admin(master.server)
+	all.admin = sn.admin(master.server)
 	all.wipe = wiper(all.admin)
 	all.via = func(dial dialer, options ...redisstore.Option) (store.Store, error) {
 		return on(redis.NewFailoverClient(&redis.FailoverOptions{MasterName: "main", SentinelAddrs: guards, Dialer: dial}), options...)
 	}
-	all.open = func(options ...redisstore.Option) (store.Store, error) { return all.via(w.dial, options...) }
+	all.open = func(options ...redisstore.Option) (store.Store, error) { return all.via(sn.dial, options...) }
 	return all
 }

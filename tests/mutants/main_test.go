@@ -9,7 +9,7 @@ import (
 
 	"github.com/yuin/gopher-lua/parse"
 
-	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 )
 
 // A mutant whose place has changed would not be a mutant any more.
@@ -57,9 +57,9 @@ func TestTheInmostFailureIsNamed(t *testing.T) {
 	}
 }
 
-func TestRow38MutantsDie(t *testing.T) {
-	row := board.Start(t, 38, "do the tests bite")
-	if !row.Full() {
+func TestScenario38MutantsDie(t *testing.T) {
+	scenario := scoreboard.Start(t, 38, "do the tests bite")
+	if !scenario.Full() {
 		t.Skip("mutants take a quarter of an hour: the full profile, or make mutants")
 	}
 	all, err := hunt(t.Context(), "", os.Stdout)
@@ -72,7 +72,7 @@ func TestRow38MutantsDie(t *testing.T) {
 			t.Error(d)
 		}
 	}
-	row.AtLeast("mutants", len(all), 40)
-	row.AtLeast("of them killed", killed, len(all))
-	row.Report("killed by another law than their own", elsewhere)
+	scenario.AtLeast("mutants", len(all), 40)
+	scenario.AtLeast("of them killed", killed, len(all))
+	scenario.Report("killed by another law than their own", elsewhere)
 }

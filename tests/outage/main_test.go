@@ -20,13 +20,18 @@ import (
 const (
 	tierName   = "tier"
 	holdingURL = "COMMONTRIP_HOLD_LEASES_AT" // makes this binary a replica that takes every probe and never answers
+	holdingFor = "COMMONTRIP_HOLD_LEASES_OF" // how long a lease is
 )
 
 var errTier = errors.New("tier failed")
 
 func TestMain(m *testing.M) {
 	if url := os.Getenv(holdingURL); url != "" {
-		if err := holdLeases(url); err != nil {
+		lease, err := time.ParseDuration(os.Getenv(holdingFor))
+		if err == nil {
+			err = holdLeases(url, lease)
+		}
+		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -64,18 +69,19 @@ func joinTest(t testing.TB, url, name string, opts ...breaker.ManagerOption) (*b
 	return m, b
 }
 
-// briefPolicy opens for a moment and leases for a second.
-func briefPolicy() store.Policy {
-	return store.Policy{ConsecutiveFailures: 3, OpenFor: 200 * time.Millisecond, Probes: 3, ProbeSuccesses: 1, ProbeLease: time.Second}
+// briefPolicy opens for a moment and leases for this long.
+func briefPolicy(lease time.Duration) store.Policy {
+	return store.Policy{ConsecutiveFailures: 3, OpenFor: 200 * time.Millisecond, Probes: 3, ProbeSuccesses: 1, ProbeLease: lease}
 }
 
 // holdLeases is a replica that takes all probes of a half-open breaker, says so, and hangs.
-func holdLeases(url string) error {
-	_, _, b, err := join(url, "greedy", breaker.WithPolicy(briefPolicy()))
+func holdLeases(url string, lease time.Duration) error {
+	policy := briefPolicy(lease)
+	_, _, b, err := join(url, "greedy", breaker.WithPolicy(policy))
 	if err != nil {
 		return err
 	}
-	for held := 0; held < briefPolicy().Probes; {
+	for held := 0; held < policy.Probes; {
 		permit, err := b.Acquire(context.Background())
 		switch {
 		case err == nil && permit.Probe():
@@ -89,10 +95,10 @@ func holdLeases(url string) error {
 }
 
 // startHolder starts holdLeases in a process of its own and waits until it holds.
-func startHolder(t *testing.T, url string) *exec.Cmd {
+func startHolder(t *testing.T, url string, lease time.Duration) *exec.Cmd {
 	t.Helper()
 	holder := exec.Command(os.Args[0])
-	holder.Env = append(os.Environ(), holdingURL+"="+url)
+	holder.Env = append(os.Environ(), holdingURL+"="+url, holdingFor+"="+lease.String())
 	holder.Stderr = os.Stderr
 	out, err := holder.StdoutPipe()
 	if err != nil {
@@ -110,20 +116,4 @@ func startHolder(t *testing.T, url string) *exec.Cmd {
 		t.Fatalf("the replica said %q, %v", line, err)
 	}
 	return holder
-}
-
-// eventually waits until condition holds; a fleet that does not get there in time has broken its promise.
-func eventually(t testing.TB, what string, condition func() bool) {
-	t.Helper()
-	deadline := time.NewTimer(20 * time.Second)
-	defer deadline.Stop()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for !condition() {
-		select {
-		case <-tick.C:
-		case <-deadline.C:
-			t.Fatalf("never happened: %s", what)
-		}
-	}
 }

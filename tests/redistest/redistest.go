@@ -11,6 +11,7 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -26,10 +27,12 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/commontrip/commontrip/tests/await"
 )
 
-// Deadline bounds the start of a server and every wait of this package.
-const Deadline = 10 * time.Second
+// Deadline bounds the start of a server and every wait of this package, in this machine's own time (package await).
+const Deadline = time.Minute
 
 // Server is one redis-server process. Its methods are for the goroutine of the test.
 type Server struct {
@@ -261,7 +264,9 @@ func (s *Server) start() error {
 // answers waits for the first PONG. LOADING and the like are no answers, a wanted password is one.
 func (s *Server) answers(done <-chan struct{}) error {
 	last := errors.New("no answer")
-	for end := time.Now().Add(Deadline); time.Now().Before(end); {
+	waiting, cancel := await.WithTimeout(context.Background(), Deadline)
+	defer cancel()
+	for waiting.Err() == nil {
 		line, err := s.Command("PING")
 		switch {
 		case err != nil:

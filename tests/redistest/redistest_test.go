@@ -4,8 +4,8 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
+	"github.com/commontrip/commontrip/tests/await"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
@@ -79,25 +79,13 @@ func TestASentinelFindsAnotherMaster(t *testing.T) {
 	replica.Follow(master)
 	sentinel := redistest.StartSentinel(t, "main", master)
 	_, port, _ := strings.Cut(replica.Addr(), ":")
-	for end := time.Now().Add(redistest.Deadline); ; {
-		info, err := sentinel.Text("INFO", "sentinel")
-		if err == nil && strings.Contains(info, "slaves=1") {
-			break
+	says := func(text string) func() bool {
+		return func() bool {
+			info, err := sentinel.Text("INFO", "sentinel")
+			return err == nil && strings.Contains(info, text)
 		}
-		if time.Now().After(end) {
-			t.Fatalf("the Sentinel does not see the replica: %s, %v", info, err)
-		}
-		<-time.After(10 * time.Millisecond)
 	}
+	await.Until(t, "the Sentinel sees the replica", says("slaves=1"))
 	master.Kill()
-	for end := time.Now().Add(2 * redistest.Deadline); ; {
-		info, err := sentinel.Text("INFO", "sentinel")
-		if err == nil && strings.Contains(info, ":"+port+",") {
-			break
-		}
-		if time.Now().After(end) {
-			t.Fatalf("the Sentinel does not fail over: %s, %v", info, err)
-		}
-		<-time.After(10 * time.Millisecond)
-	}
+	await.Until(t, "the Sentinel fails over", says(":"+port+","))
 }

@@ -1,12 +1,15 @@
 package redistest
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/commontrip/commontrip/tests/await"
 )
 
 // StartSentinel starts one Sentinel that watches master under name, finds it down after half a second and fails over by
@@ -54,12 +57,14 @@ func (s *Server) Follow(master *Server) {
 // says waits until the text that a command gives contains want.
 func (s *Server) says(want string, args ...string) {
 	s.t.Helper()
-	for end := time.Now().Add(Deadline); ; <-time.After(10 * time.Millisecond) {
+	waiting, cancel := await.WithTimeout(context.Background(), Deadline)
+	defer cancel()
+	for ; ; <-time.After(10 * time.Millisecond) {
 		text, err := s.Text(args...)
 		if err == nil && strings.Contains(text, want) {
 			return
 		}
-		if time.Now().After(end) {
+		if waiting.Err() != nil {
 			s.t.Fatalf("%q does not come to say %q: %v\n%s", args, want, err, text)
 		}
 	}

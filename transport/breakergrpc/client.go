@@ -27,7 +27,7 @@ func UnaryClientInterceptor(b *breaker.Breaker, opts ...Option) grpc.UnaryClient
 		if !guarded {
 			return invoker(ctx, method, req, reply, cc, opts...)
 		}
-		defer permit.Done(breaker.ErrPanic) // of no effect, but where invoker panics
+		defer permit.Done(breaker.ErrPanic) // has an effect only if invoker panics
 		err = invoker(permit.Context(), method, req, reply, cc, opts...)
 		s.settle(ctx, &permit, err)
 		return withRetryAfter(err)
@@ -73,7 +73,7 @@ func (cs *clientStream) open(streamer grpc.Streamer, desc *grpc.StreamDesc, cc *
 	opened := false
 	defer func() {
 		if !opened {
-			cs.permit.Done(breaker.ErrPanic) // of no effect, but where streamer panics
+			cs.permit.Done(breaker.ErrPanic) // has an effect only if streamer panics
 		}
 	}()
 	ctx := cs.permit.Context()

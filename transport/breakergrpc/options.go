@@ -32,7 +32,7 @@ var defaultFailures = []codes.Code{
 }
 
 // WithPick lets fn choose the breaker of each call by its full method, "/package.Service/Method", instead of the one
-// given; see [PerMethod]. A nil breaker leaves the call unguarded. An error refuses it: with its own status where it has
+// given; see [PerMethod]. A nil breaker leaves the call unguarded. An error refuses it: with its own status if it has
 // one, else Unavailable. fn may be called by many at once.
 func WithPick(fn func(fullMethod string) (*breaker.Breaker, error)) Option {
 	if fn == nil {
@@ -46,7 +46,7 @@ type settings struct {
 	failures []codes.Code
 }
 
-// newSettings is for the constructor of that name: its breaker may be nil only where an option picks one.
+// newSettings is for the constructor of that name: its breaker may be nil only if an option picks one.
 func newSettings(constructor string, b *breaker.Breaker, opts []Option) *settings {
 	s := &settings{failures: defaultFailures}
 	for _, opt := range opts {
@@ -64,7 +64,7 @@ func newSettings(constructor string, b *breaker.Breaker, opts []Option) *setting
 	return s
 }
 
-// acquire asks the method's breaker for a permit, which it writes to p. Where none guards the method, guarded is false.
+// acquire asks the method's breaker for a permit, which it writes to p. If none guards the method, guarded is false.
 func (s *settings) acquire(ctx context.Context, method string, p *breaker.Permit) (guarded bool, err error) {
 	b, err := s.pick(method)
 	if err != nil {

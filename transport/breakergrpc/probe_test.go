@@ -14,7 +14,7 @@ import (
 	"github.com/commontrip/commontrip/transport/breakergrpc"
 )
 
-// probing gives a breaker in a bubble whose next call is a probe.
+// probing gives a breaker in virtual time whose next call is a probe.
 func probing(t *testing.T) *breaker.Breaker {
 	t.Helper()
 	b := newBreaker(t, breaker.WithPolicy(breaker.Policy{

@@ -22,7 +22,7 @@ func UnaryServerInterceptor(b *breaker.Breaker, opts ...Option) grpc.UnaryServer
 		if !guarded {
 			return handler(ctx, req)
 		}
-		defer permit.Done(breaker.ErrPanic) // of no effect, but where handler panics
+		defer permit.Done(breaker.ErrPanic) // has an effect only if handler panics
 		resp, err := handler(permit.Context(), req)
 		s.settle(ctx, &permit, err)
 		return resp, err
@@ -42,7 +42,7 @@ func StreamServerInterceptor(b *breaker.Breaker, opts ...Option) grpc.StreamServ
 		if !guarded {
 			return handler(srv, ss)
 		}
-		defer permit.Done(breaker.ErrPanic) // of no effect, but where handler panics
+		defer permit.Done(breaker.ErrPanic) // has an effect only if handler panics
 		served := ss
 		if permit.Probe() {
 			served = &probeStream{ServerStream: ss, ctx: permit.Context()}

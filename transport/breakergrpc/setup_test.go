@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 	"google.golang.org/grpc"
@@ -13,13 +12,11 @@ import (
 
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
+	"github.com/commontrip/commontrip/tests/await"
 	"github.com/commontrip/commontrip/transport/breakergrpc"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// patience bounds what the tests wait for.
-const patience = 10 * time.Second
 
 // tier is a service whose methods are given by the test.
 type tier struct {
@@ -136,9 +133,5 @@ func wantCount(tb testing.TB, b *breaker.Breaker, want count) {
 // until repeats step until it is true.
 func until(tb testing.TB, what string, step func() bool) {
 	tb.Helper()
-	for end := time.Now().Add(patience); !step(); {
-		if time.Now().After(end) {
-			tb.Fatalf("waited %v: %s", patience, what)
-		}
-	}
+	await.Until(tb, what, step)
 }

@@ -68,7 +68,7 @@ func (h *hintedError) Unwrap() error              { return h.error }
 func (h *hintedError) GRPCStatus() *status.Status { return status.Convert(h.error) }
 func (h *hintedError) RetryAfter() time.Duration  { return h.wait }
 
-// withRetryAfter gives err a RetryAfter() where its status has a RetryInfo with a positive delay.
+// withRetryAfter gives err a RetryAfter() if its status has a RetryInfo with a positive delay.
 func withRetryAfter(err error) error {
 	if err == nil || errors.Is(err, io.EOF) {
 		return err

@@ -25,7 +25,7 @@ type (
 	talks     = grpc.BidiStreamingServer[pb.StreamingOutputCallRequest, pb.StreamingOutputCallResponse]
 )
 
-// streaming is a tier whose streams all end with that error, after one message where the server sends any.
+// streaming is a tier whose streams all end with that error, after one message if the server sends any.
 func streaming(end error) *tier {
 	return &tier{
 		upload: func(s uploads) error {
@@ -257,7 +257,7 @@ func (e *endingStream) SendMsg(any) error            { return e.err }
 func (e *endingStream) RecvMsg(any) error            { return e.end }
 func (e *endingStream) Header() (metadata.MD, error) { return nil, e.err }
 
-// watched is a context that counts who waits for its end.
+// watched is a context that counts the goroutines that wait for its end.
 type watched struct {
 	context.Context
 	done    chan struct{}

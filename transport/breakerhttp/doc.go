@@ -22,7 +22,7 @@
 // # Retrying
 //
 // The retrier belongs outside, around the client: each attempt is then evidence, and a trip ends the retry. Since an HTTP
-// answer is no error, an attempt turns it into one with [CheckResponse], which keeps the tier's Retry-After for the
+// answer is not an error, an attempt turns it into one with [CheckResponse], which keeps the tier's Retry-After for the
 // retrier to obey. A body can be sent only once: make the request within the attempt, or give each attempt a clone with
 // a new body from GetBody. Read the answer within the attempt too, since its context ends with it.
 package breakerhttp

@@ -16,11 +16,11 @@ import (
 //
 // A refused request is answered with 503 and Retry-After, and its handler is not called; see [WithRefusal]. A handler
 // that returns without a status has answered 200. A panic is a failure and goes on up; a panic with http.ErrAbortHandler
-// is Ignored and goes on up. A request whose client went away is Ignored, unless the handler had begun an answer that is no
+// is Ignored and goes on up. A request whose client went away is Ignored, unless the handler had begun an answer that is not a
 // failure. A connection that the handler took over (Hijack) is a success.
 //
 // The handler's ResponseWriter has the optional methods of the original (Flush, Hijack, ReadFrom, Push, deadlines) and
-// Unwrap, for http.ResponseController. The context of a probe ends with its lease; it lives on where the handler has
+// Unwrap, for http.ResponseController. The context of a probe ends with its lease; it lives on if the handler has
 // returned before.
 func Middleware(b *breaker.Breaker, opts ...Option) func(http.Handler) http.Handler {
 	s := newSettings("Middleware", b, opts)

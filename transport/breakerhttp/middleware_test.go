@@ -201,10 +201,10 @@ func TestARequestWhoseClientLeft(t *testing.T) {
 		answer func(w http.ResponseWriter)
 		want   count
 	}{
-		"unanswered is Ignored":                {func(http.ResponseWriter) {}, ignored},
-		"given up by the handler is Ignored":   {func(w http.ResponseWriter) { w.WriteHeader(http.StatusInternalServerError) }, ignored},
-		"whose answer had begun is a success":  {func(w http.ResponseWriter) { w.WriteHeader(http.StatusOK) }, success},
-		"who asked wrongly counts as any such": {func(w http.ResponseWriter) { w.WriteHeader(http.StatusNotFound) }, success},
+		"unanswered is Ignored":                          {func(http.ResponseWriter) {}, ignored},
+		"given up by the handler is Ignored":             {func(w http.ResponseWriter) { w.WriteHeader(http.StatusInternalServerError) }, ignored},
+		"whose answer had begun is a success":            {func(w http.ResponseWriter) { w.WriteHeader(http.StatusOK) }, success},
+		"a caller that asked wrongly counts as any such": {func(w http.ResponseWriter) { w.WriteHeader(http.StatusNotFound) }, success},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBreaker(t)

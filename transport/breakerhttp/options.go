@@ -13,7 +13,7 @@ type Option func(*settings)
 
 // WithOutcome lets fn say what a response, or the error in its place, means to the breaker: Success, Failure or Ignored;
 // anything else, and a panic in fn, count as Failure. fn must neither read nor close the body, and may be called by many
-// at once. It is not asked where the caller cancelled the request (Ignored), nor where the call panicked (Failure).
+// at once. It is not asked if the caller cancelled the request (Ignored), nor if the call panicked (Failure).
 // [DefaultOutcome] is there to fall back on. In a Middleware the response has the status and the headers that the handler
 // wrote, the request, and no body; the error is nil.
 //
@@ -37,8 +37,8 @@ func WithPick(fn func(*http.Request) (*breaker.Breaker, error)) Option {
 }
 
 // WithRefusal lets fn answer the requests that a [Middleware] refuses, whose handler is not called. The error is the
-// breaker's (*[breaker.OpenError]), that of the request's context where it had ended before, or that of [WithPick].
-// Without this option it is [WriteError], or a bare 503 where that does not know the error. A transport has no use for it:
+// breaker's (*[breaker.OpenError]), that of the request's context if it had ended before, or that of [WithPick].
+// Without this option it is [WriteError], or a bare 503 if that does not know the error. A transport has no use for it:
 // it returns the error.
 func WithRefusal(fn func(http.ResponseWriter, *http.Request, error)) Option {
 	if fn == nil {
@@ -48,7 +48,7 @@ func WithRefusal(fn func(http.ResponseWriter, *http.Request, error)) Option {
 }
 
 // DefaultOutcome is Failure for an error, for 429, and for 5xx but 501, else Success: what is counted without
-// [WithOutcome] where the breaker has the default classifier.
+// [WithOutcome] if the breaker has the default classifier.
 func DefaultOutcome(resp *http.Response, err error) breaker.Outcome {
 	if err != nil || CheckResponse(resp) != nil {
 		return breaker.Failure
@@ -62,7 +62,7 @@ type settings struct {
 	refuse  func(http.ResponseWriter, *http.Request, error)
 }
 
-// newSettings is for the constructor of that name: its breaker may be nil only where an option picks one.
+// newSettings is for the constructor of that name: its breaker may be nil only if an option picks one.
 func newSettings(constructor string, b *breaker.Breaker, opts []Option) settings {
 	s := settings{refuse: refuse}
 	for _, opt := range opts {

@@ -15,10 +15,10 @@ import (
 // below 1 means none); those beyond it, and those whose name would not be valid, share "http:*". The place of a host is
 // never given up.
 //
-// A host is in lower case, without a final dot, and without the port where it is the scheme's own. It is that of the
+// A host is in lower case, without a final dot, and without the port if it is the scheme's own. It is that of the
 // request's URL, or, in a server, what the client called it.
 //
-// A breaker is registered with m and opts when its host is first met. Where the store is remote that request waits for the
+// A breaker is registered with m and opts when its host is first met. If the store is remote that request waits for the
 // fleet's verdict, for 100 ms at most; then the breaker starts on its own. A nil manager panics.
 func PerHost(m *breaker.Manager, limit int, opts ...breaker.Option) func(*http.Request) (*breaker.Breaker, error) {
 	if m == nil {
@@ -41,7 +41,7 @@ func hostOf(r *http.Request) string {
 	return normal(host, scheme)
 }
 
-// normal spells one host one way; what is no host at all becomes the shared key.
+// normal spells one host one way; what is not a host at all becomes the shared key.
 func normal(host, scheme string) string {
 	if !utf8.ValidString(host) {
 		return perkey.Shared

@@ -160,7 +160,7 @@ func TestPerHostTakesNoPlaceForAHostThatCouldNotBeRegistered(t *testing.T) {
 	for _, host := range []string{"a", "b"} {
 		req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+host+"/", nil)
 		if b, err := p(req); err == nil {
-			t.Fatalf("%s got %q under a policy that is none", host, b.Name())
+			t.Fatalf("%s got %q under a policy that is not valid", host, b.Name())
 		} else if strings.Contains(err.Error(), "http:*") {
 			t.Errorf("%s was sent to the shared breaker: %v", host, err)
 		}

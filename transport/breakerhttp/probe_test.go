@@ -47,7 +47,7 @@ func TestABodyStaysReadableAfterItsProbeIsSettled(t *testing.T) {
 	}
 }
 
-// probing gives a breaker in a bubble whose next call is a probe.
+// probing gives a breaker in virtual time whose next call is a probe.
 func probing(t *testing.T) *breaker.Breaker {
 	t.Helper()
 	b := newBreaker(t, breaker.WithPolicy(breaker.Policy{

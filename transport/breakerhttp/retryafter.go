@@ -18,7 +18,7 @@ type StatusError struct {
 	Wait time.Duration // what Retry-After asked for: 0 (it asked for nothing) to [MaxRetryAfter]
 }
 
-// Error says the status, and the wait where the tier asked for one.
+// Error says the status, and the wait if the tier asked for one.
 func (e *StatusError) Error() string {
 	text := strings.TrimSpace(fmt.Sprintf("HTTP %d %s", e.Code, http.StatusText(e.Code)))
 	if e.Wait > 0 {
@@ -49,7 +49,7 @@ func failed(status int) bool {
 }
 
 // retryAfter reads the Retry-After of a response: whole seconds, or an HTTP date. A date is the tier's, so it is compared
-// with the Date of the same response where it has one, and with now only where not. What is negative, past or unreadable
+// with the Date of the same response if it has one, else with now. What is negative, past or unreadable
 // is 0.
 func retryAfter(h http.Header, now time.Time) time.Duration {
 	value := strings.TrimSpace(h.Get("Retry-After"))

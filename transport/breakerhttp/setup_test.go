@@ -7,19 +7,16 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
+	"github.com/commontrip/commontrip/tests/await"
 	"github.com/commontrip/commontrip/transport/breakerhttp"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// patience bounds what the tests wait for.
-const patience = 10 * time.Second
 
 // roundTrip is a function as an http.RoundTripper.
 type roundTrip func(*http.Request) (*http.Response, error)
@@ -90,11 +87,7 @@ func clientOf(t *testing.T, b *breaker.Breaker, opts ...breakerhttp.Option) *htt
 // until repeats step until it is true.
 func until(t *testing.T, what string, step func() bool) {
 	t.Helper()
-	for end := time.Now().Add(patience); !step(); {
-		if time.Now().After(end) {
-			t.Fatalf("waited %v: %s", patience, what)
-		}
-	}
+	await.Until(t, what, step)
 }
 
 // wantPanic runs fn and wants a panic with that value.

@@ -7,7 +7,7 @@ import (
 )
 
 // NewTransport returns a round tripper that asks b before each request that it sends through base
-// (http.DefaultTransport, where nil). A nil breaker without [WithPick] panics.
+// (http.DefaultTransport, if nil). A nil breaker without [WithPick] panics.
 //
 // A refusal is returned as an error, a *[breaker.OpenError], and the request's body is closed, as a RoundTripper must.
 // The outcome is recorded when the headers are there: a body may be read after that for as long as the caller likes, a
@@ -48,7 +48,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 func (t *transport) guarded(p *breaker.Permit, req *http.Request) (*http.Response, error) {
-	defer p.Done(breaker.ErrPanic) // of no effect, but where base panics
+	defer p.Done(breaker.ErrPanic) // has an effect only if base panics
 	sent := req
 	if p.Probe() {
 		sent = req.WithContext(p.Context())

@@ -32,8 +32,8 @@ type handle struct {
 // handles are those that nobody uses. A request that is late keeps its own.
 type handles chan *handle
 
-// connect opens handles on a server. sabotage stands between them and the store.
-func connect(t *testing.T, url string, sabotage func(store.Store) store.Store) handles {
+// connect opens handles on a server. breakIt stands between them and the store.
+func connect(t *testing.T, url string, breakIt func(store.Store) store.Store) handles {
 	t.Helper()
 	pool := make(handles, 2*clients)
 	for range cap(pool) {
@@ -45,7 +45,7 @@ func connect(t *testing.T, url string, sabotage func(store.Store) store.Store) h
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = s.Close() })
-		h.Store = sabotage(s)
+		h.Store = breakIt(s)
 		pool <- h
 	}
 	return pool

@@ -9,8 +9,9 @@ import (
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
 	redisstore "github.com/commontrip/commontrip/store/redis"
-	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/await"
 	"github.com/commontrip/commontrip/tests/chaos/replica/wire"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
@@ -18,9 +19,9 @@ const year = 365 * 24 * time.Hour
 
 // One story is played twice by a fleet of processes: with right clocks, and while the wall clocks of half of them jump by
 // hours and years every tenth of a second. The fleet's verdicts are the same.
-func TestRow13TheClocksOfHalfTheReplicasJump(t *testing.T) {
-	row := board.Start(t, 13, "replica clocks jump")
-	rounds := board.Pick(row, 1, 10)
+func TestScenario13TheClocksOfHalfTheReplicasJump(t *testing.T) {
+	scenario := scoreboard.Start(t, 13, "replica clocks jump")
+	rounds := scoreboard.Pick(scenario, 1, 10)
 	right := tell(t, rounds, false)
 	jumped := tell(t, rounds, true)
 	differences := 0
@@ -31,14 +32,14 @@ func TestRow13TheClocksOfHalfTheReplicasJump(t *testing.T) {
 			t.Logf("verdict %d: %q with right clocks, %q with jumps", i, a, b)
 		}
 	}
-	row.AtLeast("verdicts", len(right.verdicts), 10*rounds)
-	row.Zero("differences", differences)
-	row.Zero("views that went back", right.back+jumped.back)
-	row.Zero("calls admitted by an open breaker", right.admitted+jumped.admitted)
-	row.Zero("errors to calls", right.broken+jumped.broken)
-	row.Report("calls with right clocks, with jumps", fmt.Sprintf("%d, %d", right.calls, jumped.calls))
-	row.Report("outcomes discarded as too old with right clocks, with jumps", fmt.Sprintf("%d, %d", right.lost, jumped.lost))
-	row.Report("times that a replica took its store for lost, with right clocks, with jumps", fmt.Sprintf("%d, %d", right.losses, jumped.losses))
+	scenario.AtLeast("verdicts", len(right.verdicts), 10*rounds)
+	scenario.Zero("differences", differences)
+	scenario.Zero("views that went back", right.back+jumped.back)
+	scenario.Zero("calls admitted by an open breaker", right.admitted+jumped.admitted)
+	scenario.Zero("errors to calls", right.broken+jumped.broken)
+	scenario.Report("calls with right clocks, with jumps", fmt.Sprintf("%d, %d", right.calls, jumped.calls))
+	scenario.Report("outcomes discarded as too old with right clocks, with jumps", fmt.Sprintf("%d, %d", right.lost, jumped.lost))
+	scenario.Report("times that a replica took its store for lost, with right clocks, with jumps", fmt.Sprintf("%d, %d", right.losses, jumped.losses))
 }
 
 func at(verdicts []string, i int) string {
@@ -135,7 +136,7 @@ func (w *teller) order(c store.Command) {
 func (w *teller) until(state store.State, fail bool) {
 	w.t.Helper()
 	before := truth(w.t, w.s).Openings
-	eventually(w.t, fmt.Sprintf("the fleet is %v", state), func() bool {
+	await.Until(w.t, fmt.Sprintf("the fleet is %v", state), func() bool {
 		for _, r := range w.fleet {
 			w.call(r, 1, fail)
 			now := truth(w.t, w.s)

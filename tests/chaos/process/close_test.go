@@ -12,15 +12,16 @@ import (
 
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
-	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/await"
 	"github.com/commontrip/commontrip/tests/chaos/respfault"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
 // A Manager with ten thousand outcomes to report is closed, twice at once, while calls go on and its Redis is well, takes half
 // a second for each report, or hangs. Close returns by its deadline, says what it could not report, and the calls go on.
-func TestRow09CloseUnderFire(t *testing.T) {
-	row := board.Start(t, 9, "Close under fire")
+func TestScenario09CloseUnderFire(t *testing.T) {
+	scenario := scoreboard.Start(t, 9, "Close under fire")
 	for _, fire := range []struct {
 		name    string
 		closeBy time.Duration
@@ -32,14 +33,14 @@ func TestRow09CloseUnderFire(t *testing.T) {
 		}},
 		{"hung", 2 * time.Second, func(s *redistest.Server, _ *respfault.Proxy) { s.Stop() }},
 	} {
-		left := closeUnderFire(t, row, fire.name, fire.closeBy, fire.light)
+		left := closeUnderFire(t, scenario, fire.name, fire.closeBy, fire.light)
 		if fire.name == "well" {
-			row.Zero("well: outcomes that were not reported", left)
+			scenario.Zero("well: outcomes that were not reported", left)
 		}
 	}
 }
 
-func closeUnderFire(t *testing.T, row *board.Row, fire string, closeBy time.Duration, light func(*redistest.Server, *respfault.Proxy)) (left int) {
+func closeUnderFire(t *testing.T, scenario *scoreboard.Scenario, fire string, closeBy time.Duration, light func(*redistest.Server, *respfault.Proxy)) (left int) {
 	t.Helper()
 	const outcomes, grace = 10_000, 10 * time.Second
 	server := redistest.Start(t)
@@ -81,7 +82,7 @@ func closeUnderFire(t *testing.T, row *board.Row, fire string, closeBy time.Dura
 	}
 	closing.Wait()
 	afterClose := caller.finished.Load()
-	eventually(t, "calls go on after Close", func() bool { return caller.finished.Load() > afterClose+100 })
+	await.Until(t, "calls go on after Close", func() bool { return caller.finished.Load() > afterClose+100 })
 	close(stop)
 	calling.Wait()
 	proxy.Heal()
@@ -101,12 +102,12 @@ func closeUnderFire(t *testing.T, row *board.Row, fire string, closeBy time.Dura
 	}
 	now := truth(t, fleet)
 	known := now.Totals.Calls + now.Totals.Late + b.Status().Lost
-	row.Zero(name("Closes over their deadline"), over)
-	row.Zero(name("Closes that did not say what is left"), silent)
-	row.Zero(name("outcomes lost silently"), missing(before, known))
-	row.Zero(name("calls refused or failed by us"), int(caller.broken.Load()))
-	row.Report(name("outcomes that Close could not report, and said so"), left)
-	row.Within(name("longest Close"), max(took[0], took[1]), closeBy+100*time.Millisecond)
+	scenario.Zero(name("Closes over their deadline"), over)
+	scenario.Zero(name("Closes that did not say what is left"), silent)
+	scenario.Zero(name("outcomes lost silently"), missing(before, known))
+	scenario.Zero(name("calls refused or failed by us"), int(caller.broken.Load()))
+	scenario.Report(name("outcomes that Close could not report, and said so"), left)
+	scenario.Within(name("longest Close"), max(took[0], took[1]), closeBy+100*time.Millisecond)
 	return left
 }
 

@@ -4,8 +4,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/await"
 	"github.com/commontrip/commontrip/tests/chaos/replica/wire"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/chaos/tier"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
@@ -13,14 +14,14 @@ import (
 // A fleet under load is replaced process by process, each under the name of the one before: half of them are told to end,
 // half are killed. Who is told reports everything; who takes over is heard from its first report on, though its Seq starts
 // anew; and nothing is counted that was not called.
-func TestRow08RollingDeployUnderTheSameNames(t *testing.T) {
-	row := board.Start(t, 8, "rolling deploy under the same names")
+func TestScenario08RollingDeployUnderTheSameNames(t *testing.T) {
+	scenario := scoreboard.Start(t, 8, "rolling deploy under the same names")
 	server := redistest.Start(t)
 	fleetStore := operator(t, server.URL())
 	var called tier.Tier
-	replicas := board.Pick(row, 6, 50)
+	replicas := scoreboard.Pick(scenario, 6, 50)
 	config := wire.Config{URL: server.URL(), Breaker: tierName, Tier: called.Serve(t)}
-	load := wire.Request{Do: wire.Load, Workers: 1, Every: board.Pick(row, 10*time.Millisecond, 100*time.Millisecond)}
+	load := wire.Request{Do: wire.Load, Workers: 1, Every: scoreboard.Pick(scenario, 10*time.Millisecond, 100*time.Millisecond)}
 	fleet := startAll(t, replicas, config)
 	for _, r := range fleet {
 		r.Do(load)
@@ -31,7 +32,7 @@ func TestRow08RollingDeployUnderTheSameNames(t *testing.T) {
 		slowest                                        time.Duration
 	}
 	for i, old := range fleet {
-		eventually(t, "the old one is heard", func() bool { return counted(t, fleetStore, old.Name()) > 0 })
+		await.Until(t, "the old one is heard", func() bool { return counted(t, fleetStore, old.Name()) > 0 })
 		if i%2 == 0 {
 			closed := old.Term()
 			deploy.terminated++
@@ -66,15 +67,15 @@ func TestRow08RollingDeployUnderTheSameNames(t *testing.T) {
 		deploy.invented += missing(known, made)
 	}
 
-	row.Report("processes replaced", replicas)
-	row.Report("calls", len(called.Ledger()))
-	row.AtLeast("ended by SIGTERM", deploy.terminated, 1)
-	row.AtLeast("ended by SIGKILL", deploy.killed, 1)
-	row.Zero("outcomes lost on SIGTERM", deploy.lost)
-	row.Zero("Closes with an error", deploy.refused)
-	row.Zero("outcomes of a new process that were swallowed", deploy.swallowed)
-	row.Zero("outcomes counted that were not called", deploy.invented)
-	row.Report("outcomes unreported by killed processes", deploy.unreported)
-	row.Report("longest Close", deploy.slowest)
-	row.Zero("late outcomes", int(truth(t, fleetStore).Totals.Late))
+	scenario.Report("processes replaced", replicas)
+	scenario.Report("calls", len(called.Ledger()))
+	scenario.AtLeast("ended by SIGTERM", deploy.terminated, 1)
+	scenario.AtLeast("ended by SIGKILL", deploy.killed, 1)
+	scenario.Zero("outcomes lost on SIGTERM", deploy.lost)
+	scenario.Zero("Closes with an error", deploy.refused)
+	scenario.Zero("outcomes of a new process that were swallowed", deploy.swallowed)
+	scenario.Zero("outcomes counted that were not called", deploy.invented)
+	scenario.Report("outcomes unreported by killed processes", deploy.unreported)
+	scenario.Report("longest Close", deploy.slowest)
+	scenario.Zero("late outcomes", int(truth(t, fleetStore).Totals.Late))
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
 	redisstore "github.com/commontrip/commontrip/store/redis"
+	"github.com/commontrip/commontrip/tests/await"
 	"github.com/commontrip/commontrip/tests/chaos/replica/wire"
 )
 
@@ -36,7 +37,7 @@ func truth(t testing.TB, s store.Store) store.Snapshot {
 
 func truthOf(t testing.TB, s store.Store, name string) (snapshot store.Snapshot) {
 	t.Helper()
-	eventually(t, "the store answers", func() bool {
+	await.Until(t, "the store answers", func() bool {
 		snapshots, err := s.Read(context.Background(), name)
 		if err != nil || len(snapshots) != 1 {
 			return false
@@ -125,7 +126,7 @@ func startAll(t testing.TB, n int, c wire.Config) []*Replica {
 // converge waits until every replica and the store hold the same two numbers, and rule by the fleet's verdict.
 func converge(t testing.TB, s store.Store, fleet ...*Replica) {
 	t.Helper()
-	eventually(t, "replicas and store are one", func() bool {
+	await.Until(t, "replicas and store are one", func() bool {
 		now := truth(t, s)
 		for _, r := range fleet {
 			state := r.Status()
@@ -145,18 +146,6 @@ func heard(r *Replica, kind breaker.EventKind) bool {
 		}
 	}
 	return false
-}
-
-// eventually waits until condition holds; a fleet that does not get there in time has broken its promise.
-func eventually(t testing.TB, what string, condition func() bool) {
-	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.Now().Add(Deadline); !condition(); <-tick.C {
-		if time.Now().After(end) {
-			t.Fatalf("never happened: %s", what)
-		}
-	}
 }
 
 // pass lets a fault last.

@@ -12,8 +12,9 @@ import (
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
 	redisstore "github.com/commontrip/commontrip/store/redis"
-	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/await"
 	"github.com/commontrip/commontrip/tests/chaos/respfault"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
@@ -29,8 +30,8 @@ const (
 // Redis is killed at each point of each verb, under a fleet that holds an open or half-open breaker, and comes back empty, with
 // what it had written, or late. No call fails by that or waits for it, no view and no store goes back, and what a live
 // replica knows is not forgotten.
-func TestRow07RedisIsKilledAtEveryVerb(t *testing.T) {
-	row := board.Start(t, 7, "kill -9 of Redis at every verb")
+func TestScenario07RedisIsKilledAtEveryVerb(t *testing.T) {
+	scenario := scoreboard.Start(t, 7, "kill -9 of Redis at every verb")
 	var all outage
 	var mu sync.Mutex
 	restarts := []restart{empty, withAOF, later}
@@ -38,7 +39,7 @@ func TestRow07RedisIsKilledAtEveryVerb(t *testing.T) {
 	t.Run("at", func(t *testing.T) {
 		for i, point := range points {
 			for j, how := range restarts {
-				if !row.Full() && (i+j+int(row.Seed()))%len(restarts) != 0 {
+				if !scenario.Full() && (i+j+int(scenario.Seed()))%len(restarts) != 0 {
 					continue
 				}
 				t.Run(fmt.Sprintf("%v, back %s", point, how), func(t *testing.T) {
@@ -51,14 +52,14 @@ func TestRow07RedisIsKilledAtEveryVerb(t *testing.T) {
 			}
 		}
 	})
-	row.AtLeast("cut points", all.points, board.Pick(row, 1, len(restarts))*len(points))
-	row.Report("calls", all.calls)
-	row.Zero("calls failed by us", all.broken)
-	row.Zero("calls admitted by an open breaker", all.admitted)
-	row.Zero("generations that went back", all.back)
-	row.Zero("trips forgotten", all.forgotten)
-	row.Within("largest delay of a call", all.longest, 100*time.Millisecond)
-	row.Within("longest until store and replicas were one again", all.healed, 5*time.Second)
+	scenario.AtLeast("cut points", all.points, scoreboard.Pick(scenario, 1, len(restarts))*len(points))
+	scenario.Report("calls", all.calls)
+	scenario.Zero("calls failed by us", all.broken)
+	scenario.Zero("calls admitted by an open breaker", all.admitted)
+	scenario.Zero("generations that went back", all.back)
+	scenario.Zero("trips forgotten", all.forgotten)
+	scenario.Within("largest delay of a call", all.longest, 100*time.Millisecond)
+	scenario.Within("longest until store and replicas were one again", all.healed, 5*time.Second)
 }
 
 // outage is what cut points came to.
@@ -99,7 +100,7 @@ func killRedis(t *testing.T, point cutPoint, how restart) outage {
 	}
 	asked := operator(t, proxy.URL(), redisstore.WithTimeout(time.Second)) // this one is attacked, too
 	trip(t, asked, tierName)
-	eventually(t, "the trip is known", func() bool {
+	await.Until(t, "the trip is known", func() bool {
 		return fleet[0].State() != store.Closed && fleet[1].State() != store.Closed
 	})
 
@@ -108,9 +109,11 @@ func killRedis(t *testing.T, point cutPoint, how restart) outage {
 	killed := make(chan struct{})
 	proxy.On(point.verb, point.rule(func() { once.Do(func() { server.Kill(); close(killed) }) }))
 	ask(t, asked, proxy, point)
+	waiting, cancel := await.WithTimeout(t.Context(), Deadline)
+	defer cancel()
 	select {
 	case <-killed:
-	case <-time.After(Deadline):
+	case <-waiting.Done():
 		t.Fatalf("nobody came to %v", point)
 	}
 	proxy.Heal()
@@ -120,7 +123,7 @@ func killRedis(t *testing.T, point cutPoint, how restart) outage {
 	known := max(fleet[0].Status().Fleet.Generation, fleet[1].Status().Fleet.Generation)
 	server.Restart()
 	back := time.Now()
-	eventually(t, "store and replicas are one", func() bool {
+	await.Until(t, "store and replicas are one", func() bool {
 		now, err := asked.Read(context.Background(), tierName)
 		if err != nil || len(now) != 1 {
 			return false

@@ -11,9 +11,10 @@ import (
 	"github.com/commontrip/commontrip/scripts/lua"
 	"github.com/commontrip/commontrip/store"
 	redisstore "github.com/commontrip/commontrip/store/redis"
-	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/await"
 	"github.com/commontrip/commontrip/tests/chaos/replica/wire"
 	"github.com/commontrip/commontrip/tests/chaos/respfault"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
@@ -74,8 +75,8 @@ func cutPoints(points ...respfault.Point) (all []cutPoint) {
 
 // A replica is killed at each point of each of its verbs. The store stays whole: what was reported stays counted, once;
 // leases come back after their time, and the survivor goes on.
-func TestRow06AReplicaIsKilledAtEveryVerb(t *testing.T) {
-	row := board.Start(t, 6, "kill -9 of a replica at every verb")
+func TestScenario06AReplicaIsKilledAtEveryVerb(t *testing.T) {
+	scenario := scoreboard.Start(t, 6, "kill -9 of a replica at every verb")
 	server := redistest.Start(t)
 	loadScripts(t, server)
 	points := cutPoints(respfault.Arrived, respfault.Executed, respfault.Answered)
@@ -84,7 +85,7 @@ func TestRow06AReplicaIsKilledAtEveryVerb(t *testing.T) {
 	}
 	var all killed
 	var mu sync.Mutex
-	rounds := board.Pick(row, 1, 3)
+	rounds := scoreboard.Pick(scenario, 1, 3)
 	t.Run("at", func(t *testing.T) {
 		for round := range rounds {
 			for _, point := range points {
@@ -98,14 +99,14 @@ func TestRow06AReplicaIsKilledAtEveryVerb(t *testing.T) {
 			}
 		}
 	})
-	row.AtLeast("cut points", all.points, max(24, len(points)*rounds))
-	row.Zero("outcomes lost that were reported", all.lost)
-	row.Zero("outcomes counted twice", all.doubled)
-	row.Report("outcomes of its own that a killed replica took with it", all.own)
-	row.Zero("commands half done", all.half)
-	row.Zero("generations that went back", all.back)
-	row.AtLeast("leases held by killed replicas", all.leases, 1)
-	row.Within("longest until such a lease is free", all.longest, lease+time.Second)
+	scenario.AtLeast("cut points", all.points, max(24, len(points)*rounds))
+	scenario.Zero("outcomes lost that were reported", all.lost)
+	scenario.Zero("outcomes counted twice", all.doubled)
+	scenario.Report("outcomes of its own that a killed replica took with it", all.own)
+	scenario.Zero("commands half done", all.half)
+	scenario.Zero("generations that went back", all.back)
+	scenario.AtLeast("leases held by killed replicas", all.leases, 1)
+	scenario.Within("longest until such a lease is free", all.longest, lease+time.Second)
 }
 
 // killed is what cut points came to.
@@ -148,9 +149,11 @@ func killReplica(t *testing.T, server *redistest.Server, name string, point cutP
 	before := truthOf(t, fleet, name)
 	proxy.On(point.verb, point.rule(victim.Kill))
 	provoke(victim, proxy, point, last)
+	waiting, cancel := await.WithTimeout(t.Context(), Deadline)
+	defer cancel()
 	select {
 	case <-victim.ended:
-	case <-time.After(Deadline):
+	case <-waiting.Done():
 		t.Fatalf("the victim never came to %v", point)
 	}
 	died := time.Now()
@@ -168,7 +171,7 @@ func killReplica(t *testing.T, server *redistest.Server, name string, point cutP
 		k.half = 1
 	}
 	// Whatever stands open, the survivor's own call closes it; it may have to wait for the end of the victim's lease.
-	eventually(t, "the survivor calls, and holds what the store holds", func() bool {
+	await.Until(t, "the survivor calls, and holds what the store holds", func() bool {
 		if survivor.Run(t.Context(), func(context.Context) error { return nil }) != nil {
 			return false
 		}
@@ -187,7 +190,7 @@ func killReplica(t *testing.T, server *redistest.Server, name string, point cutP
 // trip opens a breaker by an operator's word, as soon as the store knows it.
 func trip(t testing.TB, s *redisstore.Store, name string) {
 	t.Helper()
-	eventually(t, "the trip is carried out", func() bool {
+	await.Until(t, "the trip is carried out", func() bool {
 		_, err := s.Command(context.Background(), store.Command{Name: name, Action: store.Trip, By: "test"})
 		return err == nil
 	})

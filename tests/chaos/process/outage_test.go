@@ -8,20 +8,21 @@ import (
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
 	redisstore "github.com/commontrip/commontrip/store/redis"
-	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/await"
 	"github.com/commontrip/commontrip/tests/chaos/replica/wire"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
 // Redis hangs while two goroutines call at full speed, in each state. The replica was given a client as go-redis makes it by
 // default: 5 s timeouts, contexts ignored, retries. No call waits for Redis, none fails, an open breaker stays open until
 // its time, and the replica says that it stands alone.
-func TestRow10RedisHangsUnderFullLoad(t *testing.T) {
-	row := board.Start(t, 10, "Redis SIGSTOP under full load")
+func TestScenario10RedisHangsUnderFullLoad(t *testing.T) {
+	scenario := scoreboard.Start(t, 10, "Redis SIGSTOP under full load")
 	server := redistest.Start(t)
 	fleetStore := operator(t, server.URL())
-	lasts := board.Pick(row, 4*time.Second, 10*time.Second)
-	row.Report("hangs for", lasts)
+	lasts := scoreboard.Pick(scenario, 4*time.Second, 10*time.Second)
+	scenario.Report("hangs for", lasts)
 	for _, state := range []store.State{store.Closed, store.Open, store.HalfOpen} {
 		if answer, err := server.Command("FLUSHALL"); err != nil || answer != "+OK" {
 			t.Fatalf("FLUSHALL: %q, %v", answer, err)
@@ -37,9 +38,9 @@ func TestRow10RedisHangsUnderFullLoad(t *testing.T) {
 		server.Cont()
 		r.Do(wire.Request{Do: wire.Sync})
 		converge(t, fleetStore, r)
-		report(row, state, calm, calls)
-		storm.report(row, state, r)
-		account(t, row, fleetStore, r, state)
+		report(scenario, state, calm, calls)
+		storm.report(scenario, state, r)
+		account(t, scenario, fleetStore, r, state)
 		r.Kill()
 	}
 }
@@ -60,7 +61,7 @@ func enter(t *testing.T, s *redisstore.Store, r *Replica, state store.State) {
 		return
 	}
 	command(t, s, store.Command{Action: store.Trip})
-	eventually(t, fmt.Sprintf("the replica is %v", state), func() bool {
+	await.Until(t, fmt.Sprintf("the replica is %v", state), func() bool {
 		if state == store.HalfOpen {
 			r.Do(wire.Request{Do: wire.Call})
 		}
@@ -95,43 +96,43 @@ func (h *hang) watch(t *testing.T, r *Replica, lasts time.Duration) {
 	}
 }
 
-func (h *hang) report(row *board.Row, state store.State, r *Replica) {
+func (h *hang) report(scenario *scoreboard.Scenario, state store.State, r *Replica) {
 	silent := 0
 	for _, said := range []bool{h.alone, heard(r, breaker.StoreLost), heard(r, breaker.StoreBack)} {
 		if !said {
 			silent++
 		}
 	}
-	row.Zero(fmt.Sprintf("%v: not said of the outage", state), silent)
-	row.Report(fmt.Sprintf("%v: most outcomes pending", state), h.mostPending)
-	row.Report(fmt.Sprintf("%v: largest heap, MiB", state), h.mostHeap>>20)
+	scenario.Zero(fmt.Sprintf("%v: not said of the outage", state), silent)
+	scenario.Report(fmt.Sprintf("%v: most outcomes pending", state), h.mostPending)
+	scenario.Report(fmt.Sprintf("%v: largest heap, MiB", state), h.mostHeap>>20)
 }
 
 // report holds the calls of one state to the promises.
-func report(row *board.Row, state store.State, calm, storm wire.Calls) {
+func report(scenario *scoreboard.Scenario, state store.State, calm, storm wire.Calls) {
 	name := func(s string) string { return fmt.Sprintf("%v: %s", state, s) }
-	row.Report(name("calls without and with the fault"), fmt.Sprintf("%d, %d", calm.Made, storm.Made))
-	row.Zero(name("errors to calls"), int(calm.Broken+storm.Broken))
+	scenario.Report(name("calls without and with the fault"), fmt.Sprintf("%d, %d", calm.Made, storm.Made))
+	scenario.Zero(name("errors to calls"), int(calm.Broken+storm.Broken))
 	switch state {
 	case store.Closed:
-		row.Zero(name("calls refused"), int(storm.Refused))
+		scenario.Zero(name("calls refused"), int(storm.Refused))
 	case store.Open:
-		row.Zero(name("calls admitted"), int(storm.Admitted))
+		scenario.Zero(name("calls admitted"), int(storm.Admitted))
 	case store.HalfOpen:
-		row.AtLeast(name("probes of the own verdict"), int(storm.Probes), 1)
-		row.Report(name("calls delayed by more than 1 ms"), fmt.Sprintf("%d, %d", calm.Delayed, storm.Delayed))
+		scenario.AtLeast(name("probes of the own verdict"), int(storm.Probes), 1)
+		scenario.Report(name("calls delayed by more than 1 ms"), fmt.Sprintf("%d, %d", calm.Delayed, storm.Delayed))
 	}
-	row.Report(name("largest delay without the fault"), calm.MostDelay)
-	row.Within(name("largest delay"), storm.MostDelay, 100*time.Millisecond)
-	row.Within(name("largest delay beside that without the fault"), storm.MostDelay, 2*calm.MostDelay)
-	row.Report(name("ratio of largest delays"), fmt.Sprintf("%.2f", float64(storm.MostDelay)/float64(max(calm.MostDelay, 1))))
+	scenario.Report(name("largest delay without the fault"), calm.MostDelay)
+	scenario.Within(name("largest delay"), storm.MostDelay, 100*time.Millisecond)
+	scenario.Within(name("largest delay beside that without the fault"), storm.MostDelay, 2*calm.MostDelay)
+	scenario.Report(name("ratio of largest delays"), fmt.Sprintf("%.2f", float64(storm.MostDelay)/float64(max(calm.MostDelay, 1))))
 }
 
 // account compares what the replica called with what the store counted, after the heal.
-func account(t *testing.T, row *board.Row, s store.Store, r *Replica, state store.State) {
+func account(t *testing.T, scenario *scoreboard.Scenario, s store.Store, r *Replica, state store.State) {
 	t.Helper()
 	replica, now := r.Status(), truth(t, s)
 	known := now.Totals.Calls + now.Totals.Ignored + now.Totals.Late
-	row.Zero(fmt.Sprintf("%v: outcomes lost and not said so", state), missing(replica.Totals.Calls, known+replica.Lost))
-	row.Zero(fmt.Sprintf("%v: outcomes counted twice", state), missing(known, replica.Totals.Calls))
+	scenario.Zero(fmt.Sprintf("%v: outcomes lost and not said so", state), missing(replica.Totals.Calls, known+replica.Lost))
+	scenario.Zero(fmt.Sprintf("%v: outcomes counted twice", state), missing(known, replica.Totals.Calls))
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
 	memorystore "github.com/commontrip/commontrip/store/memory"
-	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/chaos/tier"
 	"github.com/commontrip/commontrip/tests/fleet"
 )
@@ -24,37 +24,37 @@ const (
 
 // Twenty replicas call a tier that dies for minutes: with a shared verdict; with the store away, so that each stands on
 // its own; and with twenty breakers that never shared anything. What reaches the dead tier is what each protection costs.
-// Then the store and the tier come back, and the fleet is one again. In a bubble: the time is virtual, the counts are exact.
-func TestRow10OwnVerdictBesideASharedAndTwentyLocalOnes(t *testing.T) {
-	row := board.Start(t, 10, "own verdict, proven")
-	rng, deadFor := row.Rand(), board.Pick(row, 90*time.Second, 5*time.Minute)
+// Then the store and the tier come back, and the fleet is one again. The time is virtual, and the counts are exact.
+func TestScenario10OwnVerdictBesideASharedAndTwentyLocalOnes(t *testing.T) {
+	scenario := scoreboard.Start(t, 10, "own verdict, proven")
+	rng, deadFor := scenario.Rand(), scoreboard.Pick(scenario, 90*time.Second, 5*time.Minute)
 	var shared, own, local dead
-	for range board.Pick(row, 1, 5) {
+	for range scoreboard.Pick(scenario, 1, 5) {
 		shared.add(play(t, rng, deadFor, func(w *protection) { w.join(false) }))
 		own.add(play(t, rng, deadFor, func(w *protection) { w.join(true) }))
 		local.add(play(t, rng, deadFor, func(w *protection) { w.alone() }))
 	}
-	row.Report("tiers that died", board.Pick(row, 1, 5))
-	row.Report("replicas, calls of each a second, dead for", fmt.Sprintf("%d, %d, %v", protected, time.Second/pace, deadFor))
+	scenario.Report("tiers that died", scoreboard.Pick(scenario, 1, 5))
+	scenario.Report("replicas, calls of each a second, dead for", fmt.Sprintf("%d, %d, %v", protected, time.Second/pace, deadFor))
 	for _, of := range []struct {
 		name string
 		dead
 	}{{"shared", shared}, {"store away", own}, {"20 local breakers", local}} {
-		row.Report(of.name+": calls that reached the dead tier until the last replica refused", of.burnt)
-		row.Report(of.name+": calls that reached the dead tier in all", of.all)
-		row.Report(of.name+": until the last replica refused", of.found)
-		row.Zero(of.name+": replicas that never refused", of.never)
+		scenario.Report(of.name+": calls that reached the dead tier until the last replica refused", of.burnt)
+		scenario.Report(of.name+": calls that reached the dead tier in all", of.all)
+		scenario.Report(of.name+": until the last replica refused", of.found)
+		scenario.Zero(of.name+": replicas that never refused", of.never)
 	}
-	row.AtMost("calls until all refused, shared, beside half of what the store's absence costs", shared.burnt, own.burnt/2)
-	row.AtMost("calls until all refused, store away, beside 1.1 times those of local breakers", own.burnt, local.burnt*11/10)
-	row.AtMost("calls in all, store away, beside 1.1 times those of local breakers", own.all, local.all*11/10)
-	row.Zero("replicas of the shared verdict that ever stood alone", shared.stoodAlone)
-	row.AtLeast("replicas that said that they stand alone, store away", own.stoodAlone, board.Pick(row, 1, 5)*protected)
-	row.Within("store back: until all hold the store's view, largest", own.oneView, 2*time.Second)
-	row.Report("store and tier back: until every replica calls again", own.again)
-	row.Report("tier back, shared: until every replica calls again", shared.again)
-	row.Report("tier back, 20 local breakers: until every replica calls again", local.again)
-	row.Report("store back: calls that reached the dead tier in the minute after, store away before", own.herd)
+	scenario.AtMost("calls until all refused, shared, beside half of what the store's absence costs", shared.burnt, own.burnt/2)
+	scenario.AtMost("calls until all refused, store away, beside 1.1 times those of local breakers", own.burnt, local.burnt*11/10)
+	scenario.AtMost("calls in all, store away, beside 1.1 times those of local breakers", own.all, local.all*11/10)
+	scenario.Zero("replicas of the shared verdict that ever stood alone", shared.stoodAlone)
+	scenario.AtLeast("replicas that said that they stand alone, store away", own.stoodAlone, scoreboard.Pick(scenario, 1, 5)*protected)
+	scenario.Within("store back: until all hold the store's view, largest", own.oneView, 2*time.Second)
+	scenario.Report("store and tier back: until every replica calls again", own.again)
+	scenario.Report("tier back, shared: until every replica calls again", shared.again)
+	scenario.Report("tier back, 20 local breakers: until every replica calls again", local.again)
+	scenario.Report("store back: calls that reached the dead tier in the minute after, store away before", own.herd)
 }
 
 // dead is what a tier's death cost.

@@ -6,6 +6,7 @@ package process
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,10 +19,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/commontrip/commontrip/tests/await"
 	"github.com/commontrip/commontrip/tests/chaos/replica/wire"
 )
 
-// Deadline bounds every wait of this package.
+// Deadline bounds every wait of this package, in this machine's own time (package await).
 const Deadline = 60 * time.Second
 
 // ErrGone is a request to a process that has ended.
@@ -143,8 +145,8 @@ func (r *Replica) take(line wire.Line) {
 // Ready waits until the replica's breaker is registered, and gives what it said of that.
 func (r *Replica) Ready() wire.Ready {
 	r.t.Helper()
-	timer := time.NewTimer(Deadline)
-	defer timer.Stop()
+	waiting, cancel := await.WithTimeout(context.Background(), Deadline)
+	defer cancel()
 	select {
 	case <-r.ready:
 	case <-r.ended:
@@ -152,7 +154,7 @@ func (r *Replica) Ready() wire.Ready {
 			break
 		}
 		r.t.Fatalf("%s ended before it was ready (%v): %s", r.config.Name, r.cmd.ProcessState, r.stderr.Bytes())
-	case <-timer.C:
+	case <-waiting.Done():
 		r.t.Fatalf("%s is not ready after %v", r.config.Name, Deadline)
 	}
 	return r.first
@@ -180,8 +182,8 @@ func (r *Replica) Send(q wire.Request) <-chan wire.Line {
 // Try sends a request and waits for its answer. It is ErrGone where the process has ended, and the answer's own error where
 // it has one.
 func (r *Replica) Try(q wire.Request) (wire.Line, error) {
-	timer := time.NewTimer(Deadline)
-	defer timer.Stop()
+	waiting, cancel := await.WithTimeout(context.Background(), Deadline)
+	defer cancel()
 	answer := r.Send(q)
 	select {
 	case line := <-answer:
@@ -193,7 +195,7 @@ func (r *Replica) Try(q wire.Request) (wire.Line, error) {
 		default:
 			return wire.Line{}, ErrGone
 		}
-	case <-timer.C:
+	case <-waiting.Done():
 		return wire.Line{}, fmt.Errorf("no answer to %q after %v", q.Do, Deadline)
 	}
 }
@@ -250,11 +252,11 @@ func (r *Replica) Cont() { r.signal(syscall.SIGCONT) }
 func (r *Replica) Term() wire.Closed {
 	r.t.Helper()
 	r.signal(syscall.SIGTERM)
-	timer := time.NewTimer(Deadline)
-	defer timer.Stop()
+	waiting, cancel := await.WithTimeout(context.Background(), Deadline)
+	defer cancel()
 	select {
 	case <-r.ended:
-	case <-timer.C:
+	case <-waiting.Done():
 		r.t.Fatalf("%s does not end after %v", r.config.Name, Deadline)
 	}
 	r.mu.Lock()

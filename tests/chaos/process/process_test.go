@@ -6,12 +6,13 @@ import (
 	"time"
 
 	"github.com/commontrip/commontrip/store"
+	"github.com/commontrip/commontrip/tests/await"
 	"github.com/commontrip/commontrip/tests/chaos/replica/wire"
 	"github.com/commontrip/commontrip/tests/chaos/tier"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
-// A replica does what it is told, halts, goes on, and ends in both ways. This is what the rows stand on.
+// A replica does what it is told, halts, goes on, and ends in both ways. This is what the scenarios stand on.
 func TestAReplicaIsDrivenByLines(t *testing.T) {
 	server := redistest.Start(t)
 	var called tier.Tier
@@ -27,7 +28,7 @@ func TestAReplicaIsDrivenByLines(t *testing.T) {
 	}
 	r.Do(wire.Request{Do: wire.Call, N: 3, Fail: true})
 	r.Do(wire.Request{Do: wire.Sync})
-	eventually(t, "the replica hears that it opened the breaker", func() bool {
+	await.Until(t, "the replica hears that it opened the breaker", func() bool {
 		for _, e := range r.Events() {
 			if e.Transition.To == store.Open && e.Transition.Cause == r.Name() {
 				return true
@@ -57,7 +58,7 @@ func TestAReplicaIsDrivenByLines(t *testing.T) {
 	}
 
 	r.Do(wire.Request{Do: wire.Load, Workers: 2, Every: time.Millisecond})
-	eventually(t, "the load calls", func() bool { return r.Do(wire.Request{Do: wire.Stats}).Calls.Made > 20 })
+	await.Until(t, "the load calls", func() bool { return r.Do(wire.Request{Do: wire.Stats}).Calls.Made > 20 })
 	closed := r.Term()
 	if closed.Error != "" || closed.Calls.Made < 20 || closed.State.Pending != 0 {
 		t.Errorf("the end by SIGTERM left %+v", closed)

@@ -11,23 +11,24 @@ import (
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
 	memorystore "github.com/commontrip/commontrip/store/memory"
-	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/await"
 	"github.com/commontrip/commontrip/tests/chaos/replica/wire"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/chaos/tier"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
 // A replica process is halted for longer than leases, windows and StaleAfter: with failures that it had not reported, with a
 // probe in its hand, and under load while the fleet opens. When it goes on, its past moves nothing.
-func TestRow12AReplicaIsResumedAfterItsTime(t *testing.T) {
-	row := board.Start(t, 12, "replica process resumed beyond lease and window")
+func TestScenario12AReplicaIsResumedAfterItsTime(t *testing.T) {
+	scenario := scoreboard.Start(t, 12, "replica process resumed beyond lease and window")
 	server := redistest.Start(t)
-	halt := board.Pick(row, 4*time.Second, 30*time.Second)
+	halt := scoreboard.Pick(scenario, 4*time.Second, 30*time.Second)
 	policy := store.Policy{
 		WindowTime: halt / 2, ConsecutiveFailures: 5, OpenFor: 200 * time.Millisecond, Probes: 1, ProbeSuccesses: 2,
 		ProbeLease: halt / 4,
 	}
-	row.Report("halted for", halt)
+	scenario.Report("halted for", halt)
 	var called tier.Tier
 	config := wire.Config{URL: server.URL(), Breaker: tierName, Policy: policy, Tier: called.Serve(t)}
 	config.Name = "other"
@@ -36,14 +37,14 @@ func TestRow12AReplicaIsResumedAfterItsTime(t *testing.T) {
 	halted := Start(t, config)
 	fleetStore := operator(t, server.URL())
 
-	haltWithFailures(t, row, halted, other, fleetStore, halt)
-	haltWithProbe(t, row, halted, other, halt)
-	haltUnderLoad(t, row, halted, fleetStore, &called, halt)
+	haltWithFailures(t, scenario, halted, other, fleetStore, halt)
+	haltWithProbe(t, scenario, halted, other, halt)
+	haltUnderLoad(t, scenario, halted, fleetStore, &called, halt)
 	converge(t, fleetStore, halted, other)
 }
 
 // haltWithFailures halts a replica that has one failure less to report than the rule wants; another reports that one, later.
-func haltWithFailures(t *testing.T, row *board.Row, halted, other *Replica, s store.Store, halt time.Duration) {
+func haltWithFailures(t *testing.T, scenario *scoreboard.Scenario, halted, other *Replica, s store.Store, halt time.Duration) {
 	t.Helper()
 	const failures = 4
 	for {
@@ -72,16 +73,16 @@ func haltWithFailures(t *testing.T, row *board.Row, halted, other *Replica, s st
 	if now.State != store.Closed {
 		falseTrips = 1
 	}
-	row.Zero("false trips by old outcomes", falseTrips)
-	row.Zero("old outcomes in the window", now.Window.Failures-1)
-	row.Zero("old outcomes neither counted as late nor said to be lost", missing(failures, now.Totals.Late+halted.Status().Lost))
+	scenario.Zero("false trips by old outcomes", falseTrips)
+	scenario.Zero("old outcomes in the window", now.Window.Failures-1)
+	scenario.Zero("old outcomes neither counted as late nor said to be lost", missing(failures, now.Totals.Late+halted.Status().Lost))
 }
 
 // haltWithProbe halts a replica that probes, until the other has the lease.
-func haltWithProbe(t *testing.T, row *board.Row, halted, other *Replica, halt time.Duration) {
+func haltWithProbe(t *testing.T, scenario *scoreboard.Scenario, halted, other *Replica, halt time.Duration) {
 	t.Helper()
 	other.Do(wire.Request{Do: wire.Command, Command: &store.Command{Action: store.Trip, By: "test"}})
-	eventually(t, "the replica to be halted has the probe", func() bool {
+	await.Until(t, "the replica to be halted has the probe", func() bool {
 		p := halted.Do(wire.Request{Do: wire.Acquire}).Permit
 		if p.Admitted && !p.Probe {
 			halted.Do(wire.Request{Do: wire.Done})
@@ -90,7 +91,7 @@ func haltWithProbe(t *testing.T, row *board.Row, halted, other *Replica, halt ti
 	})
 	halted.Stop()
 	stopped := time.Now()
-	eventually(t, "the other has a lease", func() bool { return other.Do(wire.Request{Do: wire.Acquire}).Permit.Probe })
+	await.Until(t, "the other has a lease", func() bool { return other.Do(wire.Request{Do: wire.Acquire}).Permit.Probe })
 	free := time.Since(stopped)
 	pass(halt - free)
 	halted.Cont()
@@ -105,37 +106,37 @@ func haltWithProbe(t *testing.T, row *board.Row, halted, other *Replica, halt ti
 	if after.Generation != before.Generation || after.ProbeSuccesses != before.ProbeSuccesses {
 		accepted = 1
 	}
-	row.Zero("probes whose context outlived their lease", alive)
-	row.Zero("stale settles accepted", accepted)
-	row.Report("until another replica had the lease", free)
+	scenario.Zero("probes whose context outlived their lease", alive)
+	scenario.Zero("stale settles accepted", accepted)
+	scenario.Report("until another replica had the lease", free)
 }
 
 // haltUnderLoad halts a replica that calls, and opens the breaker meanwhile.
-func haltUnderLoad(t *testing.T, row *board.Row, halted *Replica, s store.Store, called *tier.Tier, halt time.Duration) {
+func haltUnderLoad(t *testing.T, scenario *scoreboard.Scenario, halted *Replica, s store.Store, called *tier.Tier, halt time.Duration) {
 	t.Helper()
 	command(t, s, store.Command{Action: store.Reset})
-	eventually(t, "it calls", func() bool { return halted.Do(wire.Request{Do: wire.Call}).Calls.Admitted == 1 })
+	await.Until(t, "it calls", func() bool { return halted.Do(wire.Request{Do: wire.Call}).Calls.Admitted == 1 })
 	const workers = 4
 	halted.Do(wire.Request{Do: wire.Load, Workers: workers, Every: 20 * time.Millisecond})
-	eventually(t, "the load runs", func() bool { return halted.Do(wire.Request{Do: wire.Stats}).Calls.Made > 100 })
+	await.Until(t, "the load runs", func() bool { return halted.Do(wire.Request{Do: wire.Stats}).Calls.Made > 100 })
 	halted.Stop()
 	opened := command(t, s, store.Command{Action: store.ForceOpen})
 	totals := truth(t, s).Totals
 	pass(halt)
 	resumed := time.Now()
 	halted.Cont()
-	eventually(t, "it refuses", func() bool { return halted.Status().State == store.Open })
+	await.Until(t, "it refuses", func() bool { return halted.Status().State == store.Open })
 	refuses := time.Since(resumed)
 	calls := halted.Do(wire.Request{Do: wire.Unload}).Calls
 	halted.Do(wire.Request{Do: wire.Sync})
 	now := truth(t, s)
-	row.Report("calls that reached the tier on the old verdict after it went on, of 4 that call at once",
+	scenario.Report("calls that reached the tier on the old verdict after it went on, of 4 that call at once",
 		len(called.Ledger().Of(halted.Name()).Since(resumed)))
-	row.Report("until it refused, after it went on", refuses)
-	row.Zero("errors to calls", int(calls.Broken))
-	row.Zero("generations or revs that it moved", missing(now.Generation+now.Rev, opened.Generation+opened.Rev))
-	row.Zero("its outcomes in the window of a forced state", now.Window.Calls)
-	row.Report("its late outcomes", now.Totals.Late-totals.Late)
+	scenario.Report("until it refused, after it went on", refuses)
+	scenario.Zero("errors to calls", int(calls.Broken))
+	scenario.Zero("generations or revs that it moved", missing(now.Generation+now.Rev, opened.Generation+opened.Rev))
+	scenario.Zero("its outcomes in the window of a forced state", now.Window.Calls)
+	scenario.Report("its late outcomes", now.Totals.Late-totals.Late)
 	command(t, s, store.Command{Action: store.Lift})
 }
 
@@ -162,15 +163,15 @@ func (s *stuck) Sync(ctx context.Context, reports []store.Report) []store.Result
 // An exchange hangs for an hour and ignores its context. Behind it wait failures that would have tripped the fleet, and what a
 // hundred thousand calls brought in the hour. None of it enters the window, none of it takes memory beyond the bound, and all
 // of it is counted, as late or as lost.
-func TestRow12AnExchangeHangsForAnHour(t *testing.T) {
-	row := board.Start(t, 12, "exchange blocked for a virtual hour")
+func TestScenario12AnExchangeHangsForAnHour(t *testing.T) {
+	scenario := scoreboard.Start(t, 12, "exchange blocked for a virtual hour")
 	for _, moved := range []bool{false, true} {
-		synctest.Test(t, func(t *testing.T) { blocked(t, row, moved) })
+		synctest.Test(t, func(t *testing.T) { blocked(t, scenario, moved) })
 	}
 }
 
 // blocked plays the hour. moved: the fleet opens and closes meanwhile; else only the outcomes' age keeps them out.
-func blocked(t *testing.T, row *board.Row, moved bool) {
+func blocked(t *testing.T, scenario *scoreboard.Scenario, moved bool) {
 	const atOnce, outcomes = 1000, 100_000
 	shared := memorystore.New()
 	behind := &stuck{Store: shared, hang: make(chan struct{})}
@@ -228,13 +229,13 @@ func blocked(t *testing.T, row *board.Row, moved bool) {
 		falseTrips = 1
 	}
 	known := now.Totals.Calls + now.Totals.Late + held.Lost
-	row.AtLeast(name("outcomes behind the exchange"), admitted, outcomes/2)
-	row.Zero(name("false trips"), falseTrips)
-	row.Zero(name("failures in the window"), now.Window.Failures)
-	row.Zero(name("outcomes lost and not said so"), missing(uint64(admitted), known))
-	row.Zero(name("outcomes counted twice"), missing(known, uint64(admitted)))
-	row.AtMost(name("most outcomes pending, of 10 a run at most"), mostPending, 4096*10/4)
-	row.Zero(name("generations behind the fleet"), missing(now.Generation, held.Fleet.Generation))
+	scenario.AtLeast(name("outcomes behind the exchange"), admitted, outcomes/2)
+	scenario.Zero(name("false trips"), falseTrips)
+	scenario.Zero(name("failures in the window"), now.Window.Failures)
+	scenario.Zero(name("outcomes lost and not said so"), missing(uint64(admitted), known))
+	scenario.Zero(name("outcomes counted twice"), missing(known, uint64(admitted)))
+	scenario.AtMost(name("most outcomes pending, of 10 a run at most"), mostPending, 4096*10/4)
+	scenario.Zero(name("generations behind the fleet"), missing(now.Generation, held.Fleet.Generation))
 	if err := m.Close(context.Background()); err != nil {
 		t.Error(err)
 	}

@@ -13,9 +13,10 @@ import (
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
 	redisstore "github.com/commontrip/commontrip/store/redis"
-	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/await"
 	"github.com/commontrip/commontrip/tests/chaos/replica/wire"
 	"github.com/commontrip/commontrip/tests/chaos/respfault"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
@@ -40,8 +41,8 @@ type slowWorld struct {
 // Redis is slow for a share of the requests, paused, busy with a script without end, short of connections, or reached through
 // one connection. Two goroutines call at full speed meanwhile: none of them waits or fails, and the replica opens when the
 // fleet does.
-func TestRow11TheStoreIsSlowOrSaturated(t *testing.T) {
-	row := board.Start(t, 11, "slow or saturated store")
+func TestScenario11TheStoreIsSlowOrSaturated(t *testing.T) {
+	scenario := scoreboard.Start(t, 11, "slow or saturated store")
 	slownesses := []slowness{
 		delayed(100, wire.OwnClient),
 		{"CLIENT PAUSE", wire.OwnClient, func(w *slowWorld) { w.do("CLIENT", "PAUSE", w.lasts.Milliseconds(), "ALL") }, nil, false},
@@ -49,11 +50,11 @@ func TestRow11TheStoreIsSlowOrSaturated(t *testing.T) {
 		{"maxclients", wire.OwnClient, crowded, endCrowded, false},
 		{"one connection, 2 s slow", wire.DefaultClient, delayed(100, "").begin, heal, true},
 	}
-	if row.Full() {
+	if scenario.Full() {
 		slownesses = append(slownesses, delayed(10, wire.OwnClient), delayed(50, wire.OwnClient))
 	}
 	for _, s := range slownesses {
-		slow(t, row, s)
+		slow(t, scenario, s)
 	}
 }
 
@@ -78,13 +79,13 @@ func heal(w *slowWorld) { w.proxy.Heal() }
 func busy(w *slowWorld) {
 	w.do("CONFIG", "SET", "busy-reply-threshold", "50")
 	go func() { _ = w.admin.Eval(context.Background(), "while true do end", nil).Err() }() // ends with SCRIPT KILL
-	eventually(w.t, "Redis is busy", func() bool {
+	await.Until(w.t, "Redis is busy", func() bool {
 		return w.admin.Ping(context.Background()).Err() != nil
 	})
 }
 
 func endBusy(w *slowWorld) {
-	eventually(w.t, "the script is ended", func() bool {
+	await.Until(w.t, "the script is ended", func() bool {
 		_ = w.admin.ScriptKill(context.Background()).Err()
 		return w.admin.Ping(context.Background()).Err() == nil
 	})
@@ -107,11 +108,11 @@ func (w *slowWorld) do(args ...any) {
 }
 
 // slow plays one slowness.
-func slow(t *testing.T, row *board.Row, s slowness) {
+func slow(t *testing.T, scenario *scoreboard.Scenario, s slowness) {
 	t.Helper()
 	server := redistest.Start(t)
 	w := &slowWorld{
-		t: t, server: server, proxy: respfault.Start(t, server.Addr()), lasts: board.Pick(row, 2500*time.Millisecond, 10*time.Second),
+		t: t, server: server, proxy: respfault.Start(t, server.Addr()), lasts: scoreboard.Pick(scenario, 2500*time.Millisecond, 10*time.Second),
 		admin: redis.NewClient(&redis.Options{Addr: server.Addr(), PoolSize: 2, MaxRetries: -1}),
 	}
 	defer func() { _ = w.admin.Close() }()
@@ -130,7 +131,7 @@ func slow(t *testing.T, row *board.Row, s slowness) {
 	name := func(what string) string { return s.name + ": " + what }
 	if s.pushes {
 		fleet := operator(t, server.URL())
-		row.Within(name("behind"), behind(t, fleet, r), time.Second)
+		scenario.Within(name("behind"), behind(t, fleet, r), time.Second)
 		command(t, fleet, store.Command{Action: store.Reset})
 	}
 	if s.end != nil {
@@ -139,18 +140,18 @@ func slow(t *testing.T, row *board.Row, s slowness) {
 	most := connections()
 	calls := r.Do(wire.Request{Do: wire.Unload}).Calls
 	fleet := operator(t, server.URL())
-	eventually(t, "the store is back", func() bool { return r.Status().StoreUp })
+	await.Until(t, "the store is back", func() bool { return r.Status().StoreUp })
 	converge(t, fleet, r)
-	row.Zero(name("errors to calls"), int(calls.Broken))
+	scenario.Zero(name("errors to calls"), int(calls.Broken))
 	if !s.pushes {
-		row.Zero(name("calls refused"), int(calls.Refused))
+		scenario.Zero(name("calls refused"), int(calls.Refused))
 	}
-	row.Report(name("calls delayed by more than 1 ms, without and with the fault, of"),
+	scenario.Report(name("calls delayed by more than 1 ms, without and with the fault, of"),
 		fmt.Sprintf("%d of %d, %d of %d", calm.Delayed, calm.Made, calls.Delayed, calls.Made))
-	row.Within(name("largest delay"), calls.MostDelay, 100*time.Millisecond)
-	row.Within(name("largest delay beside that without the fault"), calls.MostDelay, 2*calm.MostDelay)
+	scenario.Within(name("largest delay"), calls.MostDelay, 100*time.Millisecond)
+	scenario.Within(name("largest delay beside that without the fault"), calls.MostDelay, 2*calm.MostDelay)
 	// One exchange, as many probes as there may be, and the subscription.
-	row.AtMost(name("connections at once"), most, 1+steady(store.Closed).WithDefaults().Probes+1)
+	scenario.AtMost(name("connections at once"), most, 1+steady(store.Closed).WithDefaults().Probes+1)
 	r.Kill()
 }
 
@@ -159,7 +160,7 @@ func behind(t *testing.T, s *redisstore.Store, r *Replica) time.Duration {
 	t.Helper()
 	opened := command(t, s, store.Command{Action: store.Trip})
 	var late time.Duration
-	eventually(t, "the replica hears of the trip", func() bool {
+	await.Until(t, "the replica hears of the trip", func() bool {
 		for _, e := range r.Events() {
 			if e.Transition.Generation == opened.Generation {
 				late = e.At.Sub(e.Transition.At)

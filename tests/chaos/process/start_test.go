@@ -14,8 +14,8 @@ import (
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
 	redisstore "github.com/commontrip/commontrip/store/redis"
-	"github.com/commontrip/commontrip/tests/chaos/board"
 	"github.com/commontrip/commontrip/tests/chaos/replica/wire"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
@@ -24,13 +24,13 @@ const startTimeout = time.Second
 
 // Replica processes start, several at once, while the fleet's breaker is open, and while their Redis hangs, refuses, wants
 // another password, or is empty. They hold the fleet's verdict before their first call, or start on their own in time.
-func TestRow33ReplicasStartLateOrWithADeadStore(t *testing.T) {
-	row := board.Start(t, 33, "late start and dead store")
-	replicas := board.Pick(row, 4, 16)
+func TestScenario33ReplicasStartLateOrWithADeadStore(t *testing.T) {
+	scenario := scoreboard.Start(t, 33, "late start and dead store")
+	replicas := scoreboard.Pick(scenario, 4, 16)
 	server := redistest.Start(t)
 	secret := redistest.Start(t, "--requirepass", "open-sesame")
 	config := wire.Config{URL: server.URL(), Breaker: tierName}
-	row.Report("processes at once", replicas)
+	scenario.Report("processes at once", replicas)
 	var longest time.Duration
 	start := func(what string, config wire.Config) (admitted, broken, alone int) {
 		fleet := startAll(t, replicas, config)
@@ -47,19 +47,19 @@ func TestRow33ReplicasStartLateOrWithADeadStore(t *testing.T) {
 			calls := r.Do(wire.Request{Do: wire.Call, N: 20}).Calls
 			admitted, broken = admitted+int(calls.Admitted), broken+int(calls.Broken)
 		}
-		row.Zero(what+": errors to calls", broken)
+		scenario.Zero(what+": errors to calls", broken)
 		return admitted, broken, alone
 	}
 
 	config.Timing.StartTimeout = Deadline // a store that is well is waited for, however busy the machine is
 	admitted, _, alone := start("empty", config)
-	row.AtLeast("empty: calls admitted", admitted, 20*replicas)
-	row.Zero("empty: replicas that started alone", alone)
+	scenario.AtLeast("empty: calls admitted", admitted, 20*replicas)
+	scenario.Zero("empty: replicas that started alone", alone)
 
 	command(t, operator(t, server.URL()), store.Command{Action: store.Trip, For: time.Hour})
 	admitted, _, alone = start("open", config)
-	row.Zero("open: calls admitted at start", admitted)
-	row.Zero("open: replicas that started alone", alone)
+	scenario.Zero("open: calls admitted at start", admitted)
+	scenario.Zero("open: replicas that started alone", alone)
 
 	longest = 0
 	config.Timing.StartTimeout = startTimeout
@@ -69,24 +69,24 @@ func TestRow33ReplicasStartLateOrWithADeadStore(t *testing.T) {
 	hung := config
 	for what, config := range map[string]wire.Config{"hung": hung, "wrong password": wrong} {
 		admitted, _, alone = start(what, config)
-		row.AtLeast(what+": calls admitted by the own verdict", admitted, 20*replicas)
-		row.AtLeast(what+": replicas that say that they stand alone", alone, replicas)
+		scenario.AtLeast(what+": calls admitted by the own verdict", admitted, 20*replicas)
+		scenario.AtLeast(what+": replicas that say that they stand alone", alone, replicas)
 	}
 	server.Cont()
 	server.Kill()
 	admitted, _, alone = start("refusing", config)
-	row.AtLeast("refusing: calls admitted by the own verdict", admitted, 20*replicas)
-	row.AtLeast("refusing: replicas that say that they stand alone", alone, replicas)
-	row.Within("longest Register with a dead store", longest, startTimeout+100*time.Millisecond)
+	scenario.AtLeast("refusing: calls admitted by the own verdict", admitted, 20*replicas)
+	scenario.AtLeast("refusing: replicas that say that they stand alone", alone, replicas)
+	scenario.Within("longest Register with a dead store", longest, startTimeout+100*time.Millisecond)
 }
 
 // Very many replicas, here in one process with a client each, start at once with a wrong password, or find a store that hangs.
 // Each starts in time, and they do not storm the server with their password.
-func TestRow33VeryManyStartWithAWrongPassword(t *testing.T) {
-	row := board.Start(t, 33, "a crowd starts with a wrong password")
-	replicas := board.Pick(row, 50, 300) // beyond that one process is busy with logins alone
+func TestScenario33VeryManyStartWithAWrongPassword(t *testing.T) {
+	scenario := scoreboard.Start(t, 33, "a crowd starts with a wrong password")
+	replicas := scoreboard.Pick(scenario, 50, 300) // beyond that one process is busy with logins alone
 	secret := redistest.Start(t, "--requirepass", "open-sesame", "--maxclients", "20000")
-	row.Report("replicas", replicas)
+	scenario.Report("replicas", replicas)
 	managers := crowd(t, replicas, "redis://:wrong@"+secret.Addr())
 	admin := redis.NewClient(&redis.Options{Addr: secret.Addr(), Password: "open-sesame"})
 	defer func() { _ = admin.Close() }()
@@ -103,7 +103,7 @@ func TestRow33VeryManyStartWithAWrongPassword(t *testing.T) {
 		})
 	}
 	starting.Wait()
-	row.Report("until all had started", time.Since(start))
+	scenario.Report("until all had started", time.Since(start))
 	longest, broken := time.Duration(0), 0
 	for i, m := range managers {
 		longest = max(longest, took[i])
@@ -112,14 +112,14 @@ func TestRow33VeryManyStartWithAWrongPassword(t *testing.T) {
 			broken++
 		}
 	}
-	row.Zero("calls failed or refused", broken)
-	row.Within("longest Register", longest, startTimeout+100*time.Millisecond)
+	scenario.Zero("calls failed or refused", broken)
+	scenario.Within("longest Register", longest, startTimeout+100*time.Millisecond)
 
 	before, since := attempts(t, admin), time.Now()
-	pass(board.Pick(row, 3*time.Second, 15*time.Second))
+	pass(scoreboard.Pick(scenario, 3*time.Second, 15*time.Second))
 	perSecond := float64(attempts(t, admin)-before) / time.Since(since).Seconds()
-	row.AtLeast("logins refused a second, of all", int(perSecond), 1)
-	row.AtMost("logins refused a second, of each", int(perSecond/float64(replicas)), 20)
+	scenario.AtLeast("logins refused a second, of all", int(perSecond), 1)
+	scenario.AtMost("logins refused a second, of each", int(perSecond/float64(replicas)), 20)
 }
 
 // crowd makes Managers with a store and a client each. All are closed with the test, at once.

@@ -5,16 +5,16 @@ import (
 	"time"
 
 	"github.com/commontrip/commontrip/store"
-	"github.com/commontrip/commontrip/tests/chaos/board"
 	"github.com/commontrip/commontrip/tests/chaos/replica/wire"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/chaos/tier"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
 // Twenty processes call a dead tier, now one and now another, so rarely that none sees more than a failure or two. Together
 // they see that it is dead.
-func TestRow02TwentyProcessesOfWhichNoneCouldTripAlone(t *testing.T) {
-	row := board.Start(t, 2, "trickle fleet: processes on Redis")
+func TestScenario02TwentyProcessesOfWhichNoneCouldTripAlone(t *testing.T) {
+	scenario := scoreboard.Start(t, 2, "trickle fleet: processes on Redis")
 	server := redistest.Start(t)
 	fleetStore := operator(t, server.URL())
 	var called tier.Tier
@@ -22,7 +22,7 @@ func TestRow02TwentyProcessesOfWhichNoneCouldTripAlone(t *testing.T) {
 	const replicas = 20
 	policy := store.DefaultPolicy()
 	fleet := startAll(t, replicas, wire.Config{URL: server.URL(), Breaker: tierName, Policy: policy, Tier: called.Serve(t)})
-	trips, burnt, alone, rng := board.Pick(row, 2, 20), 0, 0, row.Rand()
+	trips, burnt, alone, rng := scoreboard.Pick(scenario, 2, 20), 0, 0, scenario.Rand()
 	for range trips {
 		before := len(called.Ledger())
 		calls := map[*Replica]int{}
@@ -45,9 +45,9 @@ func TestRow02TwentyProcessesOfWhichNoneCouldTripAlone(t *testing.T) {
 		command(t, fleetStore, store.Command{Action: store.Reset})
 		converge(t, fleetStore, fleet...)
 	}
-	row.Report("replicas", replicas)
-	row.Report("trips", trips)
-	row.AtMost("failing calls burnt until the last replica refused, at most", burnt, policy.ConsecutiveFailures+replicas)
-	row.AtMost("of them by one replica, at most", alone, policy.ConsecutiveFailures-1)
-	row.Report("what separate breakers burn", replicas*policy.ConsecutiveFailures)
+	scenario.Report("replicas", replicas)
+	scenario.Report("trips", trips)
+	scenario.AtMost("failing calls burnt until the last replica refused, at most", burnt, policy.ConsecutiveFailures+replicas)
+	scenario.AtMost("of them by one replica, at most", alone, policy.ConsecutiveFailures-1)
+	scenario.Report("what separate breakers burn", replicas*policy.ConsecutiveFailures)
 }

@@ -1,6 +1,6 @@
-// Command report makes docs/reliability.md of the lines that the rows of the scoreboard leave.
+// Command report makes docs/reliability.md of the lines that the scenarios of the scoreboard leave.
 //
-//	COMMONTRIP_CHAOS=full COMMONTRIP_CHAOS_OUT=/tmp/lines go test -run TestRow ./tests/...
+//	COMMONTRIP_CHAOS=full COMMONTRIP_CHAOS_OUT=/tmp/lines go test -run TestScenario ./tests/...
 //	go run ./tests/chaos/report /tmp/lines
 //
 // The lines kept are docs/reliability.jsonl: of each test the newest. Files that are named are merged into them.
@@ -19,7 +19,7 @@ import (
 	"os"
 	"slices"
 
-	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 )
 
 func main() {
@@ -54,7 +54,7 @@ func run(kept, page string, more []string) error {
 	return errors.Join(os.WriteFile(kept, text.Bytes(), 0o644), os.WriteFile(page, []byte(render(lines)), 0o644))
 }
 
-func readFile(path string) ([]board.Line, error) {
+func readFile(path string) ([]scoreboard.Line, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -68,14 +68,14 @@ func readFile(path string) ([]board.Line, error) {
 }
 
 // read takes one line of JSON each.
-func read(r io.Reader) (lines []board.Line, err error) {
+func read(r io.Reader) (lines []scoreboard.Line, err error) {
 	scanner := bufio.NewScanner(r)
 	scanner.Buffer(nil, 1<<20)
 	for n := 1; scanner.Scan(); n++ {
 		if len(bytes.TrimSpace(scanner.Bytes())) == 0 {
 			continue
 		}
-		var l board.Line
+		var l scoreboard.Line
 		if err := json.Unmarshal(scanner.Bytes(), &l); err != nil {
 			return nil, fmt.Errorf("line %d: %w", n, err)
 		}
@@ -84,15 +84,15 @@ func read(r io.Reader) (lines []board.Line, err error) {
 	return lines, scanner.Err()
 }
 
-// newest keeps the last line of each test, by row and test.
-func newest(lines []board.Line) []board.Line {
-	last := map[string]board.Line{}
+// newest keeps the last line of each test, by scenario and test.
+func newest(lines []scoreboard.Line) []scoreboard.Line {
+	last := map[string]scoreboard.Line{}
 	for _, l := range lines {
 		if old, ok := last[l.Test]; !ok || !l.At.Before(old.At) {
 			last[l.Test] = l
 		}
 	}
-	return slices.SortedFunc(maps.Values(last), func(a, b board.Line) int {
-		return cmp.Or(cmp.Compare(a.Row, b.Row), cmp.Compare(a.Test, b.Test))
+	return slices.SortedFunc(maps.Values(last), func(a, b scoreboard.Line) int {
+		return cmp.Or(cmp.Compare(a.Scenario, b.Scenario), cmp.Compare(a.Test, b.Test))
 	})
 }

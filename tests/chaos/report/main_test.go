@@ -29,9 +29,9 @@ func TestThePageIsMadeOfTheLines(t *testing.T) {
 }
 
 const (
-	older = `{"row":2,"name":"a|b","test":"TestRow02A","profile":"quick","seed":1,"commit":"c1","machine":"m1","at":"2026-01-01T00:00:00Z","took":"1s","held":false,"numbers":[{"name":"n","value":3,"bar":"0","held":false}]}`
-	newer = `{"row":2,"name":"a|b","test":"TestRow02A","profile":"full","seed":7,"commit":"c2","machine":"m2","at":"2026-01-02T00:00:00Z","took":"2s","held":true,"numbers":[{"name":"n","value":12345678,"bar":"<= 20000000","held":true},{"name":"late","value":"3s","bar":"<= 1s","held":false}]}`
-	other = `{"row":1,"name":"x","test":"TestRow01X","profile":"full","seed":7,"commit":"c2","machine":"m2","at":"2026-01-02T00:00:00Z","took":"2s","held":true,"numbers":null}`
+	older = `{"scenario":2,"name":"a|b","test":"TestScenario02A","profile":"quick","seed":1,"commit":"c1","machine":"m1","at":"2026-01-01T00:00:00Z","took":"1s","held":false,"numbers":[{"name":"n","value":3,"bar":"0","held":false}]}`
+	newer = `{"scenario":2,"name":"a|b","test":"TestScenario02A","profile":"full","seed":7,"commit":"c2","machine":"m2","at":"2026-01-02T00:00:00Z","took":"2s","held":true,"numbers":[{"name":"n","value":12345678,"bar":"<= 20000000","held":true},{"name":"late","value":"3s","bar":"<= 1s","held":false}]}`
+	other = `{"scenario":1,"name":"x","test":"TestScenario01X","profile":"full","seed":7,"commit":"c2","machine":"m2","at":"2026-01-02T00:00:00Z","took":"2s","held":true,"numbers":null}`
 )
 
 func TestTheNewestLineOfATestWins(t *testing.T) {
@@ -55,15 +55,15 @@ func TestTheNewestLineOfATestWins(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"2 of 2 tests held.", "Rows without a line: 3, 4,", "- A: m2",
-		"| 2 | a\\|b | yes | n: 12345678 (bar &lt;= 20000000); late: 3s (**not &lt;= 1s**) | TestRow02A | full, 7 | c2 | A | 2s |",
+		"2 of 2 tests held.", "Scenarios without a line: 3, 4,", "- A: m2",
+		"| 2 | a\\|b | yes | n: 12345678 (bar &lt;= 20000000); late: 3s (**not &lt;= 1s**) | TestScenario02A | full, 7 | c2 | A | 2s |",
 	} {
 		if !strings.Contains(string(got), want) {
 			t.Errorf("no %q in:\n%s", want, got)
 		}
 	}
-	if bytes.Index(got, []byte("TestRow01X")) > bytes.Index(got, []byte("TestRow02A")) {
-		t.Error("the rows are not in order")
+	if bytes.Index(got, []byte("TestScenario01X")) > bytes.Index(got, []byte("TestScenario02A")) {
+		t.Error("the scenarios are not in order")
 	}
 }
 

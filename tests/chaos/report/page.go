@@ -6,26 +6,26 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 )
 
-const rows = 38
+const scenarios = 38
 
 const head = `# Reliability: what was attacked, and what held
 
-Each row is a fault or an attack that a test injects for real: it breaks something, heals it, and demands that everybody
-agrees again. Counts are held to their bars, and a row that breaks one has failed. Times are the largest seen and stand
-beside what is wanted; they are the machine's too, so they fail no row, and where one was longer the table says so.
+Each scenario is a fault or an attack that a test injects for real: it breaks something, heals it, and demands that everybody
+agrees again. Counts are held to their bars, and a scenario that breaks one has failed. Times are the largest seen and stand
+beside what is wanted; they are the machine's too, so they fail no scenario, and where one was longer the table says so.
 
 This page is made from the lines of [reliability.jsonl](reliability.jsonl), of each test the newest, by
-` + "`go run ./tests/chaos/report`" + `; do not edit it. To play a row again, by its number and seed:
+` + "`go run ./tests/chaos/report`" + `; do not edit it. To play a scenario again, by its number and seed:
 
-    COMMONTRIP_CHAOS=full COMMONTRIP_CHAOS_SEED=7 go test -race -count=1 -v -run 'TestRow01' ./tests/...
+    COMMONTRIP_CHAOS=full COMMONTRIP_CHAOS_SEED=7 go test -race -count=1 -v -run 'TestScenario01' ./tests/...
 
 `
 
 // render makes the page of lines, one a test, in order.
-func render(lines []board.Line) string {
+func render(lines []scoreboard.Line) string {
 	var out strings.Builder
 	out.WriteString(head)
 	held := 0
@@ -35,18 +35,18 @@ func render(lines []board.Line) string {
 		}
 	}
 	fmt.Fprintf(&out, "%d of %d tests held.\n", held, len(lines))
-	if missing := missingRows(lines); missing != "" {
-		fmt.Fprintf(&out, "Rows without a line: %s.\n", missing)
+	if missing := missingScenarios(lines); missing != "" {
+		fmt.Fprintf(&out, "Scenarios without a line: %s.\n", missing)
 	}
 	out.WriteString("\nMachines:\n\n")
 	machines := machines(lines)
 	for i, m := range machines {
 		fmt.Fprintf(&out, "- %s: %s\n", letter(i), m)
 	}
-	out.WriteString("\n| row | what | held | numbers | test | profile, seed | commit | machine | took |\n|--:|---|---|---|---|---|---|---|--:|\n")
+	out.WriteString("\n| scenario | what | held | numbers | test | profile, seed | commit | machine | took |\n|--:|---|---|---|---|---|---|---|--:|\n")
 	for _, l := range lines {
 		cells := []string{
-			strconv.Itoa(l.Row), l.Name, yes(l.Held), numbers(l.Numbers), l.Test, fmt.Sprintf("%s, %d", l.Profile, l.Seed),
+			strconv.Itoa(l.Scenario), l.Name, yes(l.Held), numbers(l.Numbers), l.Test, fmt.Sprintf("%s, %d", l.Profile, l.Seed),
 			l.Commit, letter(slices.Index(machines, l.Machine)), l.Took,
 		}
 		for i, c := range cells {
@@ -58,7 +58,7 @@ func render(lines []board.Line) string {
 }
 
 // numbers spells figures with their bars.
-func numbers(list []board.Number) string {
+func numbers(list []scoreboard.Number) string {
 	parts := make([]string, len(list))
 	for i, n := range list {
 		parts[i] = fmt.Sprintf("%s: %s", n.Name, value(n.Value))
@@ -80,18 +80,18 @@ func value(v any) string {
 	return fmt.Sprint(v)
 }
 
-func missingRows(lines []board.Line) string {
+func missingScenarios(lines []scoreboard.Line) string {
 	var missing []string
-	for row := 1; row <= rows; row++ {
-		if !slices.ContainsFunc(lines, func(l board.Line) bool { return l.Row == row }) {
-			missing = append(missing, strconv.Itoa(row))
+	for scenario := 1; scenario <= scenarios; scenario++ {
+		if !slices.ContainsFunc(lines, func(l scoreboard.Line) bool { return l.Scenario == scenario }) {
+			missing = append(missing, strconv.Itoa(scenario))
 		}
 	}
 	return strings.Join(missing, ", ")
 }
 
 // machines lists them in order of appearance.
-func machines(lines []board.Line) (list []string) {
+func machines(lines []scoreboard.Line) (list []string) {
 	for _, l := range lines {
 		if !slices.Contains(list, l.Machine) {
 			list = append(list, l.Machine)

@@ -18,6 +18,7 @@ import (
 
 	"github.com/commontrip/commontrip/store"
 	redisstore "github.com/commontrip/commontrip/store/redis"
+	"github.com/commontrip/commontrip/tests/await"
 	"github.com/commontrip/commontrip/tests/chaos/respfault"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
@@ -133,7 +134,7 @@ func TestWhatBecomesOfARequest(t *testing.T) {
 				t.Error(err)
 			}
 			p.Sever(respfault.Close)
-			eventually(t, "no connection is left", func() bool { now, _ := p.Connections(); return now == 0 })
+			await.Until(t, "no connection is left", func() bool { now, _ := p.Connections(); return now == 0 })
 			if !slices.Equal(reached, c.points) {
 				t.Errorf("points %v; want %v", reached, c.points)
 			}
@@ -174,7 +175,7 @@ func TestAConnectionThatHangsIsSilentUntilHealed(t *testing.T) {
 	p.On(respfault.Any, respfault.Rule{Act: respfault.CutAfter, End: respfault.Hang})
 	failed := make(chan error)
 	go func() { failed <- client.Incr(context.Background(), "n").Err() }() // hangs in its first command, HELLO
-	eventually(t, "it hangs", func() bool { return p.Acted(respfault.Any) == 1 })
+	await.Until(t, "it hangs", func() bool { return p.Acted(respfault.Any) == 1 })
 	p.Heal()
 	if err := <-failed; err == nil {
 		t.Error("the command on the connection that hung is answered")
@@ -283,18 +284,6 @@ func TestAListIsTakenApart(t *testing.T) {
 	}
 	if _, ok := respfault.Split([]byte(":1\r\n")); ok {
 		t.Error("a number is a list")
-	}
-}
-
-func eventually(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	deadline := time.After(patience)
-	for !condition() {
-		select {
-		case <-time.After(time.Millisecond):
-		case <-deadline:
-			t.Fatalf("never happened: %s", what)
-		}
 	}
 }
 

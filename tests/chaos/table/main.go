@@ -1,4 +1,5 @@
-// Command table prints what rows of the scoreboard left, a line a row: whether it held, and which of its numbers did not.
+// Command table prints what scenarios of the scoreboard left, a line for each: whether it held, and which of its numbers did
+// not.
 //
 //	go run ./tests/chaos/table bin/chaos.jsonl
 package main
@@ -13,7 +14,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 )
 
 func main() {
@@ -40,23 +41,25 @@ func show(path string, out io.Writer) error {
 	return write(lines, out)
 }
 
-// read gives the lines in the order of their rows.
-func read(in io.Reader) ([]board.Line, error) {
-	var lines []board.Line
+// read gives the lines in the order of their scenarios.
+func read(in io.Reader) ([]scoreboard.Line, error) {
+	var lines []scoreboard.Line
 	scanner := bufio.NewScanner(in)
 	scanner.Buffer(nil, 1<<20)
 	for scanner.Scan() {
-		var line board.Line
+		var line scoreboard.Line
 		if err := json.Unmarshal(scanner.Bytes(), &line); err != nil {
 			return nil, fmt.Errorf("line %d: %w", len(lines)+1, err)
 		}
 		lines = append(lines, line)
 	}
-	slices.SortStableFunc(lines, func(a, b board.Line) int { return cmp.Or(cmp.Compare(a.Row, b.Row), cmp.Compare(a.Name, b.Name)) })
+	slices.SortStableFunc(lines, func(a, b scoreboard.Line) int {
+		return cmp.Or(cmp.Compare(a.Scenario, b.Scenario), cmp.Compare(a.Name, b.Name))
+	})
 	return lines, scanner.Err()
 }
 
-func write(lines []board.Line, out io.Writer) error {
+func write(lines []scoreboard.Line, out io.Writer) error {
 	held := 0
 	var text strings.Builder
 	for _, line := range lines {
@@ -65,18 +68,18 @@ func write(lines []board.Line, out io.Writer) error {
 			word = "held"
 			held++
 		}
-		fmt.Fprintf(&text, "%-6s  row %2d  %s (%s, %s, SEED=%d)\n", word, line.Row, line.Name, line.Took, line.Profile, line.Seed)
+		fmt.Fprintf(&text, "%-6s  scenario %2d  %s (%s, %s, SEED=%d)\n", word, line.Scenario, line.Name, line.Took, line.Profile, line.Seed)
 		for _, note := range notes(line) {
 			fmt.Fprintf(&text, "                %s\n", note)
 		}
 	}
-	fmt.Fprintf(&text, "%d of %d rows held\n", held, len(lines))
+	fmt.Fprintf(&text, "%d of %d scenarios held\n", held, len(lines))
 	_, err := io.WriteString(out, text.String())
 	return err
 }
 
 // notes are what is worth a look: what is beyond its bar, every time that has one, and how many counts were as they must be.
-func notes(line board.Line) (notes []string) {
+func notes(line scoreboard.Line) (notes []string) {
 	counts := 0
 	for _, n := range line.Numbers {
 		_, isTime := n.Value.(string)

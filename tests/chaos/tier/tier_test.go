@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/commontrip/commontrip/tests/await"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -72,17 +74,10 @@ func TestACallEndsWithItsCaller(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	gone := make(chan error, 1)
 	go func() { gone <- remote(ctx, Caller{Replica: "a"}) }()
-	for len(tier.Ledger()) == 0 {
-		<-time.After(time.Millisecond)
-	}
+	await.Until(t, "the call comes", func() bool { return len(tier.Ledger()) > 0 })
 	cancel()
 	if err := <-gone; !errors.Is(err, context.Canceled) {
 		t.Errorf("the call gave %v", err)
 	}
-	for end := time.Now().Add(30 * time.Second); tier.Ledger()[0].End.IsZero(); {
-		if time.Now().After(end) {
-			t.Fatal("the call runs on without its caller")
-		}
-		<-time.After(time.Millisecond)
-	}
+	await.Until(t, "the call ends with its caller", func() bool { return !tier.Ledger()[0].End.IsZero() })
 }

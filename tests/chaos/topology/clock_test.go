@@ -15,8 +15,9 @@ import (
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
 	redisstore "github.com/commontrip/commontrip/store/redis"
-	"github.com/commontrip/commontrip/tests/chaos/board"
-	"github.com/commontrip/commontrip/tests/chaos/scenario"
+	"github.com/commontrip/commontrip/tests/chaos/faults"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
+	"github.com/commontrip/commontrip/tests/await"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
@@ -68,7 +69,7 @@ func (s skewed) jump(t *testing.T, off time.Duration) {
 	if s.Server == nil {
 		return
 	}
-	scenario.Eventually(t, "the server's clock has jumped", func() string {
+	faults.Eventually(t, "the server's clock has jumped", func() string {
 		text, err := s.Text("EVAL", "return redis.call('TIME')[1]", "0")
 		seconds, _ := strconv.ParseInt(text, 10, 64)
 		if is := time.Until(time.Unix(seconds, 0)); err != nil || (is-off).Abs() > time.Minute {
@@ -84,29 +85,29 @@ const (
 	timedFor     = 30 * time.Minute // of a command that ends
 )
 
-// TestRow14TheClockOfRedisJumps lets it jump there and back, each time with a breaker in every state.
-func TestRow14TheClockOfRedisJumps(t *testing.T) {
-	row := board.Start(t, 14, "Redis clock jumps")
+// TestScenario14TheClockOfRedisJumps lets it jump there and back, each time with a breaker in every state.
+func TestScenario14TheClockOfRedisJumps(t *testing.T) {
+	scenario := scoreboard.Start(t, 14, "Redis clock jumps")
 	jumps := []time.Duration{time.Hour, -time.Hour, 24 * time.Hour, -24 * time.Hour}
-	var c clockRow
-	for range board.Pick(row, 1, 5) {
+	var c clockScenario
+	for range scoreboard.Pick(scenario, 1, 5) {
 		for _, off := range jumps {
 			c.play(t, off)
 		}
 	}
-	row.Report("jumps", c.jumps)
-	row.Zero("breakers stuck open", c.stuckOpen)
+	scenario.Report("jumps", c.jumps)
+	scenario.Zero("breakers stuck open", c.stuckOpen)
 	// A step back costs the time in which no script ran: at the latest the first claim, after OpenFor, is one.
-	row.Within("jump until an open one has closed", longest(c.open), 2*clockOpenFor+time.Second)
-	row.Zero("leases stuck", c.stuckLeases)
-	row.Within("jump until one whose probes died has closed", longest(c.leases), clockLease+time.Second)
-	row.Zero("closed breakers that moved", c.falseMoves)
-	row.Zero("standing commands lost", c.lostCommands)
-	row.Zero("timed commands that a step back made longer", c.stretched)
-	row.Zero("verdicts forgotten with their key", c.forgotten)
-	row.Zero("transitions whose generation did not grow", c.generationsBack)
-	row.Within("until all hold one view", longest(c.converged), 2*time.Second)
-	scenario.Tally(t, row, c.fleets...)
+	scenario.Within("jump until an open one has closed", longest(c.open), 2*clockOpenFor+time.Second)
+	scenario.Zero("leases stuck", c.stuckLeases)
+	scenario.Within("jump until one whose probes died has closed", longest(c.leases), clockLease+time.Second)
+	scenario.Zero("closed breakers that moved", c.falseMoves)
+	scenario.Zero("standing commands lost", c.lostCommands)
+	scenario.Zero("timed commands that a step back made longer", c.stretched)
+	scenario.Zero("verdicts forgotten with their key", c.forgotten)
+	scenario.Zero("transitions whose generation did not grow", c.generationsBack)
+	scenario.Within("until all hold one view", longest(c.converged), 2*time.Second)
+	faults.Tally(t, scenario, c.fleets...)
 }
 
 func longest(spans []time.Duration) (d time.Duration) {
@@ -116,9 +117,9 @@ func longest(spans []time.Duration) (d time.Duration) {
 	return d
 }
 
-// clockRow is what the jumps add up to.
-type clockRow struct {
-	fleets                             []*scenario.Fleet
+// clockScenario is what the jumps add up to.
+type clockScenario struct {
+	fleets                             []*faults.Fleet
 	jumps                              int
 	stuckOpen, stuckLeases, falseMoves int
 	lostCommands, stretched, forgotten int
@@ -127,10 +128,10 @@ type clockRow struct {
 }
 
 // play jumps there, and back, on a server of its own.
-func (c *clockRow) play(t *testing.T, off time.Duration) {
+func (c *clockScenario) play(t *testing.T, off time.Duration) {
 	server := startSkewed(t)
 	defer server.Kill()
-	f := scenario.NewFleet(t, 3, func(int) (store.Store, error) { return redisstore.Open(server.URL()) })
+	f := faults.NewFleet(t, 3, func(int) (store.Store, error) { return redisstore.Open(server.URL()) })
 	defer f.Close()
 	c.fleets = append(c.fleets, f)
 	brief := store.Policy{
@@ -144,8 +145,8 @@ func (c *clockRow) play(t *testing.T, off time.Duration) {
 	}
 	truth := openTest(t, server.URL())
 	f.Replicas[0].Command(t, store.Command{Name: "forced", Action: store.ForceOpen})
-	scenario.All(t, "the command is heard", f.Replicas, "forced", func(s breaker.Status) bool { return s.Mode == store.ForcedOpen })
-	rest := scenario.Work(f.Replicas, 10*time.Millisecond, "closed", "forced", "expiring")
+	faults.All(t, "the command is heard", f.Replicas, "forced", func(s breaker.Status) bool { return s.Mode == store.ForcedOpen })
+	rest := faults.Work(f.Replicas, 10*time.Millisecond, "closed", "forced", "expiring")
 	defer rest()
 	for _, to := range []time.Duration{off, 0} {
 		c.jump(t, server, f, truth, to)
@@ -160,7 +161,7 @@ func (c *clockRow) play(t *testing.T, off time.Duration) {
 }
 
 // jump brings breakers into their states, lets the clock jump to where it is off by so much, and sees what becomes of them.
-func (c *clockRow) jump(t *testing.T, server skewed, f *scenario.Fleet, truth store.Store, to time.Duration) {
+func (c *clockScenario) jump(t *testing.T, server skewed, f *faults.Fleet, truth store.Store, to time.Duration) {
 	t.Helper()
 	c.jumps++
 	operator := f.Replicas[0]
@@ -176,7 +177,7 @@ func (c *clockRow) jump(t *testing.T, server skewed, f *scenario.Fleet, truth st
 	server.jump(t, to)
 	jumped := time.Now()
 
-	rest := scenario.Work(f.Replicas, 5*time.Millisecond, "open", "half-open")
+	rest := faults.Work(f.Replicas, 5*time.Millisecond, "open", "half-open")
 	closed := map[string]time.Duration{}
 	soon(func() bool {
 		now := read(t, truth)
@@ -225,7 +226,7 @@ func (c *clockRow) jump(t *testing.T, server skewed, f *scenario.Fleet, truth st
 // takeAll leases all probes of a breaker for a replica that dies with them.
 func takeAll(t *testing.T, s store.Store, name string, probes int) {
 	t.Helper()
-	scenario.Eventually(t, "all probes are leased", func() string {
+	faults.Eventually(t, "all probes are leased", func() string {
 		g, err := s.Claim(t.Context(), store.Claim{
 			Name: name, ID: "dead", Policy: store.DefaultPolicy(), Replica: "dead#1", Want: probes,
 		})
@@ -251,7 +252,9 @@ func read(t *testing.T, s store.Store) map[string]store.Snapshot {
 
 // soon waits for what is counted where it does not come.
 func soon(met func() bool) bool {
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); <-time.After(5 * time.Millisecond) {
+	waiting, cancel := await.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	for ; waiting.Err() == nil; <-time.After(5 * time.Millisecond) {
 		if met() {
 			return true
 		}

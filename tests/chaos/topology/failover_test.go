@@ -3,16 +3,16 @@ package topology
 import (
 	"testing"
 
-	"github.com/commontrip/commontrip/tests/chaos/board"
-	"github.com/commontrip/commontrip/tests/chaos/scenario"
+	"github.com/commontrip/commontrip/tests/chaos/faults"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 )
 
-func TestRow15AFailoverLosesWrites(t *testing.T) {
-	row := board.Start(t, 15, "failover with lost writes")
-	scenario.LostWrites(t, row, startPair(t), board.Pick(row, 3, 20))
+func TestScenario15AFailoverLosesWrites(t *testing.T) {
+	scenario := scoreboard.Start(t, 15, "failover with lost writes")
+	faults.LostWrites(t, scenario, startPair(t), scoreboard.Pick(scenario, 3, 20))
 }
 
-func TestRow17TwoMasters(t *testing.T) {
-	row := board.Start(t, 17, "two masters")
-	scenario.TwoMasters(t, row, startPair(t), board.Pick(row, 2, 20))
+func TestScenario17TwoMasters(t *testing.T) {
+	scenario := scoreboard.Start(t, 17, "two masters")
+	faults.TwoMasters(t, scenario, startPair(t), scoreboard.Pick(scenario, 2, 20))
 }

@@ -10,7 +10,7 @@ import (
 
 	"github.com/commontrip/commontrip/store"
 	redisstore "github.com/commontrip/commontrip/store/redis"
-	"github.com/commontrip/commontrip/tests/chaos/scenario"
+	"github.com/commontrip/commontrip/tests/chaos/faults"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
@@ -43,7 +43,7 @@ func openTest(t *testing.T, url string) *redisstore.Store {
 	return s
 }
 
-func startPair(t *testing.T) *scenario.Pair {
+func startPair(t *testing.T) *faults.Pair {
 	t.Helper()
-	return &scenario.Pair{Master: process{redistest.Start(t)}, Replica: process{redistest.Start(t)}, Open: open}
+	return &faults.Pair{Master: process{redistest.Start(t)}, Replica: process{redistest.Start(t)}, Open: open}
 }

@@ -11,23 +11,23 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/commontrip/commontrip/tests/chaos/scenario"
+	"github.com/commontrip/commontrip/tests/chaos/faults"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
-// island is a redis-server in a network namespace of its own, with two addresses there, so that what goes to one of them
+// namespace is a redis-server in a network namespace of its own, with two addresses there, so that what goes to one of them
 // can be cut, lost or slowed down by the kernel. The namespace has no name: it ends with the processes in it, whatever
 // becomes of the test.
-type island struct {
+type namespace struct {
 	*redistest.Server
-	t         *testing.T
-	holder    int // a process in the namespace
-	link      string
-	near, far string // host:port
+	t            *testing.T
+	holder       int // a process in the namespace
+	link         string
+	near, remote string // host:port
 }
 
-// startIsland skips, or fails where REQUIRE_NETNS=1, where namespaces, ip or nft are missing.
-func startIsland(t *testing.T) *island {
+// startNamespace skips, or fails where REQUIRE_NETNS=1, where namespaces, ip or nft are missing.
+func startNamespace(t *testing.T) *namespace {
 	t.Helper()
 	refuse := func(hint string) {
 		t.Helper()
@@ -55,7 +55,7 @@ func startIsland(t *testing.T) *island {
 	}
 	t.Cleanup(func() { end(t, in, holder) })
 
-	s := &island{t: t, holder: holder.Process.Pid, link: fmt.Sprintf("ct%d", holder.Process.Pid)}
+	s := &namespace{t: t, holder: holder.Process.Pid, link: fmt.Sprintf("ct%d", holder.Process.Pid)}
 	// Of the range for tests of networks (RFC 2544), eight addresses by the process.
 	base, last := s.holder/32%256, s.holder%32*8
 	address := func(n int) string { return fmt.Sprintf("198.18.%d.%d", base, last+n) }
@@ -67,7 +67,7 @@ func startIsland(t *testing.T) *island {
 	s.inside("ip", "link", "set", "eth0", "up")
 	s.Server = redistest.Host{IP: address(2), Via: s.enter()}.Start(t, "--bind", "0.0.0.0", "--protected-mode", "no")
 	s.near = s.Addr()
-	s.far = strings.Replace(s.near, address(2), address(3), 1)
+	s.remote = strings.Replace(s.near, address(2), address(3), 1)
 	return s
 }
 
@@ -78,11 +78,11 @@ func end(t *testing.T, in io.Closer, holder *exec.Cmd) {
 	}
 }
 
-func (s *island) enter() []string {
+func (s *namespace) enter() []string {
 	return []string{"nsenter", fmt.Sprintf("--net=/proc/%d/ns/net", s.holder)}
 }
 
-func (s *island) run(args ...string) []byte {
+func (s *namespace) run(args ...string) []byte {
 	s.t.Helper()
 	out, err := exec.Command(args[0], args[1:]...).CombinedOutput()
 	if err != nil {
@@ -92,13 +92,13 @@ func (s *island) run(args ...string) []byte {
 }
 
 // inside runs a command in the namespace.
-func (s *island) inside(args ...string) []byte {
+func (s *namespace) inside(args ...string) []byte {
 	s.t.Helper()
 	return s.run(append(s.enter(), args...)...)
 }
 
 // rules replaces what the namespace does with packets of each way; an empty rule lets all pass.
-func (s *island) rules(in, out string) {
+func (s *namespace) rules(in, out string) {
 	s.t.Helper()
 	s.inside("nft", fmt.Sprintf("add table ip faults; delete table ip faults; add table ip faults; "+
 		"add chain ip faults in { type filter hook input priority 0; }; "+
@@ -113,29 +113,29 @@ func rule(chain, text string) string {
 	return fmt.Sprintf("add rule ip faults %s %s; ", chain, text)
 }
 
-// cut drops what goes to the far address, or comes from it.
-func (s *island) cut(ways scenario.Way) {
+// cut drops what goes to the remote address, or comes from it.
+func (s *namespace) cut(ways faults.Way) {
 	s.t.Helper()
-	host, _, _ := strings.Cut(s.far, ":")
+	host, _, _ := strings.Cut(s.remote, ":")
 	var in, out string
-	if ways&scenario.Requests != 0 {
+	if ways&faults.Requests != 0 {
 		in = "ip daddr " + host + " drop"
 	}
-	if ways&scenario.Replies != 0 {
+	if ways&faults.Replies != 0 {
 		out = "ip saddr " + host + " drop"
 	}
 	s.rules(in, out)
 }
 
 // lose drops a share of the packets of each way, in percent.
-func (s *island) lose(percent int) {
+func (s *namespace) lose(percent int) {
 	s.t.Helper()
 	text := fmt.Sprintf("numgen random mod 100 < %d counter drop", percent)
 	s.rules(text, text)
 }
 
 // dropped counts the packets that lose has dropped.
-func (s *island) dropped() (sum int) {
+func (s *namespace) dropped() (sum int) {
 	s.t.Helper()
 	for _, found := range packets.FindAllSubmatch(s.inside("nft", "list", "table", "ip", "faults"), -1) {
 		n, _ := strconv.Atoi(string(found[1]))
@@ -147,7 +147,7 @@ func (s *island) dropped() (sum int) {
 var packets = regexp.MustCompile(`counter packets (\d+)`)
 
 // thin limits what goes each way to 256 kbit/s. It says whether the kernel can.
-func (s *island) thin() bool {
+func (s *namespace) thin() bool {
 	s.t.Helper()
 	limit := []string{"root", "tbf", "rate", "256kbit", "burst", "8kb", "latency", "400ms"}
 	if exec.Command("tc", append([]string{"qdisc", "add", "dev", s.link}, limit...)...).Run() != nil {
@@ -158,7 +158,7 @@ func (s *island) thin() bool {
 }
 
 // wide ends thin.
-func (s *island) wide() {
+func (s *namespace) wide() {
 	s.t.Helper()
 	s.run("tc", "qdisc", "del", "dev", s.link, "root")
 	s.inside("tc", "qdisc", "del", "dev", "eth0", "root")

@@ -5,25 +5,25 @@ import (
 
 	"github.com/commontrip/commontrip/store"
 	redisstore "github.com/commontrip/commontrip/store/redis"
-	"github.com/commontrip/commontrip/tests/chaos/board"
-	"github.com/commontrip/commontrip/tests/chaos/scenario"
+	"github.com/commontrip/commontrip/tests/chaos/faults"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
-func TestRow16TheSentinelsFindAnotherMaster(t *testing.T) {
-	row := board.Start(t, 16, "real Sentinel failover")
-	blows := []scenario.Blow{scenario.Killed, scenario.Stopped}
-	for range board.Pick(row, 0, 9) {
-		blows = append(blows, scenario.Killed, scenario.Stopped)
+func TestScenario16TheSentinelsFindAnotherMaster(t *testing.T) {
+	scenario := scoreboard.Start(t, 16, "real Sentinel failover")
+	blows := []faults.Blow{faults.Killed, faults.Stopped}
+	for range scoreboard.Pick(scenario, 0, 9) {
+		blows = append(blows, faults.Killed, faults.Stopped)
 	}
-	scenario.Failovers(t, row, startWatched(t), blows)
+	faults.Failovers(t, scenario, startWatched(t), blows)
 }
 
 // startWatched starts a master and two replicas under three Sentinels.
-func startWatched(t *testing.T) scenario.Watched {
+func startWatched(t *testing.T) faults.Watched {
 	t.Helper()
 	master := redistest.Start(t)
-	w := scenario.Watched{Name: "main", Nodes: []scenario.Node{process{master}}}
+	w := faults.Watched{Name: "main", Nodes: []faults.Node{process{master}}}
 	for range 2 {
 		replica := redistest.Start(t)
 		replica.Follow(master)
@@ -40,6 +40,6 @@ func startWatched(t *testing.T) scenario.Watched {
 		separator = "&addr="
 	}
 	w.Open = func() (store.Store, error) { return redisstore.Open(url) }
-	w.Direct = func(n scenario.Node) (store.Store, error) { return open(n.Addr()) }
+	w.Direct = func(n faults.Node) (store.Store, error) { return open(n.Addr()) }
 	return w
 }

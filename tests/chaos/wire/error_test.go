@@ -11,8 +11,8 @@ import (
 
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
-	"github.com/commontrip/commontrip/tests/chaos/board"
 	"github.com/commontrip/commontrip/tests/chaos/respfault"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
@@ -33,8 +33,8 @@ var alphabet = []string{
 
 // In one pipeline some reports are answered with an error, the first, the second, or each third: the others count, and
 // what failed counts once when it is sent again.
-func TestRow22OneReportsErrorIsItsOwn(t *testing.T) {
-	row := board.Start(t, 22, "error alphabet: in a pipeline")
+func TestScenario22OneReportsErrorIsItsOwn(t *testing.T) {
+	scenario := scoreboard.Start(t, 22, "error alphabet: in a pipeline")
 	server := redistest.Start(t)
 	proxy := respfault.Start(t, server.Addr())
 	s := open(t, proxy.URL())
@@ -79,10 +79,10 @@ func TestRow22OneReportsErrorIsItsOwn(t *testing.T) {
 			}
 		}
 	}
-	row.AtLeast("errors", len(alphabet), 16)
-	row.Zero("reports that failed by another's error", foreign)
-	row.Zero("errors swallowed, or taken for the store's word", swallowed)
-	row.Zero("reports lost or counted twice", counted)
+	scenario.AtLeast("errors", len(alphabet), 16)
+	scenario.Zero("reports that failed by another's error", foreign)
+	scenario.Zero("errors swallowed, or taken for the store's word", swallowed)
+	scenario.Zero("reports lost or counted twice", counted)
 }
 
 // isWord: an error that means that the request was wrong, which none of these is.
@@ -128,13 +128,13 @@ func asked(ctx context.Context, s store.Store, name string) map[respfault.Verb]f
 
 // Each error is the answer to each verb of one replica; the last replica has none. Then each is the answer to everything
 // for longer than StaleAfter.
-func TestRow22EachErrorOfEachVerb(t *testing.T) {
-	row := board.Start(t, 22, "error alphabet: each error of each verb")
+func TestScenario22EachErrorOfEachVerb(t *testing.T) {
+	scenario := scoreboard.Start(t, 22, "error alphabet: each error of each verb")
 	policy := store.Policy{ConsecutiveFailures: 3, OpenFor: time.Minute, Probes: 40, ProbeSuccesses: 60, ProbeLease: time.Second}
-	w := newWorld(t, row, plan{replicas: len(alphabet) + 1, names: names(3), policy: policy})
-	sick, well := w.fleet[:len(alphabet)], w.fleet[len(alphabet)]
-	w.load(100 * time.Millisecond)
-	swallowed, converged := w.answerEach(sick), time.Duration(0)
+	h := newHarness(t, scenario, plan{replicas: len(alphabet) + 1, names: names(3), policy: policy})
+	sick, well := h.fleet[:len(alphabet)], h.fleet[len(alphabet)]
+	h.load(100 * time.Millisecond)
+	swallowed, converged := h.answerEach(sick), time.Duration(0)
 	verbs := []respfault.Verb{
 		respfault.Sync, respfault.Versions, respfault.Claim, respfault.Settle, respfault.Command, respfault.Read,
 		respfault.History, respfault.Watch,
@@ -143,29 +143,29 @@ func TestRow22EachErrorOfEachVerb(t *testing.T) {
 		for i, r := range sick {
 			r.proxy.On(verb, respfault.Rule{Act: respfault.Refuse, Reply: respfault.Error(alphabet[i])})
 		}
-		w.provoke(verb, sick)
-		w.heal()
-		converged = max(converged, w.converge())
+		h.provoke(verb, sick)
+		h.heal()
+		converged = max(converged, h.converge())
 	}
-	lost := w.blackOut(sick)
-	row.AtLeast("errors", len(sick), 16)
-	row.AtLeast("verbs under traffic", len(verbs), 8)
-	row.Zero("errors swallowed, or taken for the store's word", swallowed)
-	row.Zero("losses of the store told more or less than once", lost)
-	row.Report("failed exchanges of the replica without any", int(well.manager.Status().ExchangeErrors))
-	row.Zero("wrong verdicts", w.unasked())
-	row.Within("converged", converged, 2*refresh)
-	w.promised()
+	lost := h.blackOut(sick)
+	scenario.AtLeast("errors", len(sick), 16)
+	scenario.AtLeast("verbs under traffic", len(verbs), 8)
+	scenario.Zero("errors swallowed, or taken for the store's word", swallowed)
+	scenario.Zero("losses of the store told more or less than once", lost)
+	scenario.Report("failed exchanges of the replica without any", int(well.manager.Status().ExchangeErrors))
+	scenario.Zero("wrong verdicts", h.unasked())
+	scenario.Within("converged", converged, 2*refresh)
+	h.promised()
 }
 
 // answerEach asks every verb of every proxy that answers it with its error, and counts those that come back without one.
-func (w *world) answerEach(sick []*replica) (swallowed int) {
+func (h *harness) answerEach(sick []*replica) (swallowed int) {
 	for i, r := range sick {
-		for verb, ask := range asked(w.t.Context(), r.store, w.names[0]) {
+		for verb, ask := range asked(h.t.Context(), r.store, h.names[0]) {
 			r.proxy.On(verb, respfault.Rule{Act: respfault.Refuse, Reply: respfault.Error(alphabet[i])})
 			if err := ask(); err == nil || isWord(err) {
 				swallowed++
-				w.t.Logf("%s answered by %s: %v", verb, alphabet[i], err)
+				h.t.Logf("%s answered by %s: %v", verb, alphabet[i], err)
 			}
 			r.proxy.Off(verb)
 		}
@@ -174,31 +174,31 @@ func (w *world) answerEach(sick []*replica) (swallowed int) {
 }
 
 // provoke does what makes every one of these replicas send the verb twice.
-func (w *world) provoke(verb respfault.Verb, sick []*replica) {
-	w.t.Helper()
+func (h *harness) provoke(verb respfault.Verb, sick []*replica) {
+	h.t.Helper()
 	before := make([]int, len(sick))
 	for i, r := range sick {
 		before[i] = r.proxy.Acted(verb)
 	}
-	w.quiet.Store(verb == respfault.Versions) // who has something to report asks for no numbers
-	defer w.quiet.Store(false)
+	h.quiet.Store(verb == respfault.Versions) // who has something to report asks for no numbers
+	defer h.quiet.Store(false)
 	for round := 0; ; round++ {
 		left := slices.IndexFunc(sick, func(r *replica) bool { return r.proxy.Acted(verb) < before[slices.Index(sick, r)]+2 })
 		if left < 0 {
 			return
 		}
 		if round > 200 {
-			w.t.Fatalf("%s is not asked for %s", sick[left].name, verb)
+			h.t.Fatalf("%s is not asked for %s", sick[left].name, verb)
 		}
 		switch verb {
 		case respfault.Claim, respfault.Settle:
-			w.command(store.Command{Name: w.names[round%3], Action: store.Trip, For: time.Millisecond})
+			h.command(store.Command{Name: h.names[round%3], Action: store.Trip, For: time.Millisecond})
 		case respfault.History:
 			for _, r := range sick {
 				r.proxy.Pushes(func(string) []string { return nil })
 			}
-			w.command(store.Command{Name: w.names[0], Action: store.Trip})
-			w.command(store.Command{Name: w.names[0], Action: store.Reset})
+			h.command(store.Command{Name: h.names[0], Action: store.Trip})
+			h.command(store.Command{Name: h.names[0], Action: store.Reset})
 		case respfault.Watch:
 			for _, r := range sick {
 				r.proxy.Sever(respfault.Close)
@@ -207,12 +207,12 @@ func (w *world) provoke(verb respfault.Verb, sick []*replica) {
 		for _, r := range sick {
 			switch verb {
 			case respfault.Command:
-				if _, err := r.manager.Command(w.t.Context(), breaker.Command{Name: w.names[0], Action: breaker.Lift, By: "oncall"}); err == nil {
-					w.t.Errorf("%s: a command that was refused is no error", r.name)
+				if _, err := r.manager.Command(h.t.Context(), breaker.Command{Name: h.names[0], Action: breaker.Lift, By: "oncall"}); err == nil {
+					h.t.Errorf("%s: a command that was refused is no error", r.name)
 				}
 			case respfault.Read:
-				if _, err := r.manager.Snapshots(w.t.Context()); err == nil {
-					w.t.Errorf("%s: snapshots that were refused are no error", r.name)
+				if _, err := r.manager.Snapshots(h.t.Context()); err == nil {
+					h.t.Errorf("%s: snapshots that were refused are no error", r.name)
 				}
 			}
 		}
@@ -222,11 +222,11 @@ func (w *world) provoke(verb respfault.Verb, sick []*replica) {
 
 // blackOut answers everything with errors until every replica stands on its own verdict, one breaker being forced open,
 // and heals; it counts the replicas that do not tell the loss and the end of it once.
-func (w *world) blackOut(sick []*replica) (wrong int) {
-	w.t.Helper()
-	forced := w.names[2]
-	w.reach(w.command(store.Command{Name: forced, Action: store.ForceOpen}))
-	reached := w.reached[forced].Load()
+func (h *harness) blackOut(sick []*replica) (wrong int) {
+	h.t.Helper()
+	forced := h.names[2]
+	h.reach(h.command(store.Command{Name: forced, Action: store.ForceOpen}))
+	reached := h.reached[forced].Load()
 	told := func(r *replica, kind breaker.EventKind, name string) int {
 		return r.count(func(e breaker.Event) bool { return e.Kind == kind && e.Name == name })
 	}
@@ -236,35 +236,35 @@ func (w *world) blackOut(sick []*replica) (wrong int) {
 		r.proxy.On(respfault.Any, respfault.Rule{Act: respfault.Refuse, Reply: respfault.Error(alphabet[i])})
 	}
 	for _, r := range sick {
-		w.eventually(r.name+" says that the store is away", func() bool {
-			return !r.manager.Status().StoreUp && r.breaker(w.names[0]).Status().Verdict == breaker.Own
+		h.eventually(r.name+" says that the store is away", func() bool {
+			return !r.manager.Status().StoreUp && r.breaker(h.names[0]).Status().Verdict == breaker.Own
 		})
 	}
 	pass(time.Second)
-	w.heal()
-	w.row.Within("converged after more than StaleAfter", w.converge(), 2*refresh)
-	w.row.Zero("calls through a breaker that is forced open", int(w.reached[forced].Load()-reached))
+	h.heal()
+	h.scenario.Within("converged after more than StaleAfter", h.converge(), 2*refresh)
+	h.scenario.Zero("calls through a breaker that is forced open", int(h.reached[forced].Load()-reached))
 	for i, r := range sick {
 		if !poll(func() bool { return told(r, breaker.StoreBack, "") > returned[i] }) || told(r, breaker.StoreLost, "") != lost[i]+1 {
 			wrong++
-			w.t.Logf("%s, answered %s: lost %d times", r.name, alphabet[i], told(r, breaker.StoreLost, "")-lost[i])
+			h.t.Logf("%s, answered %s: lost %d times", r.name, alphabet[i], told(r, breaker.StoreLost, "")-lost[i])
 		}
 	}
 	return wrong
 }
 
 // unasked counts what the store did that neither an operator nor time nor good probes asked for: the tier is well.
-func (w *world) unasked() (n int) {
-	w.t.Helper()
-	for _, name := range w.names {
-		history, err := w.truth.History(w.t.Context(), name, 50)
+func (h *harness) unasked() (n int) {
+	h.t.Helper()
+	for _, name := range h.names {
+		history, err := h.truth.History(h.t.Context(), name, 50)
 		if err != nil {
-			w.t.Fatal(err)
+			h.t.Fatal(err)
 		}
-		for _, h := range history {
-			if h.Reason != store.ByOperator && h.Reason != store.ByTime && h.Reason != store.ByProbeSuccesses && h.Reason != store.ByRepair {
+		for _, entry := range history {
+			if entry.Reason != store.ByOperator && entry.Reason != store.ByTime && entry.Reason != store.ByProbeSuccesses && entry.Reason != store.ByRepair {
 				n++
-				w.t.Logf("%s: %+v", name, h)
+				h.t.Logf("%s: %+v", name, entry)
 			}
 		}
 	}
@@ -292,32 +292,32 @@ func ailments() []ailment {
 }
 
 // A real server answers with errors since it is in such a state.
-func TestRow22ARealServerAnswersWithErrors(t *testing.T) {
-	row := board.Start(t, 22, "error alphabet: a real server's own")
+func TestScenario22ARealServerAnswersWithErrors(t *testing.T) {
+	scenario := scoreboard.Start(t, 22, "error alphabet: a real server's own")
 	server := redistest.Start(t, "--busy-reply-threshold", "1", "--enable-protected-configs", "yes", "--save", "3600 100000000")
 	if got, err := server.Command("ACL", "SETUSER", "fleet", "on", ">secret", "~*", "&*", "+@all"); got != "+OK" {
 		t.Fatal(got, err)
 	}
-	w := newWorld(t, row, plan{server: server, replicas: 2, names: names(3), policy: calm, user: "fleet:secret@"})
-	w.load(20 * time.Millisecond)
+	h := newHarness(t, scenario, plan{server: server, replicas: 2, names: names(3), policy: calm, user: "fleet:secret@"})
+	h.load(20 * time.Millisecond)
 	converged, codes := time.Duration(0), []string{}
 	cycle := func(code, said string, on, off func()) {
 		t.Helper()
 		on()
-		for _, r := range w.fleet {
-			w.eventually(r.name+" is answered "+code, func() bool {
-				_, err := r.store.Command(t.Context(), store.Command{Name: w.names[0], Action: store.Lift, By: "oncall"})
+		for _, r := range h.fleet {
+			h.eventually(r.name+" is answered "+code, func() bool {
+				_, err := r.store.Command(t.Context(), store.Command{Name: h.names[0], Action: store.Lift, By: "oncall"})
 				return err != nil && strings.Contains(err.Error(), said)
 			})
 		}
 		pass(200 * time.Millisecond)
 		off()
-		converged, codes = max(converged, w.converge()), append(codes, code)
+		converged, codes = max(converged, h.converge()), append(codes, code)
 	}
 	all := func(commands [][]any) func() {
 		return func() {
 			for _, c := range commands {
-				w.do(c...)
+				h.do(c...)
 			}
 		}
 	}
@@ -331,40 +331,40 @@ func TestRow22ARealServerAnswersWithErrors(t *testing.T) {
 			defer close(done)
 			endless.Eval(context.Background(), "while true do end", nil)
 		}()
-	}, func() { w.do("script", "kill"); <-done })
+	}, func() { h.do("script", "kill"); <-done })
 	gone := t.TempDir() + "/gone"
 	cycle("MISCONF", "MISCONF", func() {
 		if err := os.Mkdir(gone, 0o700); err != nil {
 			t.Fatal(err)
 		}
-		w.do("config", "set", "dir", gone)
+		h.do("config", "set", "dir", gone)
 		if err := os.Remove(gone); err != nil {
 			t.Fatal(err)
 		}
-		w.do("bgsave")
-	}, func() { w.do("config", "set", "dir", server.Dir()); w.do("config", "set", "save", "") })
-	row.AtLeast("connections refused by maxclients", w.infoInt("stats", "rejected_connections"), 1)
-	row.Report("states", strings.Join(codes, ", "))
-	row.AtLeast("states", len(codes), 10)
-	row.Zero("wrong verdicts", w.unasked())
-	row.Within("converged", converged, 2*refresh)
-	w.promised()
+		h.do("bgsave")
+	}, func() { h.do("config", "set", "dir", server.Dir()); h.do("config", "set", "save", "") })
+	scenario.AtLeast("connections refused by maxclients", h.infoInt("stats", "rejected_connections"), 1)
+	scenario.Report("states", strings.Join(codes, ", "))
+	scenario.AtLeast("states", len(codes), 10)
+	scenario.Zero("wrong verdicts", h.unasked())
+	scenario.Within("converged", converged, 2*refresh)
+	h.promised()
 }
 
 // A server that loads its data, and one whose slots are not served.
-func TestRow22LoadingAndClusterDown(t *testing.T) {
-	row := board.Start(t, 22, "error alphabet: loading, slots not served")
+func TestScenario22LoadingAndClusterDown(t *testing.T) {
+	scenario := scoreboard.Start(t, 22, "error alphabet: loading, slots not served")
 	server := redistest.Start(t, "--key-load-delay", "300", "--loading-process-events-interval-bytes", "1024")
-	w := newWorld(t, row, plan{server: server, replicas: 2, names: names(3), policy: calm})
-	w.load(20 * time.Millisecond)
-	w.reach(w.command(store.Command{Name: w.names[0], Action: store.ForceOpen}))
-	w.do("eval", "for i = 1, 3000 do redis.call('set', 'k' .. i, string.rep('x', 100)) end return 1", 0)
-	w.do("save")
-	reached := w.reached[w.names[0]].Load()
+	h := newHarness(t, scenario, plan{server: server, replicas: 2, names: names(3), policy: calm})
+	h.load(20 * time.Millisecond)
+	h.reach(h.command(store.Command{Name: h.names[0], Action: store.ForceOpen}))
+	h.do("eval", "for i = 1, 3000 do redis.call('set', 'k' .. i, string.rep('x', 100)) end return 1", 0)
+	h.do("save")
+	reached := h.reached[h.names[0]].Load()
 	loading := make(chan bool, 1)
 	go func() {
 		loading <- poll(func() bool {
-			_, err := w.fleet[0].store.Versions(context.Background(), w.names[0])
+			_, err := h.fleet[0].store.Versions(context.Background(), h.names[0])
 			return err != nil && strings.Contains(err.Error(), "LOADING")
 		})
 	}()
@@ -372,9 +372,9 @@ func TestRow22LoadingAndClusterDown(t *testing.T) {
 	if !<-loading {
 		t.Error("no LOADING was seen")
 	}
-	row.Within("converged after LOADING", w.converge(), 2*refresh)
-	row.Zero("calls through a breaker that is forced open", int(w.reached[w.names[0]].Load()-reached))
-	w.promised()
+	scenario.Within("converged after LOADING", h.converge(), 2*refresh)
+	scenario.Zero("calls through a breaker that is forced open", int(h.reached[h.names[0]].Load()-reached))
+	h.promised()
 
 	slots := redistest.Start(t, "--cluster-enabled", "yes", "--cluster-node-timeout", "1000")
 	if got, err := slots.Command("CLUSTER", "ADDSLOTSRANGE", "0", "16383"); got != "+OK" {
@@ -384,8 +384,8 @@ func TestRow22LoadingAndClusterDown(t *testing.T) {
 		info, _ := slots.Text("CLUSTER", "INFO")
 		return strings.Contains(info, "cluster_state:ok")
 	}
-	w.eventually("the slots are served", served)
-	c := newWorld(t, row, plan{server: slots, replicas: 2, names: names(3), policy: calm})
+	h.eventually("the slots are served", served)
+	c := newHarness(t, scenario, plan{server: slots, replicas: 2, names: names(3), policy: calm})
 	c.load(20 * time.Millisecond)
 	c.do("cluster", "delslotsrange", 0, 16383)
 	for _, r := range c.fleet {
@@ -395,8 +395,8 @@ func TestRow22LoadingAndClusterDown(t *testing.T) {
 		})
 	}
 	c.do("cluster", "addslotsrange", 0, 16383)
-	w.eventually("the slots are served again", served) // a node waits a while before it serves again
-	row.Within("converged after CLUSTERDOWN", c.converge(), 2*refresh)
-	row.Zero("wrong verdicts", w.unasked()+c.unasked())
+	h.eventually("the slots are served again", served) // a node waits a while before it serves again
+	scenario.Within("converged after CLUSTERDOWN", c.converge(), 2*refresh)
+	scenario.Zero("wrong verdicts", h.unasked()+c.unasked())
 	c.promised()
 }

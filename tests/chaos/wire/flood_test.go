@@ -16,20 +16,20 @@ import (
 
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/metrics"
-	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/redistest"
 	"github.com/commontrip/commontrip/transport/breakerhttp"
 )
 
 // flood is a server, and what it and this process held before.
 type flood struct {
-	*world
+	*harness
 	heap, goroutines, memory int
 }
 
-func newFlood(t *testing.T, row *board.Row) *flood {
-	w := newWorld(t, row, plan{server: redistest.Start(t)})
-	return &flood{w, heap(), runtime.NumGoroutine(), w.infoInt("memory", "used_memory")}
+func newFlood(t *testing.T, scenario *scoreboard.Scenario) *flood {
+	h := newHarness(t, scenario, plan{server: redistest.Start(t)})
+	return &flood{h, heap(), runtime.NumGoroutine(), h.infoInt("memory", "used_memory")}
 }
 
 // manager is a replica without a proxy.
@@ -63,7 +63,7 @@ func (f *flood) register(m *breaker.Manager, n int) int {
 
 // idle is how many commands a second Redis runs while nobody calls, over a round of all that are compared with it.
 func (f *flood) idle() float64 {
-	d := board.Pick(f.row, 11*time.Second, 30*time.Second)
+	d := scoreboard.Pick(f.scenario, 11*time.Second, 30*time.Second)
 	before, start := f.infoInt("stats", "total_commands_processed"), time.Now()
 	pass(d)
 	return float64(f.infoInt("stats", "total_commands_processed")-before) / time.Since(start).Seconds()
@@ -95,37 +95,37 @@ func scrape(t *testing.T, m *breaker.Manager) (string, time.Duration) {
 }
 
 // One replica registers a name for every URL path.
-func TestRow30NameFlood(t *testing.T) {
-	row := board.Start(t, 30, "name flood: one replica")
-	f := newFlood(t, row)
-	n := board.Pick(row, 2000, 100_000)
+func TestScenario30NameFlood(t *testing.T) {
+	scenario := scoreboard.Start(t, 30, "name flood: one replica")
+	f := newFlood(t, scenario)
+	n := scoreboard.Pick(scenario, 2000, 100_000)
 	m, start := f.manager("web-1"), time.Now()
-	row.Zero("registrations that failed", f.register(m, n))
-	row.Report("breakers", n)
-	row.Report("registered in", time.Since(start))
-	row.Report("local bytes a breaker", (heap()-f.heap)/n)
-	row.Report("bytes in Redis a breaker", (f.infoInt("memory", "used_memory")-f.memory)/n)
+	scenario.Zero("registrations that failed", f.register(m, n))
+	scenario.Report("breakers", n)
+	scenario.Report("registered in", time.Since(start))
+	scenario.Report("local bytes a breaker", (heap()-f.heap)/n)
+	scenario.Report("bytes in Redis a breaker", (f.infoInt("memory", "used_memory")-f.memory)/n)
 	goroutines := 0
 	poll(func() bool { goroutines = runtime.NumGoroutine() - f.goroutines; return goroutines <= 4 })
-	row.AtMost("goroutines of a Manager and its store, with one lane", goroutines, 4)
-	row.Report("Redis commands a second when idle", f.idle())
+	scenario.AtMost("goroutines of a Manager and its store, with one lane", goroutines, 4)
+	scenario.Report("Redis commands a second when idle", f.idle())
 
-	row.Zero("names missing of Names", n-len(m.Names()))
+	scenario.Zero("names missing of Names", n-len(m.Names()))
 	start = time.Now()
 	snapshots, err := m.Snapshots(t.Context())
-	row.Report("Snapshots in", time.Since(start))
+	scenario.Report("Snapshots in", time.Since(start))
 	start = time.Now()
 	all, err2 := m.Store().Read(t.Context())
-	row.Report("Read of all in", time.Since(start))
+	scenario.Report("Read of all in", time.Since(start))
 	if err != nil || err2 != nil {
 		t.Error(err, err2)
 	}
-	row.Zero("breakers missing of Snapshots and Read", 2*n-len(snapshots)-len(all))
-	row.Zero("commands that walk the keys", f.walks())
+	scenario.Zero("breakers missing of Snapshots and Read", 2*n-len(snapshots)-len(all))
+	scenario.Zero("commands that walk the keys", f.walks())
 
 	body, took := scrape(t, m)
-	row.Report("scrape in", took)
-	row.AtMost("bytes of a scrape", len(body), 8<<20)
+	scenario.Report("scrape in", took)
+	scenario.AtMost("bytes of a scrape", len(body), 8<<20)
 	const shown = 1000
 	if want := fmt.Sprintf("commontrip_breakers_left_out %d", n-shown); !strings.Contains(body, want) {
 		t.Errorf("the scrape does not say %q", want)
@@ -133,45 +133,45 @@ func TestRow30NameFlood(t *testing.T) {
 }
 
 // A name for every host that is called is capped: what comes beyond shares one breaker.
-func TestRow30HostsAreCapped(t *testing.T) {
-	row := board.Start(t, 30, "name flood: hosts")
-	f := newFlood(t, row)
+func TestScenario30HostsAreCapped(t *testing.T) {
+	scenario := scoreboard.Start(t, 30, "name flood: hosts")
+	f := newFlood(t, scenario)
 	m := f.manager("web-1")
 	const limit = 50
 	pick := breakerhttp.PerHost(m, limit)
 	failed := 0
-	for i := range board.Pick(row, 2000, 100_000) {
+	for i := range scoreboard.Pick(scenario, 2000, 100_000) {
 		b, err := pick(httptest.NewRequest(http.MethodGet, fmt.Sprintf("http://host-%d.test/", i), nil))
 		if err != nil || b == nil {
 			failed++
 		}
 	}
-	row.Zero("hosts without a breaker", failed)
-	row.AtMost("breakers of all hosts", len(m.Names()), limit+1)
+	scenario.Zero("hosts without a breaker", failed)
+	scenario.AtMost("breakers of all hosts", len(m.Names()), limit+1)
 }
 
 // Many replicas with many names each, all the same.
-func TestRow30ManyReplicasManyNames(t *testing.T) {
-	row := board.Start(t, 30, "name flood: many replicas")
-	f := newFlood(t, row)
-	replicas, n := board.Pick(row, 5, 50), board.Pick(row, 200, 2000)
+func TestScenario30ManyReplicasManyNames(t *testing.T) {
+	scenario := scoreboard.Start(t, 30, "name flood: many replicas")
+	f := newFlood(t, scenario)
+	replicas, n := scoreboard.Pick(scenario, 5, 50), scoreboard.Pick(scenario, 200, 2000)
 	managers := make([]*breaker.Manager, replicas)
 	start, failed := time.Now(), 0
 	for i := range managers {
 		managers[i] = f.manager(fmt.Sprintf("web-%d", i))
 		failed += f.register(managers[i], n)
 	}
-	row.Zero("registrations that failed", failed)
-	row.Report("replicas", replicas)
-	row.Report("breakers", n)
-	row.Report("registered in", time.Since(start))
-	row.Report("local bytes a breaker and replica", (heap()-f.heap)/n/replicas)
-	row.Report("bytes in Redis a breaker", (f.infoInt("memory", "used_memory")-f.memory)/n)
-	row.Report("Redis commands a second when idle", f.idle())
-	row.Zero("commands that walk the keys", f.walks())
+	scenario.Zero("registrations that failed", failed)
+	scenario.Report("replicas", replicas)
+	scenario.Report("breakers", n)
+	scenario.Report("registered in", time.Since(start))
+	scenario.Report("local bytes a breaker and replica", (heap()-f.heap)/n/replicas)
+	scenario.Report("bytes in Redis a breaker", (f.infoInt("memory", "used_memory")-f.memory)/n)
+	scenario.Report("Redis commands a second when idle", f.idle())
+	scenario.Zero("commands that walk the keys", f.walks())
 	exchanges := 0
 	for _, m := range managers {
 		exchanges += int(m.Status().ExchangeErrors)
 	}
-	row.Zero("failed exchanges", exchanges)
+	scenario.Zero("failed exchanges", exchanges)
 }

@@ -13,8 +13,8 @@ import (
 
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
-	"github.com/commontrip/commontrip/tests/chaos/board"
 	"github.com/commontrip/commontrip/tests/chaos/respfault"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
@@ -100,8 +100,8 @@ func heap() int {
 
 // Each kind of garbage as the reply to each verb, and each verb cut off in mid-reply: an error of the store's, never a
 // word of its.
-func TestRow23GarbageIsAnErrorOfTheStore(t *testing.T) {
-	row := board.Start(t, 23, "garbage and lies: each reply to each verb")
+func TestScenario23GarbageIsAnErrorOfTheStore(t *testing.T) {
+	scenario := scoreboard.Start(t, 23, "garbage and lies: each reply to each verb")
 	server := redistest.Start(t)
 	proxy := respfault.Start(t, server.Addr())
 	s := open(t, proxy.URL())
@@ -135,22 +135,22 @@ func TestRow23GarbageIsAnErrorOfTheStore(t *testing.T) {
 			ask("a part of a reply", verb, fn)
 		}
 	}
-	row.Report("cases", cases)
-	row.Zero("taken for the store's word", taken)
-	row.AtMost("heap growth in bytes", heap()-before, 16<<20)
+	scenario.Report("cases", cases)
+	scenario.Zero("taken for the store's word", taken)
+	scenario.AtMost("heap growth in bytes", heap()-before, 16<<20)
 }
 
 // Every replica is answered another kind of garbage, or lies, while one breaker is open and another forced open.
-func TestRow23AFleetThatIsAnsweredGarbage(t *testing.T) {
-	row := board.Start(t, 23, "garbage and lies: a fleet")
+func TestScenario23AFleetThatIsAnsweredGarbage(t *testing.T) {
+	scenario := scoreboard.Start(t, 23, "garbage and lies: a fleet")
 	kinds := slices.DeleteFunc(garbages(), func(g garbage) bool { return g.name == "64 MB" })
-	w := newWorld(t, row, plan{replicas: len(kinds) + 3, names: names(3), policy: calm})
-	w.load(100 * time.Millisecond)
-	w.reach(w.command(store.Command{Name: w.names[0], Action: store.Trip, For: time.Hour}))
-	w.reach(w.command(store.Command{Name: w.names[1], Action: store.ForceOpen}))
-	w.converge()
-	reached := w.reached[w.names[0]].Load() + w.reached[w.names[1]].Load()
-	for i, r := range w.fleet {
+	h := newHarness(t, scenario, plan{replicas: len(kinds) + 3, names: names(3), policy: calm})
+	h.load(100 * time.Millisecond)
+	h.reach(h.command(store.Command{Name: h.names[0], Action: store.Trip, For: time.Hour}))
+	h.reach(h.command(store.Command{Name: h.names[1], Action: store.ForceOpen}))
+	h.converge()
+	reached := h.reached[h.names[0]].Load() + h.reached[h.names[1]].Load()
+	for i, r := range h.fleet {
 		rule := respfault.Rule{}
 		switch i - len(kinds) {
 		case 0:
@@ -168,23 +168,23 @@ func TestRow23AFleetThatIsAnsweredGarbage(t *testing.T) {
 			}
 		}
 	}
-	for i, r := range w.fleet[:len(kinds)] {
+	for i, r := range h.fleet[:len(kinds)] {
 		if kinds[i].name == "elements are nil" {
 			continue // of Versions: the breaker is gone; of Sync: garbage
 		}
-		w.eventually(r.name+" stands on its own verdict", func() bool { return r.breaker(w.names[2]).Status().Verdict == breaker.Own })
+		h.eventually(r.name+" stands on its own verdict", func() bool { return r.breaker(h.names[2]).Status().Verdict == breaker.Own })
 	}
 	trips := 0
-	for _, r := range w.fleet {
+	for _, r := range h.fleet {
 		trips += r.count(tripped)
 	}
-	row.Zero("calls through open breakers", int(w.reached[w.names[0]].Load()+w.reached[w.names[1]].Load()-reached))
-	w.heal()
-	row.Within("converged", w.converge(), 2*refresh)
-	row.Report("kinds", len(w.fleet))
-	row.Zero("false trips of own verdicts", trips)
-	row.Zero("wrong verdicts", w.unasked())
-	w.promised()
+	scenario.Zero("calls through open breakers", int(h.reached[h.names[0]].Load()+h.reached[h.names[1]].Load()-reached))
+	h.heal()
+	scenario.Within("converged", h.converge(), 2*refresh)
+	scenario.Report("kinds", len(h.fleet))
+	scenario.Zero("false trips of own verdicts", trips)
+	scenario.Zero("wrong verdicts", h.unasked())
+	h.promised()
 }
 
 // older lies by the first reply that each breaker got to each verb.
@@ -213,74 +213,74 @@ func zero(_ respfault.Request, reply []byte) []byte {
 }
 
 // A hand writes into the hashes: each field in turn becomes nonsense, and then the hash is taken away.
-func TestRow23FieldsOverwrittenByHand(t *testing.T) {
-	row := board.Start(t, 23, "garbage and lies: fields overwritten by hand")
-	w := newWorld(t, row, plan{replicas: 2, names: names(3), policy: calm})
-	w.load(10 * time.Millisecond)
-	w.reach(w.command(store.Command{Name: w.names[1], Action: store.Trip, For: time.Hour}))
-	w.reach(w.command(store.Command{Name: w.names[2], Action: store.ForceOpen}))
-	w.reach(w.command(store.Command{Name: w.names[0], Action: store.Retune, Policy: calm}))
-	w.converge()
-	reached := w.reached[w.names[1]].Load() + w.reached[w.names[2]].Load()
+func TestScenario23FieldsOverwrittenByHand(t *testing.T) {
+	scenario := scoreboard.Start(t, 23, "garbage and lies: fields overwritten by hand")
+	h := newHarness(t, scenario, plan{replicas: 2, names: names(3), policy: calm})
+	h.load(10 * time.Millisecond)
+	h.reach(h.command(store.Command{Name: h.names[1], Action: store.Trip, For: time.Hour}))
+	h.reach(h.command(store.Command{Name: h.names[2], Action: store.ForceOpen}))
+	h.reach(h.command(store.Command{Name: h.names[0], Action: store.Retune, Policy: calm}))
+	h.converge()
+	reached := h.reached[h.names[1]].Load() + h.reached[h.names[2]].Load()
 	nonsense := []string{"", "x", "-1", "NaN", "1e999", "9007199254740992", "\x00", "1 2 3", strings.Repeat("7 ", 9), strings.Repeat("9", 400), "2\n\n\n"}
-	rng, cases, converged := row.Rand(), 0, time.Duration(0)
-	for range board.Pick(row, 1, 5) {
+	rng, cases, converged := scenario.Rand(), 0, time.Duration(0)
+	for range scoreboard.Pick(scenario, 1, 5) {
 		written := map[string]bool{}
-		for _, name := range w.names {
-			for field := range w.redis.HGetAll(t.Context(), key(name)).Val() {
+		for _, name := range h.names {
+			for field := range h.redis.HGetAll(t.Context(), key(name)).Val() {
 				written[field] = true
 			}
 		}
 		for _, field := range slices.Sorted(maps.Keys(written)) {
-			for _, name := range w.names {
-				w.do("hset", key(name), field, nonsense[rng.IntN(len(nonsense))])
+			for _, name := range h.names {
+				h.do("hset", key(name), field, nonsense[rng.IntN(len(nonsense))])
 				cases++
 			}
-			w.exchanges(2)
-			for _, name := range w.names {
-				w.do("del", key(name))
+			h.exchanges(2)
+			for _, name := range h.names {
+				h.do("del", key(name))
 			}
-			converged = max(converged, w.converge())
+			converged = max(converged, h.converge())
 		}
 	}
-	row.Report("cases", cases)
-	row.Within("converged", converged, 2*refresh)
-	row.Zero("calls through open breakers", int(w.reached[w.names[1]].Load()+w.reached[w.names[2]].Load()-reached))
-	row.Zero("wrong verdicts", w.unasked())
-	w.promised()
+	scenario.Report("cases", cases)
+	scenario.Within("converged", converged, 2*refresh)
+	scenario.Zero("calls through open breakers", int(h.reached[h.names[1]].Load()+h.reached[h.names[2]].Load()-reached))
+	scenario.Zero("wrong verdicts", h.unasked())
+	h.promised()
 }
 
 // A hand, or a broken server, gives numbers that no clock can have made. No replica takes them over: they could not be
 // brought back to a store that has lost them.
-func TestRow23NumbersFarAheadOfTheClock(t *testing.T) {
-	row := board.Start(t, 23, "garbage and lies: numbers far ahead of the clock")
-	w := newWorld(t, row, plan{replicas: 3, names: names(2), policy: calm})
-	w.load(10 * time.Millisecond)
+func TestScenario23NumbersFarAheadOfTheClock(t *testing.T) {
+	scenario := scoreboard.Start(t, 23, "garbage and lies: numbers far ahead of the clock")
+	h := newHarness(t, scenario, plan{replicas: 3, names: names(2), policy: calm})
+	h.load(10 * time.Millisecond)
 	frozen := 0
 	for _, field := range []string{"generation", "rev"} {
 		for _, number := range []string{"9007199254740991", fmt.Sprint(time.Now().Add(100 * time.Hour).UnixMilli())} {
-			w.do("hset", key(w.names[0]), field, number)
-			w.exchanges(5)
-			w.do("del", key(w.names[0]))
-			row.Within("converged", w.converge(), 2*refresh)
-			counted := w.read(w.names[0]).Totals.Calls
-			if !poll(func() bool { return w.read(w.names[0]).Totals.Calls > counted }) {
+			h.do("hset", key(h.names[0]), field, number)
+			h.exchanges(5)
+			h.do("del", key(h.names[0]))
+			scenario.Within("converged", h.converge(), 2*refresh)
+			counted := h.read(h.names[0]).Totals.Calls
+			if !poll(func() bool { return h.read(h.names[0]).Totals.Calls > counted }) {
 				frozen++
 			}
-			w.reach(w.command(store.Command{Name: w.names[0], Action: store.Trip}))
-			w.reach(w.command(store.Command{Name: w.names[0], Action: store.Reset}))
+			h.reach(h.command(store.Command{Name: h.names[0], Action: store.Trip}))
+			h.reach(h.command(store.Command{Name: h.names[0], Action: store.Reset}))
 		}
 	}
-	row.Zero("breakers frozen", frozen)
-	row.Zero("wrong verdicts", w.unasked())
-	w.promised()
+	scenario.Zero("breakers frozen", frozen)
+	scenario.Zero("wrong verdicts", h.unasked())
+	h.promised()
 }
 
 // exchanges waits until every replica has had n more exchanges.
-func (w *world) exchanges(n uint64) {
-	w.t.Helper()
-	for _, r := range w.fleet {
+func (h *harness) exchanges(n uint64) {
+	h.t.Helper()
+	for _, r := range h.fleet {
 		until := r.manager.Status().Exchanges + n
-		w.eventually(fmt.Sprintf("%s exchanges", r.name), func() bool { return r.manager.Status().Exchanges >= until })
+		h.eventually(fmt.Sprintf("%s exchanges", r.name), func() bool { return r.manager.Status().Exchanges >= until })
 	}
 }

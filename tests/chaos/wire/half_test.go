@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/commontrip/commontrip/store"
-	"github.com/commontrip/commontrip/tests/chaos/board"
 	"github.com/commontrip/commontrip/tests/chaos/respfault"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
@@ -18,19 +18,19 @@ var lively = store.Policy{ConsecutiveFailures: 5, OpenFor: 50 * time.Millisecond
 
 // halves counts the transitions of the history that do not follow from one another, or that the state does not follow
 // from: of a script that was applied in part.
-func (w *world) halves() (n int) {
-	w.t.Helper()
-	for _, name := range w.names {
-		history, err := w.truth.History(w.t.Context(), name, 50)
+func (h *harness) halves() (n int) {
+	h.t.Helper()
+	for _, name := range h.names {
+		history, err := h.truth.History(h.t.Context(), name, 50)
 		if err != nil {
-			w.t.Fatal(err)
+			h.t.Fatal(err)
 		}
-		s := w.read(name)
-		for i, h := range history {
-			if i == 0 && (h.Generation != s.Generation || h.To != s.State) ||
-				i > 0 && (h.Generation != history[i-1].Prev || h.To != history[i-1].From) {
+		s := h.read(name)
+		for i, entry := range history {
+			if i == 0 && (entry.Generation != s.Generation || entry.To != s.State) ||
+				i > 0 && (entry.Generation != history[i-1].Prev || entry.To != history[i-1].From) {
 				n++
-				w.t.Logf("%s: entry %d of %+v does not follow", name, i, history)
+				h.t.Logf("%s: entry %d of %+v does not follow", name, i, history)
 			}
 		}
 	}
@@ -38,40 +38,40 @@ func (w *world) halves() (n int) {
 }
 
 // swing lets the tier fail and come back, n times, and counts the transitions that this made.
-func (w *world) swing(n int) (made int) {
-	w.t.Helper()
+func (h *harness) swing(n int) (made int) {
+	h.t.Helper()
 	generations := func() (sum uint64) {
-		for _, name := range w.names {
-			sum += w.read(name).Generation
+		for _, name := range h.names {
+			sum += h.read(name).Generation
 		}
 		return sum
 	}
 	closed := func() bool {
-		for _, name := range w.names {
-			if w.read(name).State != store.Closed {
+		for _, name := range h.names {
+			if h.read(name).State != store.Closed {
 				return false
 			}
 		}
 		return true
 	}
-	w.eventually("all are closed", closed)
+	h.eventually("all are closed", closed)
 	for range n {
 		for _, down := range []bool{true, false} {
 			before := generations()
-			w.down.Store(down)
-			w.eventually("a transition", func() bool { return generations() != before })
+			h.down.Store(down)
+			h.eventually("a transition", func() bool { return generations() != before })
 			made++
 		}
-		w.eventually("all close", closed) // else the next round would take that for a trip, and mend the tier too early
+		h.eventually("all close", closed) // else the next round would take that for a trip, and mend the tier too early
 	}
 	return made
 }
 
 // Scripts are killed, run out of memory, and lose their replies, while the tier fails and comes back.
-func TestRow25ScriptsAreCutOff(t *testing.T) {
-	row := board.Start(t, 25, "half-applied script: killed, out of memory, reply lost")
-	w := newWorld(t, row, plan{server: redistest.Start(t, "--busy-reply-threshold", "1"), replicas: 3, names: names(2), policy: lively})
-	w.load(5 * time.Millisecond)
+func TestScenario25ScriptsAreCutOff(t *testing.T) {
+	scenario := scoreboard.Start(t, 25, "half-applied script: killed, out of memory, reply lost")
+	h := newHarness(t, scenario, plan{server: redistest.Start(t, "--busy-reply-threshold", "1"), replicas: 3, names: names(2), policy: lively})
+	h.load(5 * time.Millisecond)
 	ctx, stop := context.WithCancel(t.Context())
 	var hurting sync.WaitGroup
 	hurt := func(every time.Duration, fn func()) {
@@ -85,60 +85,60 @@ func TestRow25ScriptsAreCutOff(t *testing.T) {
 			}
 		})
 	}
-	killer, squeezer := client(t, w.server), client(t, w.server)
+	killer, squeezer := client(t, h.server), client(t, h.server)
 	hurt(2*time.Millisecond, func() { _ = killer.ScriptKill(ctx).Err() })
 	hurt(300*time.Millisecond, func() {
 		_ = squeezer.ConfigSet(ctx, "maxmemory", "1").Err()
 		pass(100 * time.Millisecond)
 		_ = squeezer.ConfigSet(context.Background(), "maxmemory", "0").Err()
 	})
-	rng := row.Rand()
-	for _, r := range w.fleet {
+	rng := scenario.Rand()
+	for _, r := range h.fleet {
 		own := rand.New(rand.NewPCG(rng.Uint64(), 1))
 		for _, verb := range []respfault.Verb{respfault.Sync, respfault.Claim, respfault.Settle} {
 			r.proxy.On(verb, respfault.Rule{Act: respfault.CutAfter, Only: func(respfault.Request) bool { return own.IntN(8) == 0 }})
 		}
 	}
-	made := w.swing(board.Pick(row, 3, 30))
+	made := h.swing(scoreboard.Pick(scenario, 3, 30))
 	stop()
 	hurting.Wait()
 	cut := 0
-	for _, r := range w.fleet {
+	for _, r := range h.fleet {
 		cut += r.proxy.Acted(respfault.Any)
 	}
-	w.heal()
-	row.Within("converged", w.converge(), 2*refresh)
-	row.Zero("half-applied transitions", w.halves())
-	twice, _ := w.counted()
-	row.Zero("outcomes counted twice", twice)
-	row.AtLeast("replies lost", cut, 5)
-	row.AtLeast("transitions", made, 6)
-	row.Report("scripts refused for want of memory", w.infoInt("stats", "total_error_replies"))
-	w.promised()
+	h.heal()
+	scenario.Within("converged", h.converge(), 2*refresh)
+	scenario.Zero("half-applied transitions", h.halves())
+	twice, _ := h.counted()
+	scenario.Zero("outcomes counted twice", twice)
+	scenario.AtLeast("replies lost", cut, 5)
+	scenario.AtLeast("transitions", made, 6)
+	scenario.Report("scripts refused for want of memory", h.infoInt("stats", "total_error_replies"))
+	h.promised()
 }
 
 // The replicas' user has no right to the channel: transitions are whole, every push is denied, and the refresh carries
 // them.
-func TestRow25PushesAreDenied(t *testing.T) {
-	row := board.Start(t, 25, "half-applied script: no right to the channel")
+func TestScenario25PushesAreDenied(t *testing.T) {
+	scenario := scoreboard.Start(t, 25, "half-applied script: no right to the channel")
 	server := redistest.Start(t)
 	if got, err := server.Command("ACL", "SETUSER", "fleet", "on", ">secret", "~commontrip:*", "resetchannels", "+@all"); got != "+OK" {
 		t.Fatal(got, err)
 	}
-	w := newWorld(t, row, plan{server: server, replicas: 3, names: names(2), policy: lively, user: "fleet:secret@"})
-	w.load(5 * time.Millisecond)
-	made := w.swing(board.Pick(row, 2, 20))
-	row.Within("converged", w.converge(), 2*refresh)
+	h := newHarness(t, scenario, plan{server: server, replicas: 3, names: names(2), policy: lively, user: "fleet:secret@"})
+	h.load(5 * time.Millisecond)
+	made := h.swing(scoreboard.Pick(scenario, 2, 20))
+	scenario.Within("converged", h.converge(), 2*refresh)
 	denied, failed := 0, 0
-	for _, r := range w.fleet {
+	for _, r := range h.fleet {
 		denied += int(r.store.Pushes().Denied)
 		failed += int(r.manager.Status().ExchangeErrors)
 	}
-	row.Zero("half-applied transitions", w.halves())
-	twice, _ := w.counted()
-	row.Zero("outcomes counted twice", twice)
-	row.AtLeast("transitions", made, 4)
-	row.AtLeast("pushes denied, and said so", denied, made)
-	row.Report("failed exchanges", failed)
-	w.promised()
+	scenario.Zero("half-applied transitions", h.halves())
+	twice, _ := h.counted()
+	scenario.Zero("outcomes counted twice", twice)
+	scenario.AtLeast("transitions", made, 4)
+	scenario.AtLeast("pushes denied, and said so", denied, made)
+	scenario.Report("failed exchanges", failed)
+	h.promised()
 }

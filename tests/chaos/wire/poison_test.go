@@ -10,13 +10,13 @@ import (
 
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
-	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
 // poisoner is a client with the rights of a replica, and none of its manners.
 type poisoner struct {
-	*world
+	*harness
 	store   store.Store
 	refused int // with ErrInvalid
 	taken   int // that should have been
@@ -126,11 +126,11 @@ func (p *poisoner) leases() (stolen int) {
 }
 
 // longest is the longest script of replicas whose name begins so, since the last RESET of the slow log.
-func (w *world) longest(replica string) (most time.Duration) {
-	w.t.Helper()
-	entries, err := w.redis.SlowLogGet(w.t.Context(), -1).Result()
+func (h *harness) longest(replica string) (most time.Duration) {
+	h.t.Helper()
+	entries, err := h.redis.SlowLogGet(h.t.Context(), -1).Result()
 	if err != nil {
-		w.t.Fatal(err)
+		h.t.Fatal(err)
 	}
 	for _, e := range entries {
 		if len(e.Args) > 7 && (strings.HasPrefix(e.Args[6], replica) || strings.HasPrefix(e.Args[7], replica)) {
@@ -141,36 +141,36 @@ func (w *world) longest(replica string) (most time.Duration) {
 }
 
 // A client with the rights of the fleet sends what no replica would.
-func TestRow26PoisonByAReplica(t *testing.T) {
-	row := board.Start(t, 26, "poison by a replica")
+func TestScenario26PoisonByAReplica(t *testing.T) {
+	scenario := scoreboard.Start(t, 26, "poison by a replica")
 	server := redistest.Start(t, "--slowlog-log-slower-than", "200", "--slowlog-max-len", "100000")
-	w := newWorld(t, row, plan{server: server, replicas: 3, names: names(2), policy: lively})
-	w.load(5 * time.Millisecond)
-	p := &poisoner{world: w, store: open(t, server.URL())}
+	h := newHarness(t, scenario, plan{server: server, replicas: 3, names: names(2), policy: lively})
+	h.load(5 * time.Millisecond)
+	p := &poisoner{harness: h, store: open(t, server.URL())}
 	p.alive()
 	p.numbers()
 	p.alive()
 	p.outcomes()
-	w.eventually("the poisoned trip is over", func() bool { return w.read(w.names[0]).State == store.Closed })
+	h.eventually("the poisoned trip is over", func() bool { return h.read(h.names[0]).State == store.Closed })
 	p.alive()
 	stolen := p.leases()
 	// It is half-open, and closes at any moment: alive would take that for what a failing tier does, and mend the tier before
 	// anything has tripped.
-	w.eventually("the leases that were taken have ended", func() bool { return w.read(w.names[1]).State == store.Closed })
+	h.eventually("the leases that were taken have ended", func() bool { return h.read(h.names[1]).State == store.Closed })
 	p.alive()
 
 	evil := lively
 	evil.ConsecutiveFailures, evil.Observe = 1_000_000, true
 	p.report(func(r *store.Report) { r.Replica, r.Policy, r.Announce = "evil#2", evil, true })
-	w.eventually("the other policy is shown as a conflict", func() bool {
-		for _, r := range w.fleet {
+	h.eventually("the other policy is shown as a conflict", func() bool {
+		for _, r := range h.fleet {
 			if r.count(ofKind(breaker.PolicyConflict)) > 0 {
 				return true
 			}
 		}
 		return false
 	})
-	w.reach(w.command(store.Command{Name: w.names[0], Action: store.Retune, Policy: lively, Why: "poisoned"}))
+	h.reach(h.command(store.Command{Name: h.names[0], Action: store.Retune, Policy: lively, Why: "poisoned"}))
 	p.alive()
 
 	// A generation that is ahead by less than a day is believed: it may be what a lost store had said.
@@ -179,28 +179,28 @@ func TestRow26PoisonByAReplica(t *testing.T) {
 		r.Replica = "evil#3"
 		r.Known = store.Known{Generation: ahead, State: store.Open, Reason: store.ByOperator, Cause: "evil", RetryIn: 24 * time.Hour}
 	})
-	w.reach(w.command(store.Command{Name: w.names[0], Action: store.Reset}))
+	h.reach(h.command(store.Command{Name: h.names[0], Action: store.Reset}))
 	p.alive()
 
-	row.AtLeast("requests refused with a reason", p.refused, 15)
-	row.Zero("requests taken that should have been refused", p.taken)
-	row.Zero("leases of others settled, or too many granted", stolen)
-	row.Report("times that both breakers tripped and closed as ever after poison", p.lives)
-	row.Within("longest script", w.longest("evil"), 10*time.Millisecond)
-	w.fill(p)
-	w.promised()
+	scenario.AtLeast("requests refused with a reason", p.refused, 15)
+	scenario.Zero("requests taken that should have been refused", p.taken)
+	scenario.Zero("leases of others settled, or too many granted", stolen)
+	scenario.Report("times that both breakers tripped and closed as ever after poison", p.lives)
+	scenario.Within("longest script", h.longest("evil"), 10*time.Millisecond)
+	h.fill(p)
+	h.promised()
 }
 
 // fill makes a breaker as large as it gets, by what its fields hold and by the names of replicas.
-func (w *world) fill(p *poisoner) {
-	w.t.Helper()
+func (h *harness) fill(p *poisoner) {
+	h.t.Helper()
 	const name = "large"
 	wide := store.Policy{WindowCalls: 10_000, ConsecutiveFailures: 1_000_000}
 	text := strings.Repeat("n", store.MaxName)
 	report := func(replica string, runs []store.Run) {
-		r := p.store.Sync(w.t.Context(), []store.Report{{Name: name, Policy: wide, Replica: replica, Seq: 1, MaxAge: time.Hour, Generation: w.generation(name), Runs: runs}})[0]
+		r := p.store.Sync(h.t.Context(), []store.Report{{Name: name, Policy: wide, Replica: replica, Seq: 1, MaxAge: time.Hour, Generation: h.generation(name), Runs: runs}})[0]
 		if r.Err != nil {
-			w.t.Fatal(r.Err)
+			h.t.Fatal(r.Err)
 		}
 	}
 	for i := range 50 {
@@ -209,30 +209,30 @@ func (w *world) fill(p *poisoner) {
 			runs[k] = store.Run{Outcome: store.Failure, Count: 1, Label: fmt.Sprintf("%0*d", store.MaxLabel, k)}
 		}
 		report(fmt.Sprintf("%0*d", store.MaxName, i%16), runs)
-		w.command(store.Command{Name: name, Action: store.Trip, By: text, Why: text})
+		h.command(store.Command{Name: name, Action: store.Trip, By: text, Why: text})
 	}
 	bytes := func() int {
-		n, err := w.redis.MemoryUsage(w.t.Context(), key(name), 0).Result()
+		n, err := h.redis.MemoryUsage(h.t.Context(), key(name), 0).Result()
 		if err != nil {
-			w.t.Fatal(err)
+			h.t.Fatal(err)
 		}
 		return int(n)
 	}
-	row := w.row
-	row.AtMost("bytes of a breaker with the longest texts everywhere", bytes(), 256<<10)
-	flood := board.Pick(row, 1000, 20_000)
+	scenario := h.scenario
+	scenario.AtMost("bytes of a breaker with the longest texts everywhere", bytes(), 256<<10)
+	flood := scoreboard.Pick(scenario, 1000, 20_000)
 	for i := range flood {
 		report(fmt.Sprintf("flood-%d", i), nil)
 	}
-	w.do("slowlog", "reset")
+	h.do("slowlog", "reset")
 	report("one more", nil)
-	row.Report("names of replicas in one roster", flood)
-	row.Report("bytes of a breaker with so many", bytes())
-	row.Within("longest script with so many", w.longest("one more"), 10*time.Millisecond)
+	scenario.Report("names of replicas in one roster", flood)
+	scenario.Report("bytes of a breaker with so many", bytes())
+	scenario.Within("longest script with so many", h.longest("one more"), 10*time.Millisecond)
 }
 
-func (w *world) generation(name string) uint64 {
-	all, err := w.truth.Read(w.t.Context(), name)
+func (h *harness) generation(name string) uint64 {
+	all, err := h.truth.Read(h.t.Context(), name)
 	if err != nil || len(all) != 1 {
 		return 0
 	}

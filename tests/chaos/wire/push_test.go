@@ -12,15 +12,15 @@ import (
 	"time"
 
 	"github.com/commontrip/commontrip/store"
-	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 )
 
 // calm is a policy that trips by an operator's word only, as long as the tier is well.
 var calm = store.Policy{ConsecutiveFailures: 3, OpenFor: time.Minute, Probes: 2, ProbeSuccesses: 1}
 
-// pushes is a world whose operator trips and resets, and what became known of it when.
+// pushes is a harness whose operator trips and resets, and what became known of it when.
 type pushes struct {
-	*world
+	*harness
 	behind time.Duration
 	made   int
 }
@@ -44,8 +44,8 @@ func (p *pushes) hold() {
 			p.t.Fatal(err)
 		}
 		var want []uint64
-		for _, h := range slices.Backward(history) {
-			want = append(want, h.Generation)
+		for _, entry := range slices.Backward(history) {
+			want = append(want, entry.Generation)
 		}
 		for _, r := range p.fleet {
 			poll(func() bool { return len(r.told(name)) >= len(want) })
@@ -69,20 +69,20 @@ func (p *pushes) hold() {
 	for _, r := range p.fleet {
 		own += r.count(tripped)
 	}
-	p.row.Report("transitions", p.made)
-	p.row.Zero("transitions never told", missed)
-	p.row.Zero("transitions told twice, or out of order", twice)
-	p.row.Zero("transitions told that the store never made", foreign)
-	p.row.Zero("own trips", own)
-	p.row.Within("behind", p.behind, refresh+timing.WithDefaults().StaleAfter/3)
+	p.scenario.Report("transitions", p.made)
+	p.scenario.Zero("transitions never told", missed)
+	p.scenario.Zero("transitions told twice, or out of order", twice)
+	p.scenario.Zero("transitions told that the store never made", foreign)
+	p.scenario.Zero("own trips", own)
+	p.scenario.Within("behind", p.behind, refresh+timing.WithDefaults().StaleAfter/3)
 	p.promised()
 }
 
 // The server ends every subscription again and again, first by an operator's hand, then since its output buffer is too
 // small for one push.
-func TestRow21SubscriptionsAreCutOff(t *testing.T) {
-	row := board.Start(t, 21, "push dead only: subscriptions cut off")
-	p := &pushes{world: newWorld(t, row, plan{replicas: 3, names: names(2), policy: calm})}
+func TestScenario21SubscriptionsAreCutOff(t *testing.T) {
+	scenario := scoreboard.Start(t, 21, "push dead only: subscriptions cut off")
+	p := &pushes{harness: newHarness(t, scenario, plan{replicas: 3, names: names(2), policy: calm})}
 	p.load(20 * time.Millisecond)
 
 	ear, resyncs, unsaid, synced := open(t, p.server.URL()), atomic.Int64{}, atomic.Int64{}, atomic.Uint64{}
@@ -115,28 +115,28 @@ func TestRow21SubscriptionsAreCutOff(t *testing.T) {
 			}
 		}
 	})
-	p.transit(board.Pick(row, 16, 40))
+	p.transit(scoreboard.Pick(scenario, 16, 40))
 	stopKilling()
 	p.do("config", "set", "client-output-buffer-limit", "pubsub 1k 1k 1")
-	p.transit(board.Pick(row, 8, 40))
+	p.transit(scoreboard.Pick(scenario, 8, 40))
 	p.do("config", "set", "client-output-buffer-limit", "pubsub 32mb 8mb 60")
-	row.Within("converged", p.converge(), 2*refresh)
-	row.AtLeast("subscriptions cut off", int(killed.Load()), 4)
+	scenario.Within("converged", p.converge(), 2*refresh)
+	scenario.AtLeast("subscriptions cut off", int(killed.Load()), 4)
 	p.eventually("a Resync after the last gap", func() bool { return synced.Load() == ear.Pushes().Gaps && resyncs.Load() > 1 })
-	row.Zero("messages after a gap without a Resync between", int(unsaid.Load()))
-	row.Report("gaps of one subscriber", int(ear.Pushes().Gaps))
-	row.Report("its Resyncs", int(resyncs.Load()))
+	scenario.Zero("messages after a gap without a Resync between", int(unsaid.Load()))
+	scenario.Report("gaps of one subscriber", int(ear.Pushes().Gaps))
+	scenario.Report("its Resyncs", int(resyncs.Load()))
 	p.hold()
 }
 
 // Every replica hears something else: messages are dropped, doubled, held back behind later ones, and forged.
-func TestRow21MessagesAreDroppedDoubledReorderedForged(t *testing.T) {
-	row := board.Start(t, 21, "push dead only: messages dropped, doubled, reordered, forged")
-	p := &pushes{world: newWorld(t, row, plan{replicas: 3, names: names(2), policy: calm})}
+func TestScenario21MessagesAreDroppedDoubledReorderedForged(t *testing.T) {
+	scenario := scoreboard.Start(t, 21, "push dead only: messages dropped, doubled, reordered, forged")
+	p := &pushes{harness: newHarness(t, scenario, plan{replicas: 3, names: names(2), policy: calm})}
 	p.load(20 * time.Millisecond)
 	var mu sync.Mutex
 	counts := map[string]int{}
-	rng := row.Rand()
+	rng := scenario.Rand()
 	for _, r := range p.fleet {
 		r.proxy.Pushes(mangle(rand.New(rand.NewPCG(rng.Uint64(), 1)), func(what string) {
 			mu.Lock()
@@ -144,12 +144,12 @@ func TestRow21MessagesAreDroppedDoubledReorderedForged(t *testing.T) {
 			counts[what]++
 		}))
 	}
-	p.transit(board.Pick(row, 30, 90))
+	p.transit(scoreboard.Pick(scenario, 30, 90))
 	p.heal()
-	row.Within("converged", p.converge(), 2*refresh)
+	scenario.Within("converged", p.converge(), 2*refresh)
 	mu.Lock()
 	for _, what := range []string{"dropped", "doubled", "held back", "forged"} {
-		row.AtLeast("messages "+what, counts[what], 3)
+		scenario.AtLeast("messages "+what, counts[what], 3)
 	}
 	mu.Unlock()
 	p.hold()

@@ -13,61 +13,61 @@ import (
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/config"
 	"github.com/commontrip/commontrip/store"
-	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
 // Two releases with different policies share a breaker: one policy is in force, the other is shown as a conflict, and
 // reports do not turn it over.
-func TestRow32TwoReleases(t *testing.T) {
-	row := board.Start(t, 32, "policy, config, version: two releases")
+func TestScenario32TwoReleases(t *testing.T) {
+	scenario := scoreboard.Start(t, 32, "policy, config, version: two releases")
 	old, young := calm, calm
 	young.ConsecutiveFailures, young.OpenFor = 9, time.Hour
-	w := newWorld(t, row, plan{replicas: 6, names: names(2), policyOf: func(i int) store.Policy {
+	h := newHarness(t, scenario, plan{replicas: 6, names: names(2), policyOf: func(i int) store.Policy {
 		return []store.Policy{old, young}[i%2]
 	}})
-	w.load(5 * time.Millisecond)
-	w.converge()
-	before := w.read(w.names[0])
-	for _, r := range w.fleet {
-		w.eventually(r.name+" shows the conflict", func() bool {
-			return r.breaker(w.names[0]).Status().Fleet.PolicyConflict && r.count(ofKind(breaker.PolicyConflict)) > 0
+	h.load(5 * time.Millisecond)
+	h.converge()
+	before := h.read(h.names[0])
+	for _, r := range h.fleet {
+		h.eventually(r.name+" shows the conflict", func() bool {
+			return r.breaker(h.names[0]).Status().Fleet.PolicyConflict && r.count(ofKind(breaker.PolicyConflict)) > 0
 		})
 	}
-	pass(board.Pick(row, 2*time.Second, time.Minute))
-	after := w.read(w.names[0])
+	pass(scoreboard.Pick(scenario, 2*time.Second, time.Minute))
+	after := h.read(h.names[0])
 	turned, apart := 0, 0
 	if after.Rev != before.Rev || after.Policy != before.Policy || after.Policy != young.WithDefaults() {
 		turned++
 		t.Logf("from %+v to %+v", before, after)
 	}
-	for _, r := range w.fleet {
-		if r.breaker(w.names[0]).Status().Fleet.Policy != after.Policy {
+	for _, r := range h.fleet {
+		if r.breaker(h.names[0]).Status().Fleet.Policy != after.Policy {
 			apart++
 		}
 	}
-	row.Zero("policies turned over by reports", turned)
-	row.Zero("replicas on another policy", apart)
-	row.Within("converged", w.converge(), 2*refresh)
-	w.promised()
+	scenario.Zero("policies turned over by reports", turned)
+	scenario.Zero("replicas on another policy", apart)
+	scenario.Within("converged", h.converge(), 2*refresh)
+	h.promised()
 }
 
 // The hash is of a newer schema, and of one that never was: replicas of this release leave it as it is, say why, and
 // stand on their own.
-func TestRow32AnotherSchema(t *testing.T) {
-	row := board.Start(t, 32, "policy, config, version: another schema")
-	w := newWorld(t, row, plan{replicas: 3, names: names(3), policy: calm})
-	w.load(5 * time.Millisecond)
-	forced, strange := w.names[0], w.names[1]
-	w.reach(w.command(store.Command{Name: forced, Action: store.ForceOpen}))
-	w.converge()
-	reached, impolite, changed := w.reached[forced].Load(), 0, 0
+func TestScenario32AnotherSchema(t *testing.T) {
+	scenario := scoreboard.Start(t, 32, "policy, config, version: another schema")
+	h := newHarness(t, scenario, plan{replicas: 3, names: names(3), policy: calm})
+	h.load(5 * time.Millisecond)
+	forced, strange := h.names[0], h.names[1]
+	h.reach(h.command(store.Command{Name: forced, Action: store.ForceOpen}))
+	h.converge()
+	reached, impolite, changed := h.reached[forced].Load(), 0, 0
 	for _, schema := range []string{"2", "0", "99999"} {
 		for _, name := range []string{forced, strange} {
-			w.do("hset", key(name), "v", schema)
+			h.do("hset", key(name), "v", schema)
 		}
-		before := fmt.Sprint(w.redis.HGetAll(t.Context(), key(strange)).Val())
-		for verb, ask := range asked(t.Context(), w.truth, strange) {
+		before := fmt.Sprint(h.redis.HGetAll(t.Context(), key(strange)).Val())
+		for verb, ask := range asked(t.Context(), h.truth, strange) {
 			err := ask()
 			if verb == "read" || verb == "versions" || verb == "roster" || verb == "history" || verb == "remove" {
 				continue // no script of ours, or of another breaker
@@ -77,25 +77,25 @@ func TestRow32AnotherSchema(t *testing.T) {
 				t.Logf("schema %s: %s: %v", schema, verb, err)
 			}
 		}
-		for _, r := range w.fleet {
-			w.eventually(r.name+" stands on its own verdict there, and nowhere else", func() bool {
-				return r.breaker(strange).Status().Verdict == breaker.Own && r.breaker(w.names[2]).Status().Verdict == breaker.Fleet
+		for _, r := range h.fleet {
+			h.eventually(r.name+" stands on its own verdict there, and nowhere else", func() bool {
+				return r.breaker(strange).Status().Verdict == breaker.Own && r.breaker(h.names[2]).Status().Verdict == breaker.Fleet
 			})
 		}
-		if now := fmt.Sprint(w.redis.HGetAll(t.Context(), key(strange)).Val()); now != before {
+		if now := fmt.Sprint(h.redis.HGetAll(t.Context(), key(strange)).Val()); now != before {
 			changed++
 			t.Logf("from %s to %s", before, now)
 		}
 		for _, name := range []string{forced, strange} {
-			w.do("hset", key(name), "v", "1")
+			h.do("hset", key(name), "v", "1")
 		}
-		row.Within("converged", w.converge(), 2*refresh)
+		scenario.Within("converged", h.converge(), 2*refresh)
 	}
-	row.Zero("verbs that do not say which schema they met", impolite)
-	row.Zero("hashes of another schema changed", changed)
-	row.Zero("calls through a breaker that is forced open", int(w.reached[forced].Load()-reached))
-	row.Zero("wrong verdicts", w.unasked())
-	w.promised()
+	scenario.Zero("verbs that do not say which schema they met", impolite)
+	scenario.Zero("hashes of another schema changed", changed)
+	scenario.Zero("calls through a breaker that is forced open", int(h.reached[forced].Load()-reached))
+	scenario.Zero("wrong verdicts", h.unasked())
+	h.promised()
 }
 
 // fuzzed is a policy of numbers that nobody means, in some of its fields.
@@ -119,16 +119,16 @@ func fuzzed(rng *rand.Rand) store.Policy {
 }
 
 // A policy is refused at the door, with field, value and range, or it is what the store keeps and gives back.
-func TestRow32Policies(t *testing.T) {
-	row := board.Start(t, 32, "policy, config, version: policies at the door")
+func TestScenario32Policies(t *testing.T) {
+	scenario := scoreboard.Start(t, 32, "policy, config, version: policies at the door")
 	s := open(t, redistest.Start(t).URL())
 	m, err := breaker.NewManager(s, breaker.WithTiming(breaker.Timing{StartTimeout: time.Millisecond}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer m.Close(t.Context())
-	rng, refused, accepted, wordless, unsafe := row.Rand(), 0, 0, 0, 0
-	for n := range board.Pick(row, 2000, 50_000) {
+	rng, refused, accepted, wordless, unsafe := scenario.Rand(), 0, 0, 0, 0
+	for n := range scoreboard.Pick(scenario, 2000, 50_000) {
 		p, name := fuzzed(rng), fmt.Sprint("p-", n)
 		bad := p.Validate()
 		_, err := breaker.New(name, breaker.WithPolicy(p))
@@ -149,23 +149,23 @@ func TestRow32Policies(t *testing.T) {
 			t.Logf("%+v: %+v, %v, %v", p, got, r.Err, err)
 		}
 	}
-	row.AtLeast("refused", refused, 100)
-	row.AtLeast("accepted", accepted, 100)
-	row.Zero("refused without field, value and range, or by one door only", wordless)
-	row.Zero("accepted but changed, or unsafe", unsafe)
+	scenario.AtLeast("refused", refused, 100)
+	scenario.AtLeast("accepted", accepted, 100)
+	scenario.Zero("refused without field, value and range, or by one door only", wordless)
+	scenario.Zero("accepted but changed, or unsafe", unsafe)
 }
 
 // The environment says anything: what is wrong is said by name, and what is accepted is a policy, a timing and a retry
 // that validate.
-func TestRow32Environments(t *testing.T) {
-	row := board.Start(t, 32, "policy, config, version: environments")
-	rng, refused, accepted, wordless, unsafe := row.Rand(), 0, 0, 0, 0
+func TestScenario32Environments(t *testing.T) {
+	scenario := scoreboard.Start(t, 32, "policy, config, version: environments")
+	rng, refused, accepted, wordless, unsafe := scenario.Rand(), 0, 0, 0, 0
 	words := []string{
 		"", "0", "-1", "1", "5", "30", "1e-300", "NaN", "Inf", "2147483648", "9223372036854775808", "250ms", "1ns", "-5s", "1000000h",
 		"0.5", "50%", "true", "maybe", "own-verdict", "\x00", "redis://user:canary@host:6379", strings.Repeat("9", 400),
 	}
 	variables := config.Variables()
-	for range board.Pick(row, 2000, 500_000) {
+	for range scoreboard.Pick(scenario, 2000, 500_000) {
 		var env []string
 		for range 1 + rng.IntN(3) {
 			env = append(env, variables[rng.IntN(len(variables))].Name+"="+words[rng.IntN(len(words))])
@@ -186,8 +186,8 @@ func TestRow32Environments(t *testing.T) {
 			t.Logf("%q: %+v", env, c)
 		}
 	}
-	row.AtLeast("refused", refused, 100)
-	row.AtLeast("accepted", accepted, 100)
-	row.Zero("refused without a word, or with a secret in it", wordless)
-	row.Zero("accepted but unsafe", unsafe)
+	scenario.AtLeast("refused", refused, 100)
+	scenario.AtLeast("accepted", accepted, 100)
+	scenario.Zero("refused without a word, or with a secret in it", wordless)
+	scenario.Zero("accepted but unsafe", unsafe)
 }

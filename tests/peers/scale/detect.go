@@ -28,7 +28,7 @@ type detection struct {
 }
 
 // detect simulates replicas with so many calls a second each, whose tier begins to fail with that share of the calls. It
-// must be called in a bubble.
+// must be called in virtual time (testing/synctest).
 func detect(t *testing.T, replicas int, share float64, shared bool, seed uint64) detection {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())

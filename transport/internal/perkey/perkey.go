@@ -12,7 +12,7 @@ import (
 	"github.com/commontrip/commontrip/store"
 )
 
-// Patience is how long a first call waits for the fleet's verdict on its key. Where the store does not answer in that time
+// Patience is how long a first call waits for the fleet's verdict on its key. If the store does not answer in that time
 // the breaker starts on its own verdict and hears of the fleet's later: calls must not hang on the store.
 const Patience = 100 * time.Millisecond
 
@@ -41,7 +41,7 @@ func New(m *breaker.Manager, prefix string, limit int, opts ...breaker.Option) *
 	return b
 }
 
-// Get returns the breaker of key: the shared one where the limit is reached or the name would not be valid. What failed
+// Get returns the breaker of key: the shared one if the limit is reached or the name would not be valid. What failed
 // to register takes no place, and is tried again at the next call.
 func (b *Breakers) Get(ctx context.Context, key string) (*breaker.Breaker, error) {
 	if found, ok := (*b.known.Load())[key]; ok {

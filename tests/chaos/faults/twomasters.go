@@ -1,4 +1,4 @@
-package scenario
+package faults
 
 import (
 	"fmt"
@@ -8,22 +8,22 @@ import (
 
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
-	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 )
 
 // TwoMasters promotes a replica while its master lives, with half of the fleet on each. Both halves trip, one recovers,
 // and each takes a command; then one of the two is demoted, where there is a choice the old one and the new one in turn.
-func TwoMasters(t *testing.T, row *board.Row, d Deployment, trials int) {
+func TwoMasters(t *testing.T, scenario *scoreboard.Scenario, d Deployment, trials int) {
 	var s split
 	for trial := range trials {
 		s.trial(t, d, trial%2 == 1)
 	}
-	row.Report("splits", trials)
-	row.Zero("breakers that ended below what a replica knew", s.below)
-	row.Zero("commands forgotten", s.commandsForgotten)
-	row.AtMost(fmt.Sprintf("probes at once over the budget of %d", splitProbes), s.overBudget, splitProbes)
-	row.Within("demotion until all hold one view", slices.Max(s.converged), 2*refresh)
-	Tally(t, row, s.fleets...)
+	scenario.Report("splits", trials)
+	scenario.Zero("breakers that ended below what a replica knew", s.below)
+	scenario.Zero("commands forgotten", s.commandsForgotten)
+	scenario.AtMost(fmt.Sprintf("probes at once over the budget of %d", splitProbes), s.overBudget, splitProbes)
+	scenario.Within("demotion until all hold one view", slices.Max(s.converged), 2*refresh)
+	Tally(t, scenario, s.fleets...)
 }
 
 const splitProbes = 2
@@ -38,8 +38,8 @@ type split struct {
 
 func (s *split) trial(t *testing.T, d Deployment, oldWins bool) {
 	master := d.Ready(t)
-	here, there := d.Road(t), d.Road(t)
-	f := NewFleet(t, 6, func(i int) (store.Store, error) { return []Road{here, there}[i/3].Open() })
+	here, there := d.Route(t), d.Route(t)
+	f := NewFleet(t, 6, func(i int) (store.Store, error) { return []Route{here, there}[i/3].Open() })
 	defer f.Close()
 	s.fleets = append(s.fleets, f)
 	old, young := f.Replicas[:3], f.Replicas[3:] // who stays at the old master, who goes to the new one

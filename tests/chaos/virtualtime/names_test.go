@@ -1,4 +1,4 @@
-package bubble
+package virtualtime
 
 import (
 	"bytes"
@@ -22,7 +22,7 @@ import (
 	"github.com/commontrip/commontrip/metrics"
 	"github.com/commontrip/commontrip/store"
 	redisstore "github.com/commontrip/commontrip/store/redis"
-	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/redistest"
 	"github.com/commontrip/commontrip/zaplog"
 )
@@ -138,10 +138,10 @@ func unescape(s string) string {
 	return out.String()
 }
 
-func TestRow31HostileNames(t *testing.T) {
-	row := board.Start(t, 31, "name, replica, reason fuzz; log injection")
-	rng := row.Rand()
-	texts, lines, escapes, changed := board.Pick(row, 5000, 1_000_000), 0, 0, 0
+func TestScenario31HostileNames(t *testing.T) {
+	scenario := scoreboard.Start(t, 31, "name, replica, reason fuzz; log injection")
+	rng := scenario.Rand()
+	texts, lines, escapes, changed := scoreboard.Pick(scenario, 5000, 1_000_000), 0, 0, 0
 	valid := map[string]bool{}
 	for range texts {
 		s := draw(rng)
@@ -155,14 +155,14 @@ func TestRow31HostileNames(t *testing.T) {
 		}
 	}
 	outside, lost, shown := throughRedis(t, valid)
-	row.AtLeast("texts through String, slog as text and JSON, zap as JSON and console", texts, texts)
-	row.Zero("logs of more than one line an event", lines)
-	row.Zero("escapes in a log", escapes)
-	row.AtLeast("names through metrics, Redis and the command line", len(valid), 100)
-	row.Zero("names that a scrape tells otherwise", changed)
-	row.Zero("keys outside of their tag", outside)
-	row.Zero("names, replicas, reasons or labels that came back otherwise", lost)
-	row.Zero("lines of the command line that are no breaker's", shown)
+	scenario.AtLeast("texts through String, slog as text and JSON, zap as JSON and console", texts, texts)
+	scenario.Zero("logs of more than one line an event", lines)
+	scenario.Zero("escapes in a log", escapes)
+	scenario.AtLeast("names through metrics, Redis and the command line", len(valid), 100)
+	scenario.Zero("names that a scrape tells otherwise", changed)
+	scenario.Zero("keys outside of their tag", outside)
+	scenario.Zero("names, replicas, reasons or labels that came back otherwise", lost)
+	scenario.Zero("lines of the command line that are no breaker's", shown)
 }
 
 // throughRedis reports names to a Redis, as names, replicas, labels and reasons, and looks at what is then there.

@@ -9,7 +9,7 @@ import (
 	"github.com/anishathalye/porcupine"
 
 	"github.com/commontrip/commontrip/store"
-	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
@@ -22,10 +22,10 @@ type verdicts struct {
 
 // histories plays n of them on one server, whose breakers are made under the policy p, or until so many were illegal. A
 // check may take so long.
-func histories(t *testing.T, row *board.Row, n, illegal int, within time.Duration, p store.Policy, sabotage func(store.Store) store.Store) (v verdicts) {
+func histories(t *testing.T, scenario *scoreboard.Scenario, n, illegal int, within time.Duration, p store.Policy, breakIt func(store.Store) store.Store) (v verdicts) {
 	t.Helper()
 	srv := redistest.Start(t)
-	pool, rng := connect(t, srv.SocketURL(), sabotage), row.Rand()
+	pool, rng := connect(t, srv.SocketURL(), breakIt), scenario.Rand()
 	for i := 0; i < n && v.illegal < illegal; i++ {
 		h := &history{t: t, handles: pool}
 		for j := range h.names {
@@ -58,38 +58,38 @@ func histories(t *testing.T, row *board.Row, n, illegal int, within time.Duratio
 
 func itself(s store.Store) store.Store { return s }
 
-func TestRow29LeasesAndCommandsAreLinearizable(t *testing.T) {
-	row := board.Start(t, 29, "lease linearizability")
-	n := board.Pick(row, 50, 500)
-	v := histories(t, row, n, n, 2*time.Minute, policy, itself)
-	row.AtLeast("histories", v.legal+v.illegal+v.undecided, n)
-	row.Report("clients", clients)
-	row.Report("requests", v.requests)
-	row.Report("of them without a reply, or carried out twice", v.unknown)
-	row.AtLeast("leases granted", v.granted, n)
-	row.Zero("histories that no order explains", v.illegal)
-	row.Zero("histories that the checker gave up", v.undecided)
-	row.Report("the longest check", v.longest)
+func TestScenario29LeasesAndCommandsAreLinearizable(t *testing.T) {
+	scenario := scoreboard.Start(t, 29, "lease linearizability")
+	n := scoreboard.Pick(scenario, 50, 500)
+	v := histories(t, scenario, n, n, 2*time.Minute, policy, itself)
+	scenario.AtLeast("histories", v.legal+v.illegal+v.undecided, n)
+	scenario.Report("clients", clients)
+	scenario.Report("requests", v.requests)
+	scenario.Report("of them without a reply, or carried out twice", v.unknown)
+	scenario.AtLeast("leases granted", v.granted, n)
+	scenario.Zero("histories that no order explains", v.illegal)
+	scenario.Zero("histories that the checker gave up", v.undecided)
+	scenario.Report("the longest check", v.longest)
 }
 
 // Stores that break the rules, so that the checker is seen to see it.
-func TestRow29SaboteursAreCaught(t *testing.T) {
-	row := board.Start(t, 29, "lease linearizability: saboteurs")
+func TestScenario29FaultyStoresAreCaught(t *testing.T) {
+	scenario := scoreboard.Start(t, 29, "lease linearizability: faulty stores")
 	generous := policy
 	generous.Probes++
-	n := board.Pick(row, 1, 10)
-	for _, saboteur := range []struct {
-		name     string
-		policy   store.Policy
-		sabotage func(store.Store) store.Store
+	n := scoreboard.Pick(scenario, 1, 10)
+	for _, faulty := range []struct {
+		name    string
+		policy  store.Policy
+		breakIt func(store.Store) store.Store
 	}{
 		{"one place too many", generous, itself},
 		{"failed probes count as successes", policy, func(s store.Store) store.Store { return eager{s} }},
 		{"commands are carried out twice", policy, func(s store.Store) store.Store { return zealous{s} }},
 	} {
-		v := histories(t, row, 50, n, 5*time.Second, saboteur.policy, saboteur.sabotage)
-		row.AtLeast("histories that show it: "+saboteur.name, v.illegal, n)
-		row.Report("of so many played", v.legal+v.illegal+v.undecided)
+		v := histories(t, scenario, 50, n, 5*time.Second, faulty.policy, faulty.breakIt)
+		scenario.AtLeast("histories that show it: "+faulty.name, v.illegal, n)
+		scenario.Report("of so many played", v.legal+v.illegal+v.undecided)
 	}
 }
 

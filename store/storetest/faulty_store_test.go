@@ -137,7 +137,7 @@ func (b *bad) now(name string) store.Snapshot {
 
 // order gives a command to the honest store.
 func (b *bad) order(name string, a store.Action) store.Result {
-	result, _ := b.Store.Command(context.Background(), store.Command{Name: name, Action: a, By: "saboteur"})
+	result, _ := b.Store.Command(context.Background(), store.Command{Name: name, Action: a, By: "faulty store"})
 	return result
 }
 

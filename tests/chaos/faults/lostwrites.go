@@ -1,4 +1,4 @@
-package scenario
+package faults
 
 import (
 	"context"
@@ -9,29 +9,29 @@ import (
 
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
-	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 )
 
 // LostWrites fails over to a replica that misses what its master had acknowledged: a trip, a standing command, leases and
 // reports. Half of the fleet knew of them, the other half did not. Between two trials the killed node comes back empty, as
 // a replica; at the end one is dead.
-func LostWrites(t *testing.T, row *board.Row, d Deployment, trials int) {
+func LostWrites(t *testing.T, scenario *scoreboard.Scenario, d Deployment, trials int) {
 	var l losses
 	for range trials {
 		l.trial(t, d)
 	}
-	row.Report("failovers", trials)
-	row.Zero("trips forgotten", l.tripsForgotten)
-	row.Zero("commands forgotten", l.commandsForgotten)
-	row.Zero("outcomes counted twice", l.countedTwice)
-	row.Report("acknowledged outcomes lost", l.lost)
-	row.Zero("outcomes lost that the old master had not alone", l.unexplained)
-	row.AtMost(fmt.Sprintf("probes at once over the budget of %d", lossProbes), l.overBudget, lossProbes)
-	row.Report("trials with probes over the budget", l.overBudgetTrials)
-	row.Report("probes by replicas that stood alone", l.ownProbes)
-	row.Within("promotion until the verdict is back", slices.Max(l.repaired), 2*refresh)
-	row.Within("until all hold one view", slices.Max(l.converged), 2*refresh)
-	Tally(t, row, l.fleets...)
+	scenario.Report("failovers", trials)
+	scenario.Zero("trips forgotten", l.tripsForgotten)
+	scenario.Zero("commands forgotten", l.commandsForgotten)
+	scenario.Zero("outcomes counted twice", l.countedTwice)
+	scenario.Report("acknowledged outcomes lost", l.lost)
+	scenario.Zero("outcomes lost that the old master had not alone", l.unexplained)
+	scenario.AtMost(fmt.Sprintf("probes at once over the budget of %d", lossProbes), l.overBudget, lossProbes)
+	scenario.Report("trials with probes over the budget", l.overBudgetTrials)
+	scenario.Report("probes by replicas that stood alone", l.ownProbes)
+	scenario.Within("promotion until the verdict is back", slices.Max(l.repaired), 2*refresh)
+	scenario.Within("until all hold one view", slices.Max(l.converged), 2*refresh)
+	Tally(t, scenario, l.fleets...)
 }
 
 // losses is what the trials of LostWrites add up to.
@@ -52,8 +52,8 @@ const (
 
 func (l *losses) trial(t *testing.T, d Deployment) {
 	master := d.Ready(t)
-	known, unknown := d.Road(t), d.Road(t)
-	f := NewFleet(t, 4, func(i int) (store.Store, error) { return []Road{known, unknown}[i/2].Open() })
+	known, unknown := d.Route(t), d.Route(t)
+	f := NewFleet(t, 4, func(i int) (store.Store, error) { return []Route{known, unknown}[i/2].Open() })
 	defer f.Close()
 	l.fleets = append(l.fleets, f)
 	witnesses, strangers := f.Replicas[:2], f.Replicas[2:]

@@ -1,4 +1,4 @@
-package scenario
+package faults
 
 import (
 	"fmt"
@@ -12,7 +12,7 @@ import (
 
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
-	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 )
 
 // Shards is a Cluster of masters that goes on without the slots of one that died.
@@ -24,7 +24,7 @@ type Shards struct {
 
 // Migrations moves slots of a Cluster under load, takes one away from everybody, and kills a node. Breakers of other slots
 // must not notice, and those of the slots that suffered must be whole after it.
-func Migrations(t *testing.T, row *board.Row, s Shards, moves int) {
+func Migrations(t *testing.T, scenario *scoreboard.Scenario, s Shards, moves int) {
 	f := NewFleet(t, 4, func(int) (store.Store, error) { return s.Open() })
 	names := []string{"{", "}{", "a{b}c", "{}", "{same}1", "{same}2"}
 	for i := len(names); i < 12; i++ {
@@ -55,18 +55,18 @@ func Migrations(t *testing.T, row *board.Row, s Shards, moves int) {
 			m.forgotten++
 		}
 	}
-	row.Report("slots moved", moves)
-	row.Zero("breakers of other slots disturbed", m.disturbed)
-	row.Zero("trips forgotten", m.forgotten)
+	scenario.Report("slots moved", moves)
+	scenario.Zero("breakers of other slots disturbed", m.disturbed)
+	scenario.Zero("trips forgotten", m.forgotten)
 	for _, e := range []string{"MOVED", "ASK", "CLUSTERDOWN"} {
-		row.Report("replies of "+e, m.errorReplies(e))
+		scenario.Report("replies of "+e, m.errorReplies(e))
 	}
-	row.AtLeast("replies that redirect", m.errorReplies("MOVED")+m.errorReplies("ASK"), 1)
-	row.Zero("replies of CROSSSLOT", m.errorReplies("CROSSSLOT"))
-	row.Report("longest that a moving slot's breakers took to know of a trip", m.knew)
-	row.Report("slot or node back until the fleet's verdict rules again", m.back)
-	row.Within("until all hold one view", took, 2*refresh)
-	f.Tally(row)
+	scenario.AtLeast("replies that redirect", m.errorReplies("MOVED")+m.errorReplies("ASK"), 1)
+	scenario.Zero("replies of CROSSSLOT", m.errorReplies("CROSSSLOT"))
+	scenario.Report("longest that a moving slot's breakers took to know of a trip", m.knew)
+	scenario.Report("slot or node back until the fleet's verdict rules again", m.back)
+	scenario.Within("until all hold one view", took, 2*refresh)
+	f.Tally(scenario)
 }
 
 type migrations struct {

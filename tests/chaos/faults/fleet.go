@@ -1,4 +1,4 @@
-package scenario
+package faults
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
-	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 )
 
 var errTier = errors.New("tier failed")
@@ -314,14 +314,14 @@ func (f *Fleet) read(truth store.Store) (map[string]store.Snapshot, error) {
 	return held, nil
 }
 
-// refresh is the default of breaker.Timing: what a row allows twice of until all hold one view.
+// refresh is the default of breaker.Timing: what a scenario allows twice of until all hold one view.
 const refresh = time.Second
 
-// Tally holds a fleet to what no row may break, and adds that to the row. It is to be called once a row.
-func (f *Fleet) Tally(row *board.Row) { Tally(f.t, row, f) }
+// Tally holds a fleet to what no scenario may break, and adds that to the scenario. It is to be called once a scenario.
+func (f *Fleet) Tally(scenario *scoreboard.Scenario) { Tally(f.t, scenario, f) }
 
 // Tally holds several fleets of one row to it.
-func Tally(t testing.TB, row *board.Row, fleets ...*Fleet) {
+func Tally(t testing.TB, scenario *scoreboard.Scenario, fleets ...*Fleet) {
 	t.Helper()
 	back, failed, longest := 0, 0, time.Duration(0)
 	for _, f := range fleets {
@@ -337,7 +337,7 @@ func Tally(t testing.TB, row *board.Row, fleets ...*Fleet) {
 			r.mu.Unlock()
 		}
 	}
-	row.Zero("views that went back", back)
-	row.Zero("errors to calls", failed)
-	row.Report("longest that a call took beside its tier", longest)
+	scenario.Zero("views that went back", back)
+	scenario.Zero("errors to calls", failed)
+	scenario.Report("longest that a call took beside its tier", longest)
 }

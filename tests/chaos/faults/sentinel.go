@@ -1,4 +1,4 @@
-package scenario
+package faults
 
 import (
 	"context"
@@ -11,7 +11,7 @@ import (
 
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
-	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 )
 
 // Watched is a master with replicas under Sentinels.
@@ -34,7 +34,7 @@ const (
 
 // Failovers strikes the master once for each blow, under load, and lets the Sentinels find another one. The node that was
 // struck comes back as a replica, but for the last.
-func Failovers(t *testing.T, row *board.Row, w Watched, blows []Blow) {
+func Failovers(t *testing.T, scenario *scoreboard.Scenario, w Watched, blows []Blow) {
 	f := NewFleet(t, 5, func(int) (store.Store, error) { return w.Open() })
 	for _, name := range []string{"tier", "pushed"} {
 		f.Register(name, store.DefaultPolicy())
@@ -59,18 +59,18 @@ func Failovers(t *testing.T, row *board.Row, w Watched, blows []Blow) {
 	}
 	defer master.Close()
 	took, _ := f.Converge(master)
-	row.Report("failovers", len(blows))
-	row.Zero("subscribers left on an old master", left)
-	spans.report(row)
-	row.Within("until all hold one view", took, 2*refresh)
-	f.Tally(row)
+	scenario.Report("failovers", len(blows))
+	scenario.Zero("subscribers left on an old master", left)
+	spans.report(scenario)
+	scenario.Within("until all hold one view", took, 2*refresh)
+	f.Tally(scenario)
 }
 
 // failoverSpans are times of each failover. A replica's role is the first to change; no client can find it before a Sentinel
 // names it, which Sentinels do after they have asked it, once a second.
 type failoverSpans struct{ role, named, pushes, pushesFromRole, verdict []time.Duration }
 
-func (s *failoverSpans) report(row *board.Row) {
+func (s *failoverSpans) report(scenario *scoreboard.Scenario) {
 	for _, of := range []struct {
 		name  string
 		spans []time.Duration
@@ -84,12 +84,12 @@ func (s *failoverSpans) report(row *board.Row) {
 	} {
 		slices.Sort(of.spans)
 		n := len(of.spans)
-		row.Report(of.name+", least", of.spans[0])
-		row.Report(of.name+", median", of.spans[n/2])
+		scenario.Report(of.name+", least", of.spans[0])
+		scenario.Report(of.name+", median", of.spans[n/2])
 		if of.bar == 0 {
-			row.Report(of.name+", largest", of.spans[n-1])
+			scenario.Report(of.name+", largest", of.spans[n-1])
 		} else {
-			row.Within(of.name+", largest", of.spans[n-1], of.bar)
+			scenario.Within(of.name+", largest", of.spans[n-1], of.bar)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package scenario
+package faults
 
 import (
 	"testing"
@@ -10,23 +10,23 @@ import (
 type Deployment interface {
 	// Ready empties the deployment, and waits until all its nodes are there and in step.
 	Ready(t testing.TB) (master Node)
-	// Road is a way to the deployment for a part of a fleet. It leads to the master.
-	Road(t testing.TB) Road
-	// Direct opens a store at a node, by no Road.
+	// Route is a way to the deployment for a part of a fleet. It leads to the master.
+	Route(t testing.TB) Route
+	// Direct opens a store at a node, by no Route.
 	Direct(n Node) (store.Store, error)
 	// Detach keeps the replicas, once they are in step, from what the master writes from then on.
 	Detach(t testing.TB)
 	// FailOver kills the master, and returns when another can be found.
 	FailOver(t testing.TB) (promoted Node)
 	// Split makes a second master while the first lives: here leads to the first still, there to the second alone.
-	Split(t testing.TB, here, there Road) (second Node)
-	// Heal ends a Split: both roads lead to the winner, the other is its replica. Which one wins is asked for, and given
+	Split(t testing.TB, here, there Route) (second Node)
+	// Heal ends a Split: both routes lead to the winner, the other is its replica. Which one wins is asked for, and given
 	// by a deployment that leaves the choice.
-	Heal(t testing.TB, here, there Road, firstWins bool) (winner Node)
+	Heal(t testing.TB, here, there Route, firstWins bool) (winner Node)
 }
 
-// Road is what lies between a part of a fleet and a Deployment.
-type Road interface {
+// Route is what lies between a part of a fleet and a Deployment.
+type Route interface {
 	Open() (store.Store, error)
 	To(n Node)     // leads from now on where n is, and ends the connections to elsewhere; nil: nowhere
 	Hold(ways Way) // as that of a Switch
@@ -51,8 +51,8 @@ func (p *Pair) Ready(t testing.TB) Node {
 	return p.Master
 }
 
-// Road is a Switch.
-func (p *Pair) Road(t testing.TB) Road {
+// Route is a Switch.
+func (p *Pair) Route(t testing.TB) Route {
 	t.Helper()
 	return floating{NewSwitch(t, p.Master.Addr()), p.Open}
 }
@@ -93,7 +93,7 @@ func (p *Pair) FailOver(t testing.TB) Node {
 }
 
 // Split is a Deployment's.
-func (p *Pair) Split(t testing.TB, _, there Road) Node {
+func (p *Pair) Split(t testing.TB, _, there Route) Node {
 	t.Helper()
 	InStep(t, p.Replica, p.Master)
 	Promote(t, p.Replica)
@@ -102,7 +102,7 @@ func (p *Pair) Split(t testing.TB, _, there Road) Node {
 }
 
 // Heal demotes either; the winner is the Master from then on.
-func (p *Pair) Heal(t testing.TB, here, there Road, firstWins bool) Node {
+func (p *Pair) Heal(t testing.TB, here, there Route, firstWins bool) Node {
 	t.Helper()
 	moving := there
 	if !firstWins {

@@ -14,17 +14,17 @@ import (
 	memorystore "github.com/commontrip/commontrip/store/memory"
 )
 
-// saboteurs are stores that do one thing wrong, each with the law that finds it.
-var saboteurs = []struct {
+// faultyStores are stores that do one thing wrong, each with the law that finds it.
+var faultyStores = []struct {
 	name string
 	law  string
 	make func(now func() time.Time) store.Store
 }{
-	{"counts a resent report twice", "a report sent again counts nothing", sabotage(func(b *bad) {
+	{"counts a resent report twice", "a report sent again counts nothing", faulty(func(b *bad) {
 		var seq atomic.Uint64
 		b.report = func(r *store.Report) { r.Seq = seq.Add(1) }
 	})},
-	{"judges successes", "a success never trips", sabotage(func(b *bad) {
+	{"judges successes", "a success never trips", faulty(func(b *bad) {
 		b.result = func(r store.Report, out *store.Result) {
 			t, p := out.Snapshot.Window, out.Snapshot.Policy
 			if out.Snapshot.State == store.Closed && p.FailureRate > 0 && t.Calls >= p.MinCalls &&
@@ -33,24 +33,24 @@ var saboteurs = []struct {
 			}
 		}
 	})},
-	{"trips above the rate only", "a rate trips exactly at its threshold", sabotage(func(b *bad) {
+	{"trips above the rate only", "a rate trips exactly at its threshold", faulty(func(b *bad) {
 		b.policy = func(p *store.Policy) {
 			if p.FailureRate > 0 && p.FailureRate < 1 {
 				p.FailureRate += 0.0001
 			}
 		}
 	})},
-	{"trips after the streak only", "a streak trips at its length", sabotage(func(b *bad) {
+	{"trips after the streak only", "a streak trips at its length", faulty(func(b *bad) {
 		b.policy = func(p *store.Policy) {
 			if p.ConsecutiveFailures > 0 {
 				p.ConsecutiveFailures++
 			}
 		}
 	})},
-	{"ends no lease", "a lease ends by itself", sabotage(func(b *bad) {
+	{"ends no lease", "a lease ends by itself", faulty(func(b *bad) {
 		b.policy = func(p *store.Policy) { p.ProbeLease = day }
 	})},
-	{"lets anyone settle", "only its holder settles a lease", sabotage(func(b *bad) {
+	{"lets anyone settle", "only its holder settles a lease", faulty(func(b *bad) {
 		var holders memo[string, string]
 		b.grant = func(c store.Claim, g *store.Grant) {
 			for _, l := range g.Leases {
@@ -63,10 +63,10 @@ var saboteurs = []struct {
 			}
 		}
 	})},
-	{"reads no lease's generation", "a settlement for another generation settles nothing", sabotage(func(b *bad) {
+	{"reads no lease's generation", "a settlement for another generation settles nothing", faulty(func(b *bad) {
 		b.settlement = func(s *store.Settlement) { s.Lease.Generation = b.now(s.Lease.Name).Generation }
 	})},
-	{"settles a lease after its end", "settling too late changes nothing", sabotage(func(b *bad) {
+	{"settles a lease after its end", "settling too late changes nothing", faulty(func(b *bad) {
 		b.settlement = func(s *store.Settlement) {
 			if now := b.now(s.Lease.Name); now.State == store.HalfOpen && now.Probing == 0 && s.Outcome == store.Failure {
 				b.order(s.Lease.Name, store.Trip)
@@ -74,7 +74,7 @@ var saboteurs = []struct {
 		}
 	})},
 	{"lets keys expire", "what stands without end stands", expiring},
-	{"adopts a lower generation", "a lower or equal Known moves nothing", sabotage(func(b *bad) {
+	{"adopts a lower generation", "a lower or equal Known moves nothing", faulty(func(b *bad) {
 		b.report = func(r *store.Report) {
 			if own := b.now(r.Name).Generation; r.Known.Generation > 0 && r.Known.Generation <= own {
 				r.Known.Generation = own + 1
@@ -82,13 +82,13 @@ var saboteurs = []struct {
 		}
 	})},
 	{"pushes before the commit", "a push comes after the commit", hasty},
-	{"judges late outcomes", "an outcome is late when it is older than MaxAge", sabotage(func(b *bad) {
+	{"judges late outcomes", "an outcome is late when it is older than MaxAge", faulty(func(b *bad) {
 		b.report = func(r *store.Report) { r.MaxAge = 1000 * day }
 	})},
-	{"judges outcomes of any generation", "an outcome of another generation is late", sabotage(func(b *bad) {
+	{"judges outcomes of any generation", "an outcome of another generation is late", faulty(func(b *bad) {
 		b.report = func(r *store.Report) { r.Generation = b.now(r.Name).Generation }
 	})},
-	{"takes failures first", "a verdict does not depend on how outcomes are cut into reports", sabotage(func(b *bad) {
+	{"takes failures first", "a verdict does not depend on how outcomes are cut into reports", faulty(func(b *bad) {
 		b.report = func(r *store.Report) {
 			r.Runs = slices.Clone(r.Runs)
 			slices.SortStableFunc(r.Runs, func(x, y store.Run) int {
@@ -96,13 +96,13 @@ var saboteurs = []struct {
 			})
 		}
 	})},
-	{"loses commands in a repair", "a standing force comes back with its note", sabotage(func(b *bad) {
+	{"loses commands in a repair", "a standing force comes back with its note", faulty(func(b *bad) {
 		b.report = func(r *store.Report) { r.Known.Mode = store.Auto }
 	})},
-	{"repairs nothing", "a store that lost an open verdict takes it back", sabotage(func(b *bad) {
+	{"repairs nothing", "a store that lost an open verdict takes it back", faulty(func(b *bad) {
 		b.report = func(r *store.Report) { r.Known = store.Known{} }
 	})},
-	{"believes any Known", "a Known from beyond tomorrow is refused", sabotage(func(b *bad) {
+	{"believes any Known", "a Known from beyond tomorrow is refused", faulty(func(b *bad) {
 		b.report = func(r *store.Report) {
 			if tomorrow := uint64(start.Add(day).UnixMilli()); r.Known.Generation < store.MaxNumber {
 				r.Known.Generation = min(r.Known.Generation, tomorrow)
@@ -110,17 +110,17 @@ var saboteurs = []struct {
 		}
 	})},
 	{"digs no grave", "what was removed is not repaired back", forgetful},
-	{"takes every policy as announced", "the first policy becomes the fleet's and stays", sabotage(func(b *bad) {
+	{"takes every policy as announced", "the first policy becomes the fleet's and stays", faulty(func(b *bad) {
 		b.report = func(r *store.Report) { r.Announce = true }
 	})},
-	{"moves on by reading", "reading makes no transition", sabotage(func(b *bad) {
+	{"moves on by reading", "reading makes no transition", faulty(func(b *bad) {
 		b.read = func(names []string) {
 			for _, name := range names {
 				_, _ = b.Store.Claim(context.Background(), store.Claim{Name: name, ID: "reader", Replica: "reader", Want: 1})
 			}
 		}
 	})},
-	{"signs life by reading", "reading is no sign of life", sabotage(func(b *bad) {
+	{"signs life by reading", "reading is no sign of life", faulty(func(b *bad) {
 		b.read = func(names []string) {
 			for _, name := range names {
 				if b.now(name).Name != "" {
@@ -129,10 +129,10 @@ var saboteurs = []struct {
 			}
 		}
 	})},
-	{"asks one replica only", "one sick replica does not trip the fleet", sabotage(func(b *bad) {
+	{"asks one replica only", "one sick replica does not trip the fleet", faulty(func(b *bad) {
 		b.policy = func(p *store.Policy) { p.Reporters = 1 }
 	})},
-	{"has a budget of probes a replica", "the budget of probes is the fleet's", sabotage(func(b *bad) {
+	{"has a budget of probes a replica", "the budget of probes is the fleet's", faulty(func(b *bad) {
 		var own memo[string, bool]
 		b.grant = func(c store.Claim, g *store.Grant) {
 			if _, had := own.get(c.Replica); !had && len(g.Leases) == 0 && g.Snapshot.State == store.HalfOpen {
@@ -141,7 +141,7 @@ var saboteurs = []struct {
 			own.put(c.Replica, true)
 		}
 	})},
-	{"leases anew for a resent claim", "a claim sent twice returns the same leases", sabotage(func(b *bad) {
+	{"leases again for a resent claim", "a claim sent twice returns the same leases", faulty(func(b *bad) {
 		var n atomic.Uint64
 		b.claim = func(c *store.Claim) { c.ID += numberText(n.Add(1)) }
 	})},
@@ -152,31 +152,31 @@ var saboteurs = []struct {
 			return time.Unix(0, newest.Load())
 		}))
 	}},
-	{"tells all that they made the trip", "at most one caller is told that it made a transition", sabotage(func(b *bad) {
+	{"tells all that they made the trip", "at most one caller is told that it made a transition", faulty(func(b *bad) {
 		b.result = func(r store.Report, out *store.Result) {
 			if h, _ := b.Store.History(context.Background(), r.Name, 1); len(h) > 0 && out.Made == nil {
 				out.Made = &h[0]
 			}
 		}
 	})},
-	{"lets the herd in after a force", "lifting force open lets only probes through", sabotage(func(b *bad) {
+	{"lets the herd in after a force", "lifting force open lets only probes through", faulty(func(b *bad) {
 		b.commanded = func(c store.Command, out *store.Result) {
 			if c.Action == store.Lift && out.Snapshot.State == store.HalfOpen {
 				*out = b.order(c.Name, store.Reset)
 			}
 		}
 	})},
-	{"forgets the backoff at the close", "the backoff is forgotten after a close that lasted", sabotage(func(b *bad) {
+	{"forgets the backoff at the close", "the backoff is forgotten after a close that lasted", faulty(func(b *bad) {
 		b.settled = func(out *store.Result) {
 			if out.Snapshot.State == store.Closed && out.Made != nil {
 				*out = b.order(out.Snapshot.Name, store.Reset)
 			}
 		}
 	})},
-	{"knows no backoff", "each round of failed probes doubles the open time", sabotage(func(b *bad) {
+	{"knows no backoff", "each round of failed probes doubles the open time", faulty(func(b *bad) {
 		b.policy = func(p *store.Policy) { p.OpenForMax = 0 }
 	})},
-	{"takes ignored for success", "an ignored outcome says nothing", sabotage(func(b *bad) {
+	{"takes ignored for success", "an ignored outcome says nothing", faulty(func(b *bad) {
 		b.report = func(r *store.Report) {
 			r.Runs = slices.Clone(r.Runs)
 			for i := range r.Runs {
@@ -186,21 +186,21 @@ var saboteurs = []struct {
 			}
 		}
 	})},
-	{"reopens for a slow probe", "a slow probe that succeeds is a success", sabotage(func(b *bad) {
+	{"reopens for a slow probe", "a slow probe that succeeds is a success", faulty(func(b *bad) {
 		b.settlement = func(s *store.Settlement) {
 			if s.Slow {
 				s.Outcome = store.Failure
 			}
 		}
 	})},
-	{"keeps an ignored probe's place", "an ignored probe gives its place back", sabotage(func(b *bad) {
+	{"keeps an ignored probe's place", "an ignored probe gives its place back", faulty(func(b *bad) {
 		b.settlement = func(s *store.Settlement) {
 			if s.Outcome == store.Ignored {
 				s.Lease.ID = "kept"
 			}
 		}
 	})},
-	{"puts outcomes into the bucket of their arrival", "an outcome falls into the bucket of when it finished", sabotage(func(b *bad) {
+	{"puts outcomes into the bucket of their arrival", "an outcome falls into the bucket of when it finished", faulty(func(b *bad) {
 		b.report = func(r *store.Report) {
 			r.Runs = slices.Clone(r.Runs)
 			for i := range r.Runs {
@@ -210,14 +210,14 @@ var saboteurs = []struct {
 			}
 		}
 	})},
-	{"half-opens by itself", "open stays open to all but a claim", sabotage(func(b *bad) {
+	{"half-opens by itself", "open stays open to all but a claim", faulty(func(b *bad) {
 		b.report = func(r *store.Report) {
 			if s := b.now(r.Name); s.State == store.Open && s.RetryIn == 0 && s.Mode == store.Auto {
 				_, _ = b.Store.Claim(context.Background(), store.Claim{Name: r.Name, ID: "itself", Replica: "itself", Want: 1})
 			}
 		}
 	})},
-	{"spreads one report's error", "one report's error is its own", sabotage(func(b *bad) {
+	{"spreads one report's error", "one report's error is its own", faulty(func(b *bad) {
 		b.results = func(out []store.Result) {
 			for _, result := range out {
 				if result.Err != nil {
@@ -228,17 +228,17 @@ var saboteurs = []struct {
 			}
 		}
 	})},
-	{"answers in another order", "a Sync answers each report in order", sabotage(func(b *bad) {
+	{"answers in another order", "a Sync answers each report in order", faulty(func(b *bad) {
 		b.results = func(out []store.Result) { slices.Reverse(out) }
 	})},
-	{"loses the rev", "versions are the snapshot's numbers", sabotage(func(b *bad) {
+	{"loses the rev", "versions are the snapshot's numbers", faulty(func(b *bad) {
 		b.versions = func(v []store.Version) {
 			for i := range v {
 				v[i].Rev = 0
 			}
 		}
 	})},
-	{"hands out its own slices", "a reader may do with an answer what it likes", sabotage(func(b *bad) {
+	{"hands out its own slices", "a reader may do with an answer what it likes", faulty(func(b *bad) {
 		var cache memo[uint64, []store.Transition]
 		b.history = func(h []store.Transition) []store.Transition {
 			if len(h) == 0 {
@@ -251,7 +251,7 @@ var saboteurs = []struct {
 			return h
 		}
 	})},
-	{"begins a watch in the middle", "a watch begins with a Resync", sabotage(func(b *bad) {
+	{"begins a watch in the middle", "a watch begins with a Resync", faulty(func(b *bad) {
 		b.watch = func(fn func(store.Event)) func(store.Event) {
 			return func(e store.Event) {
 				if !e.Resync {
@@ -260,7 +260,7 @@ var saboteurs = []struct {
 			}
 		}
 	})},
-	{"tells a new watch what was before", "a watch begins with a Resync", sabotage(func(b *bad) {
+	{"tells a new watch what was before", "a watch begins with a Resync", faulty(func(b *bad) {
 		b.watch = func(fn func(store.Event)) func(store.Event) {
 			return func(e store.Event) {
 				fn(e)
@@ -273,12 +273,12 @@ var saboteurs = []struct {
 			}
 		}
 	})},
-	{"pushes twice", "every watcher is told each transition once, in order", sabotage(func(b *bad) {
+	{"pushes twice", "every watcher is told each transition once, in order", faulty(func(b *bad) {
 		b.watch = func(fn func(store.Event)) func(store.Event) {
 			return func(e store.Event) { fn(e); fn(e) }
 		}
 	})},
-	{"pushes no commands", "what is written to the history is pushed", sabotage(func(b *bad) {
+	{"pushes no commands", "what is written to the history is pushed", faulty(func(b *bad) {
 		b.watch = func(fn func(store.Event)) func(store.Event) {
 			return func(e store.Event) {
 				if e.Transition.Action == 0 {
@@ -287,7 +287,7 @@ var saboteurs = []struct {
 			}
 		}
 	})},
-	{"folds names", "any good name is a breaker's", sabotage(func(b *bad) {
+	{"folds names", "any good name is a breaker's", faulty(func(b *bad) {
 		b.report = func(r *store.Report) { r.Name = strings.ToLower(r.Name) }
 		b.command = func(c *store.Command) { c.Name = strings.ToLower(c.Name) }
 		b.read = func(names []string) {
@@ -298,7 +298,7 @@ var saboteurs = []struct {
 	})},
 }
 
-func sabotage(spoil func(*bad)) func(now func() time.Time) store.Store {
+func faulty(spoil func(*bad)) func(now func() time.Time) store.Store {
 	return func(now func() time.Time) store.Store {
 		b := &bad{Store: memorystore.New(memorystore.WithClock(now))}
 		spoil(b)
@@ -369,10 +369,10 @@ func hasty(now func() time.Time) store.Store {
 	return b
 }
 
-func TestEachSaboteurBreaksItsLaw(t *testing.T) {
+func TestEachFaultyStoreBreaksItsLaw(t *testing.T) {
 	hurry(t, "500")
 	laws := Laws()
-	for _, s := range saboteurs {
+	for _, s := range faultyStores {
 		t.Run(s.name, func(t *testing.T) {
 			var own bool
 			var others []string
@@ -402,7 +402,7 @@ func TestEachSaboteurBreaksItsLaw(t *testing.T) {
 
 func TestTheHonestStorePassesEveryLaw(t *testing.T) {
 	for _, law := range Laws() {
-		failed, said := judge(t, law, InProcess(sabotage(func(*bad) {})))
+		failed, said := judge(t, law, InProcess(faulty(func(*bad) {})))
 		if failed {
 			t.Errorf("an honest store breaks law %q:\n%s", law.Name, said)
 		}
@@ -430,7 +430,7 @@ func TestAHarnessMayGiveOneHandle(t *testing.T) {
 	}
 }
 
-func TestRandomHistoriesFindSaboteursToo(t *testing.T) {
+func TestRandomHistoriesFindFaultyStoresToo(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the laws find them in -short")
 	}
@@ -438,7 +438,7 @@ func TestRandomHistoriesFindSaboteursToo(t *testing.T) {
 	laws := Laws()
 	model := laws[len(laws)-1]
 	var missed []string
-	for _, s := range saboteurs {
+	for _, s := range faultyStores {
 		failed, said := judge(t, model, InProcess(s.make))
 		if !failed {
 			missed = append(missed, s.name)
@@ -446,9 +446,9 @@ func TestRandomHistoriesFindSaboteursToo(t *testing.T) {
 			t.Errorf("a store that %s fails, but prints no scenario:\n%s", s.name, said)
 		}
 	}
-	t.Logf("random histories found %d of %d saboteurs; not those that only %q", len(saboteurs)-len(missed), len(saboteurs), missed)
-	if len(saboteurs)-len(missed) < 20 {
-		t.Errorf("random histories find too few of the saboteurs; they miss %q", missed)
+	t.Logf("random histories found %d of %d faulty stores; not those that only %q", len(faultyStores)-len(missed), len(faultyStores), missed)
+	if len(faultyStores)-len(missed) < 20 {
+		t.Errorf("random histories find too few of the faulty stores; they miss %q", missed)
 	}
 }
 

@@ -1,4 +1,4 @@
-package scenario
+package faults
 
 import (
 	"fmt"
@@ -8,7 +8,7 @@ import (
 
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
-	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 )
 
 // Grade is a network that got worse.
@@ -25,7 +25,7 @@ type Degraded struct {
 }
 
 // Degrade plays each grade for a time, with a trip in it, under load. The first grade is what the others are compared with.
-func Degrade(t *testing.T, row *board.Row, d Degraded, grades []Grade, last time.Duration) {
+func Degrade(t *testing.T, scenario *scoreboard.Scenario, d Degraded, grades []Grade, last time.Duration) {
 	const replicas, most = 4, 5 // new connections a second and replica
 	var fleets []*Fleet
 	var calm time.Duration
@@ -59,22 +59,22 @@ func Degrade(t *testing.T, row *board.Row, d Degraded, grades []Grade, last time
 		took, _ := f.Converge(truth)
 		var p partitions
 		twice, vanished := p.account(t, f, counted, truth)
-		row.Zero(g.Name+": outcomes counted twice", twice)
-		row.Zero(g.Name+": outcomes that vanished", vanished)
-		row.Report(g.Name+": outcomes that became too old", p.lost)
-		row.AtMost(g.Name+": new connections a second", int(float64(connections(t, d.Server)-before)/seconds), replicas*most)
-		row.Report(g.Name+": command to trip until all know", knew)
-		row.Within(g.Name+": until all hold one view", took, 2*refresh)
+		scenario.Zero(g.Name+": outcomes counted twice", twice)
+		scenario.Zero(g.Name+": outcomes that vanished", vanished)
+		scenario.Report(g.Name+": outcomes that became too old", p.lost)
+		scenario.AtMost(g.Name+": new connections a second", int(float64(connections(t, d.Server)-before)/seconds), replicas*most)
+		scenario.Report(g.Name+": command to trip until all know", knew)
+		scenario.Within(g.Name+": until all hold one view", took, 2*refresh)
 		longest := f.longest()
 		if calm == 0 {
 			calm = longest
 		}
-		row.Report(g.Name+": longest that a call took beside its tier", longest)
-		row.Report(g.Name+": the same, times that of the first", fmt.Sprintf("%.1f", float64(longest)/float64(calm)))
+		scenario.Report(g.Name+": longest that a call took beside its tier", longest)
+		scenario.Report(g.Name+": the same, times that of the first", fmt.Sprintf("%.1f", float64(longest)/float64(calm)))
 		f.Close()
 		_ = truth.Close()
 	}
-	Tally(t, row, fleets...)
+	Tally(t, scenario, fleets...)
 }
 
 // connections is how many a server has accepted.

@@ -1,4 +1,4 @@
-package scenario
+package faults
 
 import (
 	"context"
@@ -9,26 +9,26 @@ import (
 
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
-	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 )
 
 // Divided is a deployment that half of a fleet reaches across a network that can be cut.
 type Divided struct {
-	Near func() (store.Store, error) // a store on this side
-	Far  func() (store.Store, error) // one across the network
-	Cut  func(ways Way)              // swallows what goes these ways, established connections included; 0: nothing
+	Near   func() (store.Store, error) // a store on this side
+	Remote func() (store.Store, error) // one across the network
+	Cut    func(ways Way)              // swallows what goes these ways, established connections included; 0: nothing
 }
 
 // Partitions cuts half of a fleet off, each of the given ways, with a trip on this side that it cannot hear of; and then
 // lets the network flap, a second each.
-func Partitions(t *testing.T, row *board.Row, d Divided, ways []Way, flaps int) {
+func Partitions(t *testing.T, scenario *scoreboard.Scenario, d Divided, ways []Way, flaps int) {
 	f := NewFleet(t, 6, func(i int) (store.Store, error) {
 		if i < 3 {
 			return d.Near()
 		}
-		return d.Far()
+		return d.Remote()
 	})
-	near, far := f.Replicas[:3], f.Replicas[3:]
+	near, remote := f.Replicas[:3], f.Replicas[3:]
 	counted := f.Register("counted", store.DefaultPolicy())
 	f.Register("tripped", store.Policy{ConsecutiveFailures: 3, OpenFor: time.Hour})
 	truth, err := d.Near()
@@ -42,7 +42,7 @@ func Partitions(t *testing.T, row *board.Row, d Divided, ways []Way, flaps int) 
 
 	p := partitions{}
 	for _, way := range ways {
-		p.once(t, d, way, f, near, far)
+		p.once(t, d, way, f, near, remote)
 	}
 	for range flaps {
 		d.Cut(Both)
@@ -53,16 +53,16 @@ func Partitions(t *testing.T, row *board.Row, d Divided, ways []Way, flaps int) 
 	rest()
 	took, _ := f.Converge(truth)
 	twice, vanished := p.account(t, f, counted, truth)
-	row.Report("partitions", len(ways)+flaps)
-	row.Zero("cut replicas that claim the fleet's verdict", p.claims)
-	row.Zero("replicas of this side that lost the store", p.nearLost)
-	row.Zero("outcomes counted twice", twice)
-	row.Zero("outcomes that vanished", vanished)
-	row.Report("outcomes that became too old", p.lost)
-	row.Within("cut until the far half says that it stands alone", p.alone, 4*time.Second)
-	row.Within("heal until the far half knows of the trip", p.behind, 2*refresh)
-	row.Within("until all hold one view", took, 2*refresh)
-	f.Tally(row)
+	scenario.Report("partitions", len(ways)+flaps)
+	scenario.Zero("cut replicas that claim the fleet's verdict", p.claims)
+	scenario.Zero("replicas of this side that lost the store", p.nearLost)
+	scenario.Zero("outcomes counted twice", twice)
+	scenario.Zero("outcomes that vanished", vanished)
+	scenario.Report("outcomes that became too old", p.lost)
+	scenario.Within("cut until the remote half says that it stands alone", p.alone, 4*time.Second)
+	scenario.Within("heal until the remote half knows of the trip", p.behind, 2*refresh)
+	scenario.Within("until all hold one view", took, 2*refresh)
+	f.Tally(scenario)
 }
 
 func pause(d time.Duration) { <-time.After(d) }
@@ -73,12 +73,12 @@ type partitions struct {
 	alone, behind          time.Duration
 }
 
-// once cuts the far half off until it says that it stands alone, trips and heals.
-func (p *partitions) once(t *testing.T, d Divided, way Way, f *Fleet, near, far []*Replica) {
+// once cuts the remote half off until it says that it stands alone, trips and heals.
+func (p *partitions) once(t *testing.T, d Divided, way Way, f *Fleet, near, remote []*Replica) {
 	t.Helper()
 	d.Cut(way)
-	p.alone = max(p.alone, Eventually(t, "the far half says that it stands alone, "+way.String(), func() string {
-		if n := claiming(far); n > 0 {
+	p.alone = max(p.alone, Eventually(t, "the remote half says that it stands alone, "+way.String(), func() string {
+		if n := claiming(remote); n > 0 {
 			return fmt.Sprintf("%d do not", n)
 		}
 		return ""
@@ -86,14 +86,14 @@ func (p *partitions) once(t *testing.T, d Divided, way Way, f *Fleet, near, far 
 	trip := near[0].Command(t, store.Command{Name: "tripped", Action: store.Trip})
 	knows := func(s breaker.Status) bool { return s.Fleet.Generation >= trip.Generation }
 	All(t, "this side knows of a trip", near, "tripped", knows)
-	p.claims += claiming(far)
+	p.claims += claiming(remote)
 	for _, r := range near {
 		if !r.Manager.Status().StoreUp {
 			p.nearLost++
 		}
 	}
 	d.Cut(0)
-	p.behind = max(p.behind, All(t, "the far half knows of the trip, "+way.String(), far, "tripped", func(s breaker.Status) bool {
+	p.behind = max(p.behind, All(t, "the remote half knows of the trip, "+way.String(), remote, "tripped", func(s breaker.Status) bool {
 		return knows(s) && s.Verdict == breaker.Fleet
 	}))
 	reset := near[0].Command(t, store.Command{Name: "tripped", Action: store.Reset})

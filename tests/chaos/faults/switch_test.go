@@ -1,4 +1,4 @@
-package scenario_test
+package faults_test
 
 import (
 	"bufio"
@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/commontrip/commontrip/tests/chaos/scenario"
+	"github.com/commontrip/commontrip/tests/chaos/faults"
 )
 
 // echo is a server that says its name before each line that it gives back.
@@ -36,7 +36,7 @@ func echo(t *testing.T, name string) (addr string) {
 	return l.Addr().String()
 }
 
-func dial(t *testing.T, s *scenario.Switch) net.Conn {
+func dial(t *testing.T, s *faults.Switch) net.Conn {
 	t.Helper()
 	c, err := net.Dial("tcp", s.Addr())
 	if err != nil {
@@ -56,7 +56,7 @@ func answers(c net.Conn, line string, within time.Duration) (string, error) {
 }
 
 func TestASwitchLeadsToAnotherServer(t *testing.T) {
-	s := scenario.NewSwitch(t, echo(t, "one"))
+	s := faults.NewSwitch(t, echo(t, "one"))
 	first := dial(t, s)
 	if got, err := answers(first, "hello", time.Minute); got != "one hello\n" {
 		t.Fatalf("%q, %v", got, err)
@@ -75,8 +75,8 @@ func TestASwitchLeadsToAnotherServer(t *testing.T) {
 }
 
 func TestASwitchHoldsOneWayOrBoth(t *testing.T) {
-	s := scenario.NewSwitch(t, echo(t, "one"))
-	for _, ways := range []scenario.Way{scenario.Requests, scenario.Replies, scenario.Both} {
+	s := faults.NewSwitch(t, echo(t, "one"))
+	for _, ways := range []faults.Way{faults.Requests, faults.Replies, faults.Both} {
 		c := dial(t, s)
 		if _, err := answers(c, "hello", time.Minute); err != nil {
 			t.Fatal(err)

@@ -11,84 +11,84 @@ import (
 	"github.com/testcontainers/testcontainers-go/exec"
 
 	"github.com/commontrip/commontrip/store"
-	"github.com/commontrip/commontrip/tests/chaos/scenario"
+	"github.com/commontrip/commontrip/tests/chaos/faults"
 )
 
-// road is a scenario.Road to a town: a Switch stands before each server, and the clients find their way by themselves.
-type road struct {
-	town     *town
+// route is a faults.Route to a serverNetwork: a Switch stands before each server, and the clients find their way by themselves.
+type route struct {
+	servers  *serverNetwork
 	open     func(dial dialer) (store.Store, error)
-	switches map[string]*scenario.Switch // by a server's address inside
-	leads    map[string]bool             // the same
+	switches map[string]*faults.Switch // by a server's address inside
+	leads    map[string]bool           // the same
 }
 
-func (w *town) road(t testing.TB, open func(dial dialer) (store.Store, error)) *road {
+func (sn *serverNetwork) route(t testing.TB, open func(dial dialer) (store.Store, error)) *route {
 	t.Helper()
-	r := &road{town: w, open: open, switches: map[string]*scenario.Switch{}, leads: map[string]bool{}}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for inside, outside := range w.outside {
-		r.switches[inside], r.leads[inside] = scenario.NewSwitch(t, outside), true
+	r := &route{servers: sn, open: open, switches: map[string]*faults.Switch{}, leads: map[string]bool{}}
+	sn.mu.Lock()
+	defer sn.mu.Unlock()
+	for inside, outside := range sn.outside {
+		r.switches[inside], r.leads[inside] = faults.NewSwitch(t, outside), true
 	}
 	return r
 }
 
-func (r *road) Open() (store.Store, error) {
+func (r *route) Open() (store.Store, error) {
 	return r.open(func(ctx context.Context, network, address string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, r.switches[address].Addr())
 	})
 }
 
-func (r *road) To(n scenario.Node) {
-	w := r.town
-	w.mu.Lock()
-	defer w.mu.Unlock()
+func (r *route) To(n faults.Node) {
+	sn := r.servers
+	sn.mu.Lock()
+	defer sn.mu.Unlock()
 	for inside, s := range r.switches {
-		leads := n != nil && w.island[inside] == w.island[n.Peer()]
+		leads := n != nil && sn.cutOff[inside] == sn.cutOff[n.Peer()]
 		if leads == r.leads[inside] {
 			continue
 		}
 		if r.leads[inside] = leads; leads {
-			s.To(w.outside[inside])
+			s.To(sn.outside[inside])
 		} else {
 			s.To("")
 		}
 	}
 }
 
-func (r *road) Hold(ways scenario.Way) {
+func (r *route) Hold(ways faults.Way) {
 	for _, s := range r.switches {
 		s.Hold(ways)
 	}
 }
 
-// divide lets the network of a town fall in two: here leads to the island alone from now on, there to all other servers.
-func (w *town) divide(t testing.TB, here, there scenario.Road, island, others []*node) {
+// divide lets the network of the servers fall in two: here leads to the minority alone from now on, there to all other servers.
+func (sn *serverNetwork) divide(t testing.TB, here, there faults.Route, minority, others []*node) {
 	t.Helper()
-	w.mu.Lock()
-	w.island = map[string]bool{}
-	for _, n := range island {
-		w.island[n.inside] = true
+	sn.mu.Lock()
+	sn.cutOff = map[string]bool{}
+	for _, n := range minority {
+		sn.cutOff[n.inside] = true
 	}
-	w.mu.Unlock()
-	here.To(island[0])
+	sn.mu.Unlock()
+	here.To(minority[0])
 	there.To(others[0])
-	for _, n := range island {
+	for _, n := range minority {
 		n.drop(t, others)
 	}
 }
 
 // unite ends divide, and leads both ways everywhere.
-func (w *town) unite(t testing.TB, here, there scenario.Road, island []*node) {
+func (sn *serverNetwork) unite(t testing.TB, here, there faults.Route, minority []*node) {
 	t.Helper()
-	for _, n := range island {
+	for _, n := range minority {
 		n.nft(t, "delete table ip apart")
 	}
-	w.mu.Lock()
-	w.island = nil
-	w.mu.Unlock()
-	here.To(island[0])
-	there.To(island[0])
+	sn.mu.Lock()
+	sn.cutOff = nil
+	sn.mu.Unlock()
+	here.To(minority[0])
+	there.To(minority[0])
 }
 
 // drop lets a server neither hear nor be heard by others. Connections stay, and nothing goes through them.

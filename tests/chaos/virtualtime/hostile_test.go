@@ -1,4 +1,4 @@
-package bubble
+package virtualtime
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
 	memorystore "github.com/commontrip/commontrip/store/memory"
-	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 )
 
 // hostile is one thing that a user's function does to a breaker. call is made under a context that may be cancelled, and
@@ -142,10 +142,10 @@ func (h *harm) add(o harm) {
 	h.double += o.double
 }
 
-func TestRow27HostileCallbacks(t *testing.T) {
-	row := board.Start(t, 27, "hostile callbacks")
+func TestScenario27HostileCallbacks(t *testing.T) {
+	scenario := scoreboard.Start(t, 27, "hostile callbacks")
 	cases, sum := 0, harm{}
-	for range board.Pick(row, 1, 20) {
+	for range scoreboard.Pick(scenario, 1, 20) {
 		for _, h := range hostiles {
 			for _, where := range []string{"closed", "half-open"} {
 				for _, remote := range []bool{false, true} {
@@ -155,12 +155,12 @@ func TestRow27HostileCallbacks(t *testing.T) {
 			}
 		}
 	}
-	row.AtLeast("cases that ended, each in a bubble that tells of a deadlock", cases, 4*len(hostiles))
-	row.Zero("permits leaked", sum.leaked)
-	row.Zero("breakers stuck", sum.stuck)
-	row.Zero("transitions out of order", sum.disordered)
-	row.Zero("panics that came back as another", sum.wrong)
-	row.Zero("outcomes counted twice", sum.double)
+	scenario.AtLeast("cases that ended, each in virtual time, which tells of a deadlock", cases, 4*len(hostiles))
+	scenario.Zero("permits leaked", sum.leaked)
+	scenario.Zero("breakers stuck", sum.stuck)
+	scenario.Zero("transitions out of order", sum.disordered)
+	scenario.Zero("panics that came back as another", sum.wrong)
+	scenario.Zero("outcomes counted twice", sum.double)
 }
 
 // attack lets a hostile function loose on a closed or half-open breaker, and then demands that healthy calls close it.

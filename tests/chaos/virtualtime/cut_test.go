@@ -1,4 +1,4 @@
-package bubble
+package virtualtime
 
 import (
 	"context"
@@ -11,7 +11,7 @@ import (
 	"github.com/commontrip/commontrip/store"
 	memorystore "github.com/commontrip/commontrip/store/memory"
 	redisstore "github.com/commontrip/commontrip/store/redis"
-	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
@@ -31,8 +31,8 @@ func (j judged) String() string { return fmt.Sprintf("%+v\n%+v", j.snapshot, j.h
 
 // A history of outcomes, cut in batches at random, each sent up to four times and old ones again behind newer ones, comes
 // to the same verdict as one outcome a report, and counts each outcome once.
-func TestRow05CutDuplicateReorder(t *testing.T) {
-	row := board.Start(t, 5, "cut, duplicate, reorder")
+func TestScenario05CutDuplicateReorder(t *testing.T) {
+	scenario := scoreboard.Start(t, 5, "cut, duplicate, reorder")
 	srv := redistest.Start(t)
 	fixed := func() time.Time { return time.UnixMilli(1_700_000_000_000) }
 	onRedis, err := redisstore.Open(srv.SocketURL(), redisstore.WithClock(fixed), redisstore.WithTimeout(time.Minute))
@@ -41,8 +41,8 @@ func TestRow05CutDuplicateReorder(t *testing.T) {
 	}
 	defer onRedis.Close()
 	stores := map[string]store.Store{"memory": memorystore.New(memorystore.WithClock(fixed)), "redis": onRedis}
-	rng := row.Rand()
-	n := board.Pick(row, 200, 5000)
+	rng := scenario.Rand()
+	n := scoreboard.Pick(scenario, 200, 5000)
 	reports, resent, double, differ, trips := 0, 0, 0, 0, 0
 	for i := range n {
 		p, outcomes := drawPolicy(rng), drawOutcomes(rng)
@@ -71,13 +71,13 @@ func TestRow05CutDuplicateReorder(t *testing.T) {
 		}
 		trips += len(oracle.history)
 	}
-	row.AtLeast("histories", n, n)
-	row.Report("stores", len(stores))
-	row.Report("reports", reports)
-	row.Report("reports sent again", resent)
-	row.AtLeast("trips among them", trips, n/10)
-	row.Zero("outcomes counted twice", double)
-	row.Zero("verdicts that differ", differ)
+	scenario.AtLeast("histories", n, n)
+	scenario.Report("stores", len(stores))
+	scenario.Report("reports", reports)
+	scenario.Report("reports sent again", resent)
+	scenario.AtLeast("trips among them", trips, n/10)
+	scenario.Zero("outcomes counted twice", double)
+	scenario.Zero("verdicts that differ", differ)
 }
 
 func drawPolicy(rng *rand.Rand) store.Policy {

@@ -1,4 +1,4 @@
-package bubble
+package virtualtime
 
 import (
 	"context"
@@ -14,26 +14,27 @@ import (
 	"github.com/commontrip/commontrip/store"
 	memorystore "github.com/commontrip/commontrip/store/memory"
 	redisstore "github.com/commontrip/commontrip/store/redis"
-	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
+	"github.com/commontrip/commontrip/tests/await"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
 // Managers come and go by the thousand, and breakers within them, while others call, command and reset: nothing of them
 // stays. It runs under the race detector.
-func TestRow28NothingStaysBehind(t *testing.T) {
-	row := board.Start(t, 28, "leaks and races")
+func TestScenario28NothingStaysBehind(t *testing.T) {
+	scenario := scoreboard.Start(t, 28, "leaks and races")
 	srv := redistest.Start(t)
 	memory := memorystore.New()
 	defer memory.Close()
 	cycles := map[string]func(n int){
-		"a Manager on the memory store": func(n int) { live(t, memory, n, row.Seed()) },
-		"a Manager on a link to it":     func(n int) { live(t, memorystore.NewLink(memory), n, row.Seed()) },
+		"a Manager on the memory store": func(n int) { live(t, memory, n, scenario.Seed()) },
+		"a Manager on a link to it":     func(n int) { live(t, memorystore.NewLink(memory), n, scenario.Seed()) },
 		"a Manager on a Redis store of its own": func(n int) {
 			s, err := redisstore.Open(srv.SocketURL(), redisstore.WithTimeout(time.Minute))
 			if err != nil {
 				t.Fatal(err)
 			}
-			live(t, s, n, row.Seed())
+			live(t, s, n, scenario.Seed())
 			if err := s.Close(); err != nil {
 				t.Error(err)
 			}
@@ -41,9 +42,9 @@ func TestRow28NothingStaysBehind(t *testing.T) {
 	}
 	managers := 0
 	for name, cycle := range cycles {
-		n := board.Pick(row, 150, 5000)
+		n := scoreboard.Pick(scenario, 150, 5000)
 		if name == "a Manager on a Redis store of its own" {
-			n = board.Pick(row, 40, 500)
+			n = scoreboard.Pick(scenario, 40, 500)
 		}
 		for i := range n { // what is made once and kept is made
 			cycle(i)
@@ -54,11 +55,11 @@ func TestRow28NothingStaysBehind(t *testing.T) {
 		}
 		after := settled(t, memory, &before, n*cycleBytes)
 		managers += 2 * n
-		row.AtMost("goroutines more, after "+name, after.goroutines-before.goroutines, 0)
-		row.AtMost("file descriptors more, after "+name, after.files-before.files, 0)
-		row.AtMost("bytes a cycle, after "+name, max(int(after.heap)-int(before.heap), 0)/n, cycleBytes)
+		scenario.AtMost("goroutines more, after "+name, after.goroutines-before.goroutines, 0)
+		scenario.AtMost("file descriptors more, after "+name, after.files-before.files, 0)
+		scenario.AtMost("bytes a cycle, after "+name, max(int(after.heap)-int(before.heap), 0)/n, cycleBytes)
 	}
-	row.Report("Managers that lived", managers)
+	scenario.Report("Managers that lived", managers)
 }
 
 var tiers = []string{"tier-1", "tier-2", "tier-3"}
@@ -135,12 +136,14 @@ func settled(t *testing.T, s store.Store, before *holding, bytes int) (h holding
 			t.Fatal(err)
 		}
 	}
-	for deadline := time.Now().Add(30 * time.Second); ; <-time.After(50 * time.Millisecond) {
+	waiting, cancel := await.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	for ; ; <-time.After(50 * time.Millisecond) {
 		runtime.GC()
 		var mem runtime.MemStats
 		runtime.ReadMemStats(&mem)
 		h = holding{goroutines: runtime.NumGoroutine(), files: openFiles(t), heap: mem.HeapAlloc}
-		if before == nil || time.Now().After(deadline) ||
+		if before == nil || waiting.Err() != nil ||
 			h.goroutines <= before.goroutines && h.files <= before.files && h.heap <= before.heap+uint64(bytes) {
 			return h
 		}

@@ -17,8 +17,9 @@ import (
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
 	redisstore "github.com/commontrip/commontrip/store/redis"
-	"github.com/commontrip/commontrip/tests/chaos/board"
+	"github.com/commontrip/commontrip/tests/await"
 	"github.com/commontrip/commontrip/tests/chaos/respfault"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
@@ -34,7 +35,7 @@ var timing = breaker.Timing{RefreshInterval: 500 * time.Millisecond}
 
 const refresh = 500 * time.Millisecond
 
-// plan is what a world is made of.
+// plan is what a harness is made of.
 type plan struct {
 	server   *redistest.Server
 	replicas int
@@ -46,15 +47,15 @@ type plan struct {
 	options  func(replica int) []breaker.ManagerOption // more
 }
 
-// world is a fleet on a server, under traffic, and what the test sees of both.
-type world struct {
-	t      *testing.T
-	row    *board.Row
-	server *redistest.Server
-	redis  *redis.Client     // past all proxies
-	truth  *redisstore.Store // likewise
-	names  []string
-	fleet  []*replica
+// harness is a fleet on a server, under traffic, and what the test sees of both.
+type harness struct {
+	t        *testing.T
+	scenario *scoreboard.Scenario
+	server   *redistest.Server
+	redis    *redis.Client     // past all proxies
+	truth    *redisstore.Store // likewise
+	names    []string
+	fleet    []*replica
 
 	down     atomic.Bool              // the tier
 	quiet    atomic.Bool              // nobody calls
@@ -77,7 +78,7 @@ type replica struct {
 	events []breaker.Event
 }
 
-func newWorld(t *testing.T, row *board.Row, p plan) *world {
+func newHarness(t *testing.T, scenario *scoreboard.Scenario, p plan) *harness {
 	t.Helper()
 	if p.server == nil {
 		p.server = redistest.Start(t)
@@ -85,15 +86,15 @@ func newWorld(t *testing.T, row *board.Row, p plan) *world {
 	if p.timing == (breaker.Timing{}) {
 		p.timing = timing
 	}
-	w := &world{t: t, row: row, server: p.server, names: p.names, redis: client(t, p.server)}
-	w.truth, w.reached = open(t, p.server.URL()), map[string]*atomic.Int64{}
+	h := &harness{t: t, scenario: scenario, server: p.server, names: p.names, redis: client(t, p.server)}
+	h.truth, h.reached = open(t, p.server.URL()), map[string]*atomic.Int64{}
 	for _, name := range p.names {
-		w.reached[name] = new(atomic.Int64)
+		h.reached[name] = new(atomic.Int64)
 	}
 	for i := range p.replicas {
-		w.fleet = append(w.fleet, w.join(p, i))
+		h.fleet = append(h.fleet, h.join(p, i))
 	}
-	return w
+	return h
 }
 
 func client(t *testing.T, server *redistest.Server) *redis.Client {
@@ -112,8 +113,8 @@ func open(t *testing.T, url string, opts ...redisstore.Option) *redisstore.Store
 	return s
 }
 
-func (w *world) join(p plan, i int) *replica {
-	t := w.t
+func (h *harness) join(p plan, i int) *replica {
+	t := h.t
 	t.Helper()
 	r := &replica{name: fmt.Sprintf("web-%d", i), proxy: respfault.Start(t, p.server.Addr())}
 	var err error
@@ -136,7 +137,7 @@ func (w *world) join(p plan, i int) *replica {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
-		_ = r.manager.Close(ctx) // what it could not report is for the row to say
+		_ = r.manager.Close(ctx) // what it could not report is for the scenario to say
 		_ = r.store.Close()
 	})
 	for _, name := range p.names {
@@ -193,21 +194,21 @@ func (r *replica) breaker(name string) *breaker.Breaker {
 }
 
 // load lets every replica call every breaker each few milliseconds, until the test ends or rest is called.
-func (w *world) load(every time.Duration) {
+func (h *harness) load(every time.Duration) {
 	ctx, stop := context.WithCancel(context.Background())
-	w.stopping = stop
-	w.t.Cleanup(w.rest)
-	for _, r := range w.fleet {
-		w.running.Go(func() {
+	h.stopping = stop
+	h.t.Cleanup(h.rest)
+	for _, r := range h.fleet {
+		h.running.Go(func() {
 			tick := time.NewTicker(every)
 			defer tick.Stop()
 			seen := map[string]store.Version{}
 			for ctx.Err() == nil {
-				for _, name := range w.names {
-					if w.quiet.Load() {
+				for _, name := range h.names {
+					if h.quiet.Load() {
 						break
 					}
-					w.call(ctx, r.breaker(name), seen)
+					h.call(ctx, r.breaker(name), seen)
 				}
 				select {
 				case <-tick.C:
@@ -219,66 +220,66 @@ func (w *world) load(every time.Duration) {
 }
 
 // rest ends the traffic.
-func (w *world) rest() {
-	w.stopping()
-	w.running.Wait()
+func (h *harness) rest() {
+	h.stopping()
+	h.running.Wait()
 }
 
-func (w *world) call(ctx context.Context, b *breaker.Breaker, seen map[string]store.Version) {
+func (h *harness) call(ctx context.Context, b *breaker.Breaker, seen map[string]store.Version) {
 	start := time.Now()
 	err := b.Run(ctx, func(context.Context) error {
-		w.reached[b.Name()].Add(1)
-		if w.down.Load() {
+		h.reached[b.Name()].Add(1)
+		if h.down.Load() {
 			return errTier
 		}
 		return nil
 	})
 	took := int64(time.Since(start))
-	for longest := w.delay.Load(); took > longest && !w.delay.CompareAndSwap(longest, took); longest = w.delay.Load() {
+	for longest := h.delay.Load(); took > longest && !h.delay.CompareAndSwap(longest, took); longest = h.delay.Load() {
 	}
 	if err != nil && !errors.Is(err, errTier) && !errors.Is(err, breaker.ErrOpen) && ctx.Err() == nil {
-		w.failed.Add(1)
-		w.t.Logf("a call failed: %v", err)
+		h.failed.Add(1)
+		h.t.Logf("a call failed: %v", err)
 	}
 	now, before := b.Status().Fleet, seen[b.Name()]
 	if now.Generation < before.Generation || now.Rev < before.Rev {
-		w.back.Add(1)
-		w.t.Logf("%s goes back from %+v to %d, %d", b.Name(), before, now.Generation, now.Rev)
+		h.back.Add(1)
+		h.t.Logf("%s goes back from %+v to %d, %d", b.Name(), before, now.Generation, now.Rev)
 	}
 	seen[b.Name()] = store.Version{Generation: now.Generation, Rev: now.Rev}
 }
 
 // heal ends all that the proxies do.
-func (w *world) heal() {
-	for _, r := range w.fleet {
+func (h *harness) heal() {
+	for _, r := range h.fleet {
 		r.proxy.Heal()
 	}
 }
 
 // converge demands that every replica holds what the store holds, by the fleet's verdict, and says how long that took.
-func (w *world) converge() time.Duration {
-	w.t.Helper()
+func (h *harness) converge() time.Duration {
+	h.t.Helper()
 	start := time.Now()
 	var apart string
-	if !poll(func() bool { apart = w.apart(); return apart == "" }) {
-		w.t.Fatalf("the fleet does not come to one view: %s", apart)
+	if !poll(func() bool { apart = h.apart(); return apart == "" }) {
+		h.t.Fatalf("the fleet does not come to one view: %s", apart)
 	}
 	return time.Since(start)
 }
 
 // apart tells who holds something else than the store.
-func (w *world) apart() string {
+func (h *harness) apart() string {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	held, err := w.truth.Read(ctx, w.names...)
+	held, err := h.truth.Read(ctx, h.names...)
 	if err != nil {
 		return err.Error()
 	}
-	if len(held) != len(w.names) {
-		return fmt.Sprintf("the store holds %d breakers of %d", len(held), len(w.names))
+	if len(held) != len(h.names) {
+		return fmt.Sprintf("the store holds %d breakers of %d", len(held), len(h.names))
 	}
 	for _, s := range held {
-		for _, r := range w.fleet {
+		for _, r := range h.fleet {
 			st := r.breaker(s.Name).Status()
 			f := st.Fleet
 			if f.Generation != s.Generation || f.Rev != s.Rev || f.State != s.State || f.Mode != s.Mode || st.Verdict != breaker.Fleet {
@@ -294,24 +295,24 @@ func (w *world) apart() string {
 }
 
 // command is an operator's, straight to the store.
-func (w *world) command(c store.Command) store.Snapshot {
-	w.t.Helper()
+func (h *harness) command(c store.Command) store.Snapshot {
+	h.t.Helper()
 	if c.By == "" {
 		c.By = "oncall"
 	}
-	done, err := w.truth.Command(w.t.Context(), c)
+	done, err := h.truth.Command(h.t.Context(), c)
 	if err != nil {
-		w.t.Fatalf("%+v: %v", c, err)
+		h.t.Fatalf("%+v: %v", c, err)
 	}
 	return done.Snapshot
 }
 
 // reach waits until every replica's view of name is of that generation and rev at least, and says how long it took.
-func (w *world) reach(s store.Snapshot) time.Duration {
-	w.t.Helper()
+func (h *harness) reach(s store.Snapshot) time.Duration {
+	h.t.Helper()
 	start := time.Now()
-	for _, r := range w.fleet {
-		w.eventually(fmt.Sprintf("%s hears of %d, %d of %s", r.name, s.Generation, s.Rev, s.Name), func() bool {
+	for _, r := range h.fleet {
+		h.eventually(fmt.Sprintf("%s hears of %d, %d of %s", r.name, s.Generation, s.Rev, s.Name), func() bool {
 			f := r.breaker(s.Name).Status().Fleet
 			return f.Generation >= s.Generation && f.Rev >= s.Rev
 		})
@@ -320,21 +321,21 @@ func (w *world) reach(s store.Snapshot) time.Duration {
 }
 
 // read is the store's snapshot of a breaker.
-func (w *world) read(name string) store.Snapshot {
-	w.t.Helper()
-	all, err := w.truth.Read(w.t.Context(), name)
+func (h *harness) read(name string) store.Snapshot {
+	h.t.Helper()
+	all, err := h.truth.Read(h.t.Context(), name)
 	if err != nil || len(all) != 1 {
-		w.t.Fatalf("%s: %v, %v", name, all, err)
+		h.t.Fatalf("%s: %v, %v", name, all, err)
 	}
 	return all[0]
 }
 
 // do is a command to Redis itself.
-func (w *world) do(args ...any) any {
-	w.t.Helper()
-	v, err := w.redis.Do(w.t.Context(), args...).Result()
+func (h *harness) do(args ...any) any {
+	h.t.Helper()
+	v, err := h.redis.Do(h.t.Context(), args...).Result()
 	if err != nil {
-		w.t.Fatalf("%v: %v", args, err)
+		h.t.Fatalf("%v: %v", args, err)
 	}
 	return v
 }
@@ -342,31 +343,31 @@ func (w *world) do(args ...any) any {
 // key is where a breaker lies.
 func key(name string) string { return "commontrip:{" + name + "}" }
 
-// promised holds what every row holds.
-func (w *world) promised() {
-	w.t.Helper()
-	w.row.Zero("calls failed by us", int(w.failed.Load()))
-	w.row.Zero("views that went back", int(w.back.Load()))
-	w.row.Report("largest delay of a call", time.Duration(w.delay.Load()))
+// promised holds what every scenario holds.
+func (h *harness) promised() {
+	h.t.Helper()
+	h.scenario.Zero("calls failed by us", int(h.failed.Load()))
+	h.scenario.Zero("views that went back", int(h.back.Load()))
+	h.scenario.Report("largest delay of a call", time.Duration(h.delay.Load()))
 }
 
-func (w *world) eventually(what string, condition func() bool) {
-	w.t.Helper()
+func (h *harness) eventually(what string, condition func() bool) {
+	h.t.Helper()
 	if !poll(condition) {
-		w.t.Fatalf("never happened: %s", what)
+		h.t.Fatalf("never happened: %s", what)
 	}
 }
 
 // poll waits until condition holds, or patience ends.
 func poll(condition func() bool) bool {
-	deadline := time.NewTimer(patience)
-	defer deadline.Stop()
+	waiting, cancel := await.WithTimeout(context.Background(), patience)
+	defer cancel()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
 	for !condition() {
 		select {
 		case <-tick.C:
-		case <-deadline.C:
+		case <-waiting.Done():
 			return false
 		}
 	}
@@ -385,21 +386,21 @@ func names(n int) []string {
 }
 
 // infoInt is a number of INFO.
-func (w *world) infoInt(section, field string) int {
-	w.t.Helper()
-	info, err := w.redis.Info(w.t.Context(), section).Result()
+func (h *harness) infoInt(section, field string) int {
+	h.t.Helper()
+	info, err := h.redis.Info(h.t.Context(), section).Result()
 	if err != nil {
-		w.t.Fatal(err)
+		h.t.Fatal(err)
 	}
 	for line := range strings.Lines(info) {
 		if value, ok := strings.CutPrefix(line, field+":"); ok {
 			var n int
 			if _, err := fmt.Sscan(value, &n); err != nil {
-				w.t.Fatal(err)
+				h.t.Fatal(err)
 			}
 			return n
 		}
 	}
-	w.t.Fatalf("INFO %s has no %s", section, field)
+	h.t.Fatalf("INFO %s has no %s", section, field)
 	return 0
 }

@@ -6,34 +6,34 @@ import (
 	"testing"
 
 	"github.com/commontrip/commontrip/store"
-	"github.com/commontrip/commontrip/tests/chaos/board"
-	"github.com/commontrip/commontrip/tests/chaos/scenario"
+	"github.com/commontrip/commontrip/tests/chaos/faults"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 )
 
-// row begins a row of the scoreboard, in the quick profile where none is asked for.
-func row(t *testing.T, number int, name string) *board.Row {
+// scenario begins a scenario of the scoreboard, in the quick profile where none is asked for.
+func scenario(t *testing.T, number int, name string) *scoreboard.Scenario {
 	t.Helper()
 	if os.Getenv("COMMONTRIP_CHAOS") == "" {
-		t.Setenv("COMMONTRIP_CHAOS", string(board.Quick))
+		t.Setenv("COMMONTRIP_CHAOS", string(scoreboard.Quick))
 	}
-	return board.Start(t, number, name)
+	return scoreboard.Start(t, number, name)
 }
 
 // stage is a shape in which servers can fail.
 type stage struct {
-	deployment scenario.Deployment
+	deployment faults.Deployment
 	splits     int // into two masters: where somebody chooses who wins, each of them in turn
-	watched    scenario.Watched
-	shards     scenario.Shards
+	watched    faults.Watched
+	shards     faults.Shards
 }
 
-// TestRows plays what befalls each shape.
-func TestRows(t *testing.T) {
+// TestScenarios plays what befalls each shape.
+func TestScenarios(t *testing.T) {
 	needDocker(t)
 	for _, s := range []struct {
-		shape string
-		start func(t *testing.T) stage
-		rows  []int // in this order: 15, 16 and 18 end with a dead node or bring one back
+		shape     string
+		start     func(t *testing.T) stage
+		scenarios []int // in this order: 15, 16 and 18 end with a dead node or bring one back
 	}{
 		// 16 is a failover by Sentinels and 18 moves slots: a lone server or a pair has neither.
 		{"one Redis", func(t *testing.T) stage { return pair(t, simple()) }, []int{17, 19, 15}},
@@ -47,8 +47,8 @@ func TestRows(t *testing.T) {
 	} {
 		t.Run(s.shape, func(t *testing.T) {
 			on := s.start(t)
-			for _, number := range s.rows {
-				t.Run(fmt.Sprint("row ", number), func(t *testing.T) { play(t, number, on) })
+			for _, number := range s.scenarios {
+				t.Run(fmt.Sprint("scenario ", number), func(t *testing.T) { play(t, number, on) })
 			}
 		})
 	}
@@ -57,40 +57,40 @@ func TestRows(t *testing.T) {
 func play(t *testing.T, number int, on stage) {
 	switch number {
 	case 15:
-		scenario.LostWrites(t, row(t, 15, "failover with lost writes"), on.deployment, 1)
+		faults.LostWrites(t, scenario(t, 15, "failover with lost writes"), on.deployment, 1)
 	case 16:
 		on.deployment.Ready(t)
-		scenario.Failovers(t, row(t, 16, "real Sentinel failover"), on.watched, []scenario.Blow{scenario.Stopped, scenario.Killed})
+		faults.Failovers(t, scenario(t, 16, "real Sentinel failover"), on.watched, []faults.Blow{faults.Stopped, faults.Killed})
 	case 17:
-		scenario.TwoMasters(t, row(t, 17, "two masters"), on.deployment, on.splits)
+		faults.TwoMasters(t, scenario(t, 17, "two masters"), on.deployment, on.splits)
 	case 18:
-		scenario.Migrations(t, row(t, 18, "Cluster"), on.shards, 3)
+		faults.Migrations(t, scenario(t, 18, "Cluster"), on.shards, 3)
 	case 19:
 		on.deployment.Ready(t)
-		near, far := on.deployment.Road(t), on.deployment.Road(t)
-		scenario.Partitions(t, row(t, 19, "partition"), scenario.Divided{Near: near.Open, Far: far.Open, Cut: far.Hold},
-			[]scenario.Way{scenario.Both, scenario.Replies}, 2)
+		near, remote := on.deployment.Route(t), on.deployment.Route(t)
+		faults.Partitions(t, scenario(t, 19, "partition"), faults.Divided{Near: near.Open, Remote: remote.Open, Cut: remote.Hold},
+			[]faults.Way{faults.Both, faults.Replies}, 2)
 	}
 }
 
 func pair(t *testing.T, k kind) stage {
-	w := newTown(t, ownImage(t))
-	return stage{splits: 2, deployment: &scenario.Pair{
-		Master: k.node(w, "--repl-diskless-sync-delay", "0"), Replica: k.node(w, "--repl-diskless-sync-delay", "0"),
+	sn := newServerNetwork(t, ownImage(t))
+	return stage{splits: 2, deployment: &faults.Pair{
+		Master: k.node(sn, "--repl-diskless-sync-delay", "0"), Replica: k.node(sn, "--repl-diskless-sync-delay", "0"),
 		Open: func(addr string) (store.Store, error) { return k.open(addr) },
 	}}
 }
 
 func underSentinels(t *testing.T) stage {
 	q := newQuorum(t)
-	return stage{splits: 1, deployment: q, watched: q.scenario}
+	return stage{splits: 1, deployment: q, watched: q.underSentinels}
 }
 
 func replicatedCluster(t *testing.T) stage { return stage{splits: 1, deployment: newReplicated(t)} }
 
 func bareCluster(t *testing.T) stage {
 	c := cluster(t, ownImage(t), thirds())
-	return stage{shards: scenario.Shards{
+	return stage{shards: faults.Shards{
 		Revive: true, Nodes: asNodes(c.nodes), Open: func() (store.Store, error) { return c.open() },
 	}}
 }

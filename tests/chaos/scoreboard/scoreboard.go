@@ -1,17 +1,17 @@
-// Package board keeps the scoreboard of faults and attacks: each test that injects one is a row, and a row ends in one
+// Package scoreboard keeps the scoreboard of faults and attacks: each test that injects one is a scenario, and a scenario ends in one
 // JSON line that says what was injected, what was counted against which bar, and the largest times that were seen.
 //
-//	func TestRow21PushesAreLost(t *testing.T) {
-//		row := board.Start(t, 21, "push dead only")
-//		rng := row.Rand()
+//	func TestScenario21PushesAreLost(t *testing.T) {
+//		scenario := scoreboard.Start(t, 21, "push dead only")
+//		rng := scenario.Rand()
 //		...
-//		row.Zero("views that went back", back)
-//		row.Within("behind", behind, refresh+exchange)
+//		scenario.Zero("views that went back", back)
+//		scenario.Within("behind", behind, refresh+exchange)
 //	}
 //
-// A row runs where COMMONTRIP_CHAOS names a profile: quick, as in CI, or full. COMMONTRIP_CHAOS_SEED plays one again;
+// A scenario runs where COMMONTRIP_CHAOS names a profile: quick, as in CI, or full. COMMONTRIP_CHAOS_SEED plays one again;
 // COMMONTRIP_CHAOS_OUT is the file that the lines are appended to.
-package board
+package scoreboard
 
 import (
 	"encoding/json"
@@ -36,7 +36,7 @@ const (
 	Full  Profile = "full"
 )
 
-// Number is one figure of a row. Bar is what it was held to, in words; empty: it is only reported.
+// Number is one figure of a scenario. Bar is what it was held to, in words; empty: it is only reported.
 type Number struct {
 	Name  string `json:"name"`
 	Value any    `json:"value"`
@@ -44,61 +44,63 @@ type Number struct {
 	Held  bool   `json:"held"`
 }
 
-// Line is what a row leaves.
+// Line is what a scenario leaves.
 type Line struct {
-	Row     int       `json:"row"`
-	Name    string    `json:"name"`
-	Test    string    `json:"test"`
-	Profile Profile   `json:"profile"`
-	Seed    uint64    `json:"seed"`
-	Commit  string    `json:"commit"`
-	Machine string    `json:"machine"`
-	At      time.Time `json:"at"`
-	Took    string    `json:"took"`
-	Held    bool      `json:"held"`
-	Numbers []Number  `json:"numbers"`
+	Scenario int       `json:"scenario"`
+	Name     string    `json:"name"`
+	Test     string    `json:"test"`
+	Profile  Profile   `json:"profile"`
+	Seed     uint64    `json:"seed"`
+	Commit   string    `json:"commit"`
+	Machine  string    `json:"machine"`
+	At       time.Time `json:"at"`
+	Took     string    `json:"took"`
+	Held     bool      `json:"held"`
+	Numbers  []Number  `json:"numbers"`
 }
 
-// Row is one running row. Its methods may be called from any goroutine.
-type Row struct {
+// Scenario is one running scenario. Its methods may be called from any goroutine.
+type Scenario struct {
 	t     testing.TB
 	start time.Time
 	mu    sync.Mutex
 	line  Line
 }
 
-// Start begins a row of the scoreboard by its number; it skips the test where no profile is set. The line is written when
+// Start begins a scenario of the scoreboard by its number; it skips the test where no profile is set. The line is written when
 // the test has ended.
-func Start(t testing.TB, row int, name string) *Row {
+func Start(t testing.TB, scenario int, name string) *Scenario {
 	t.Helper()
 	profile := Profile(os.Getenv("COMMONTRIP_CHAOS"))
 	switch profile {
 	case Quick, Full:
 	case "":
-		t.Skip("a row of the scoreboard runs where COMMONTRIP_CHAOS is quick or full: make chaos")
+		t.Skip("a scenario of the scoreboard runs where COMMONTRIP_CHAOS is quick or full: make chaos")
 	default:
 		t.Fatalf("COMMONTRIP_CHAOS is %q; it is quick or full", profile)
 	}
-	r := &Row{t: t, start: time.Now(), line: Line{
-		Row: row, Name: name, Test: t.Name(), Profile: profile, Seed: seed(t, profile), Commit: commit(), Machine: machine(),
+	r := &Scenario{t: t, start: time.Now(), line: Line{
+		Scenario: scenario, Name: name, Test: t.Name(), Profile: profile, Seed: seed(t, profile), Commit: commit(), Machine: machine(),
 		At: time.Now().UTC().Truncate(time.Second),
 	}}
-	t.Logf("row %d, %s: SEED=%d at %s", row, name, r.line.Seed, r.line.Commit)
+	t.Logf("scenario %d, %s: SEED=%d at %s", scenario, name, r.line.Seed, r.line.Commit)
 	t.Cleanup(r.write)
 	return r
 }
 
-// Seed is what the row's randomness starts from.
-func (r *Row) Seed() uint64 { return r.line.Seed }
+// Seed is what the scenario's randomness starts from.
+func (r *Scenario) Seed() uint64 { return r.line.Seed }
 
 // Rand is a source of that seed. It is the caller's own.
-func (r *Row) Rand() *rand.Rand { return rand.New(rand.NewPCG(r.line.Seed, uint64(r.line.Row))) }
+func (r *Scenario) Rand() *rand.Rand {
+	return rand.New(rand.NewPCG(r.line.Seed, uint64(r.line.Scenario)))
+}
 
 // Full reports whether everything is played, not the quick profile.
-func (r *Row) Full() bool { return r.line.Profile == Full }
+func (r *Scenario) Full() bool { return r.line.Profile == Full }
 
 // Pick gives quick or full, by the profile.
-func Pick[T any](r *Row, quick, full T) T {
+func Pick[T any](r *Scenario, quick, full T) T {
 	if r.Full() {
 		return full
 	}
@@ -106,38 +108,38 @@ func Pick[T any](r *Row, quick, full T) T {
 }
 
 // Zero holds a count to none.
-func (r *Row) Zero(name string, n int) {
+func (r *Scenario) Zero(name string, n int) {
 	r.t.Helper()
 	r.hold(name, n, "0", n == 0)
 }
 
 // AtMost holds a count to a greatest value.
-func (r *Row) AtMost(name string, n, most int) {
+func (r *Scenario) AtMost(name string, n, most int) {
 	r.t.Helper()
 	r.hold(name, n, fmt.Sprintf("<= %d", most), n <= most)
 }
 
 // AtLeast holds a count to a least value.
-func (r *Row) AtLeast(name string, n, least int) {
+func (r *Scenario) AtLeast(name string, n, least int) {
 	r.t.Helper()
 	r.hold(name, n, fmt.Sprintf(">= %d", least), n >= least)
 }
 
-// Within reports a time beside what is wanted of it. A time never fails a row: the machine is shared, and what a promise
+// Within reports a time beside what is wanted of it. A time never fails a scenario: the machine is shared, and what a promise
 // says of it is held by counts. The table says where it was longer.
-func (r *Row) Within(name string, d, most time.Duration) {
+func (r *Scenario) Within(name string, d, most time.Duration) {
 	r.add(Number{Name: name, Value: round(d), Bar: "<= " + most.String(), Held: d <= most})
 }
 
 // Report adds a figure that is held to nothing. A time.Duration is written as one.
-func (r *Row) Report(name string, value any) {
+func (r *Scenario) Report(name string, value any) {
 	if d, ok := value.(time.Duration); ok {
 		value = round(d)
 	}
 	r.add(Number{Name: name, Value: value, Held: true})
 }
 
-func (r *Row) hold(name string, n int, bar string, held bool) {
+func (r *Scenario) hold(name string, n int, bar string, held bool) {
 	r.t.Helper()
 	r.add(Number{Name: name, Value: n, Bar: bar, Held: held})
 	if !held {
@@ -145,13 +147,13 @@ func (r *Row) hold(name string, n int, bar string, held bool) {
 	}
 }
 
-func (r *Row) add(n Number) {
+func (r *Scenario) add(n Number) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.line.Numbers = append(r.line.Numbers, n)
 }
 
-func (r *Row) write() {
+func (r *Scenario) write() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.t.Skipped() {
@@ -161,7 +163,7 @@ func (r *Row) write() {
 	r.line.Held = !r.t.Failed()
 	line, err := json.Marshal(r.line)
 	if err != nil {
-		r.t.Errorf("row %d: %v", r.line.Row, err)
+		r.t.Errorf("scenario %d: %v", r.line.Scenario, err)
 		return
 	}
 	r.t.Logf("%s", line)
@@ -174,7 +176,7 @@ func (r *Row) write() {
 		r.t.Error(err)
 		return
 	}
-	_, err = out.Write(append(line, '\n')) // one write: rows of other packages append to the same file
+	_, err = out.Write(append(line, '\n')) // one write: scenarios of other packages append to the same file
 	if failed := out.Close(); err == nil {
 		err = failed
 	}
