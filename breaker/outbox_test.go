@@ -192,6 +192,7 @@ func TestWhatIsTooOldIsLost(t *testing.T) {
 	}{
 		"as old as may be":                          {stale, 0},
 		"the report in flight":                      {stale + 1, 1},
+		"the report in flight alone":                {stale + time.Second, 1},
 		"the first that waits":                      {stale + time.Second + 1, 1 + 2},
 		"all":                                       {stale + 2*time.Second + 1, 1 + 2 + 4},
 		"all, since the machine slept meanwhile":    {0, 1 + 2 + 4},
@@ -267,6 +268,12 @@ func TestAnIdleOutboxKeepsNothing(t *testing.T) {
 	o.acknowledge(o.next(at(t0), 1, 0, false).seq)
 	if o.kept == nil {
 		t.Error("the totals of a breaker in use are forgotten")
+	}
+	var probed outbox
+	probed.count(Success, false, 1)
+	probed.acknowledge(probed.next(at(t0), 1, 0, true).seq)
+	if probed.kept == nil {
+		t.Error("the totals of a breaker whose only call was a probe are forgotten")
 	}
 }
 
