@@ -29,7 +29,7 @@ func TestTheFirstSuccessThatWaitsReportsItself(t *testing.T) {
 func TestASuccessReportsNothingIfNobodyCollectsWhenTold(t *testing.T) {
 	var none *epoch
 	if none.next(nil, 1, 1, false).notice() {
-		t.Error("it does")
+		t.Error("its first success reports itself")
 	}
 }
 

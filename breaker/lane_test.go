@@ -150,7 +150,7 @@ func TestOneExchangeALaneIsInFlight(t *testing.T) {
 		woken := l.woken
 		l.answer(w)
 		if !closedNow(done) || l.woken == woken {
-			t.Error("who waits for the exchange, or the reporter, is not told of its end")
+			t.Error("the caller that waits for the exchange, or the reporter, is not told of its end")
 		}
 	})
 }
@@ -261,7 +261,7 @@ func TestWhatCannotBeSentGetsItsAges(t *testing.T) {
 	})
 }
 
-func TestAMemberWhoseReportFailedWaitsForItsTurnWhoeverAsks(t *testing.T) {
+func TestAMemberWhoseReportFailedWaitsForItsTurnEvenIfItAsks(t *testing.T) {
 	inLane(t, 2, func(t *testing.T, l *testLane) {
 		m := l.members[0]
 		m.retry(true)
@@ -273,10 +273,10 @@ func TestAMemberWhoseReportFailedWaitsForItsTurnWhoeverAsks(t *testing.T) {
 		m.flushSoon()
 		m.requestHistory(0)
 		if m.due != due {
-			t.Errorf("who asks moves it from in %v to in %v", due-uptime(), m.due-uptime())
+			t.Errorf("a request moves it from %v to %v from now", due-uptime(), m.due-uptime())
 		}
 		if l.members[1].syncNow(); len(l.planned().syncs) != 1 {
-			t.Error("it holds up another member, or is not held up itself")
+			t.Error("another member is held up with it, or it is not held up itself")
 		}
 		time.Sleep(due - uptime())
 		l.finish(&work{})
@@ -411,7 +411,7 @@ func TestMembersAreComparedAsOftenAsTheyNeed(t *testing.T) {
 	})
 }
 
-func TestWhoHasLeftIsServedNoMore(t *testing.T) {
+func TestAMemberThatHasLeftIsNotServed(t *testing.T) {
 	inLane(t, 2, func(t *testing.T, l *testLane) {
 		m := l.members[0]
 		m.useNow()
@@ -429,10 +429,10 @@ func TestWhoHasLeftIsServedNoMore(t *testing.T) {
 			l.answer(w)
 		}
 		if !closedNow(done) {
-			t.Error("who waits for its exchange waits for good")
+			t.Error("the caller that waits for its exchange is not told that there will be none")
 		}
 		if !closedNow(m.requestSync()) {
-			t.Error("who asks it for an exchange waits for good")
+			t.Error("a caller that asks for an exchange is not told that there will be none")
 		}
 		if m.syncNow(); m.queued {
 			t.Error("it is queued again")

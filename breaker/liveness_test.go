@@ -192,7 +192,7 @@ func TestAClosedLaneTurnsNoMore(t *testing.T) {
 		l.giveUp()
 		l.wantTurns(t, "closed")
 		if m := l.members[0]; !closedNow(m.requestSync()) {
-			t.Error("who asks it for an exchange waits for good")
+			t.Error("a caller that asks for an exchange is not told that there will be none")
 		}
 	})
 }

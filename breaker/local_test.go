@@ -27,7 +27,7 @@ func tripped(t *testing.T) (*localBreaker, *Policy) {
 	l, p := &localBreaker{}, localPolicy()
 	move := l.observe(localAt(t0, p), 0, failed(3))
 	if !move.moved || !move.opened || move.event == nil || move.event.Kind != OwnTripped {
-		t.Fatalf("three failures in a row moved it so: %+v", move)
+		t.Fatalf("after three failures in a row the move is %+v", move)
 	}
 	return l, p
 }
@@ -35,7 +35,7 @@ func tripped(t *testing.T) (*localBreaker, *Policy) {
 func TestTheLocalBreakerOpensOnOneReplicasFailures(t *testing.T) {
 	l, p := &localBreaker{}, localPolicy()
 	if move := l.observe(localAt(t0, p), 0, failed(2), succeeded(1), failed(2)); move != (localMove{}) || l.view().refuses {
-		t.Fatalf("two failures in a row moved it so: %+v", move)
+		t.Fatalf("after two failures in a row the move is %+v", move)
 	}
 	if l.observe(localAt(t0, p), 1, failed(3)).moved {
 		t.Fatal("outcomes of another generation count")
@@ -43,7 +43,7 @@ func TestTheLocalBreakerOpensOnOneReplicasFailures(t *testing.T) {
 	move := l.observe(localAt(t0, p), 0, failed(1))
 	view := l.view()
 	if !move.moved || move.event.Kind != OwnTripped || move.event.Transition.Reason != ByConsecutiveFailures || move.event.Transition.Cause != "web-1" {
-		t.Fatalf("the third failure moved it so: %+v", move)
+		t.Fatalf("after the third failure the move is %+v", move)
 	}
 	if !view.refuses || view.state != Open || view.reason != ByConsecutiveFailures || l.number() == 0 {
 		t.Errorf("it is %+v", view)
@@ -66,17 +66,17 @@ func TestAnOpeningThatDoesNotCountIsUndone(t *testing.T) {
 	}
 	s.counts = true
 	if move = l.observe(s, l.number(), failed(3)); !move.opened || move.event == nil || !l.view().refuses {
-		t.Errorf("the next failures moved it so: %+v", move)
+		t.Errorf("after the next failures the move is %+v", move)
 	}
 }
 
 func TestALocalBreakerThatSawNothingIsClosed(t *testing.T) {
 	var none *localBreaker
 	if none.view() != (localView{}) || none.number() != 0 || none.reset(localAt(t0, localPolicy())) != (localMove{}) || !none.mayTakeOver(7) {
-		t.Error("it is not")
+		t.Error("a local breaker that saw nothing is not closed")
 	}
 	if leased, refusal, move := none.claim(localAt(t0, localPolicy()), "1"); leased != nil || refusal != nil || move != (localMove{}) {
-		t.Error("it leases probes")
+		t.Error("a local breaker that saw nothing leases probes")
 	}
 }
 
@@ -98,17 +98,17 @@ func TestItsOwnProbesCloseTheLocalBreaker(t *testing.T) {
 		t.Fatalf("the claim made it %v, and the lease ends at %v", l.view().state, first.ends-over.at)
 	}
 	if move := l.settle(over, first, ending{outcome: Success}); move.moved {
-		t.Fatalf("one probe of two moved it so: %+v", move)
+		t.Fatalf("after one probe of two the move is %+v", move)
 	}
 	move := l.settle(over, take(t, l, over, "2"), ending{outcome: Success})
 	if !move.moved || move.opened || move.event == nil || move.event.Kind != OwnClosed {
-		t.Fatalf("the second probe moved it so: %+v", move)
+		t.Fatalf("after the second probe the move is %+v", move)
 	}
 	if view := l.view(); view.refuses || view.state != Closed || view.closedAt != over.at {
 		t.Errorf("it is %+v", view)
 	}
 	if l.mayTakeOver(7) || !l.mayTakeOver(8) {
-		t.Error("it may take over the opening that its probes have ended, or no other one")
+		t.Error("it may take over the opening that its probes have ended, or it may not take over another one")
 	}
 }
 
@@ -117,7 +117,7 @@ func TestAFailedProbeOpensTheLocalBreakerAgain(t *testing.T) {
 	over := localAt(l.view().retryAt, p)
 	move := l.settle(over, take(t, l, over, "1"), ending{outcome: Failure})
 	if !move.moved || !move.opened || move.event != nil || !l.view().refuses {
-		t.Fatalf("a failed probe moved it so: %+v; listeners know that it is open", move)
+		t.Fatalf("after a failed probe the move is %+v; want no event, since listeners know that it is open", move)
 	}
 	if wait := l.view().retryAt - over.at; wait < 2*p.OpenFor {
 		t.Errorf("it stays open for %v; want longer than the first time", wait)
@@ -132,7 +132,7 @@ func TestAReopeningCountsWhateverItsSurroundingsSay(t *testing.T) {
 	over := localAt(l.view().retryAt, p)
 	over.counts = false // the store is back: an own verdict ends by its own probes, or by the fleet's move
 	if move := l.settle(over, take(t, l, over, "1"), ending{outcome: Failure}); !move.opened || !l.view().refuses {
-		t.Errorf("a failed probe moved it so: %+v", move)
+		t.Errorf("after a failed probe the move is %+v", move)
 	}
 }
 
@@ -215,14 +215,14 @@ func TestAPolicyThatChangesRulesTheLocalBreakerFromThenOn(t *testing.T) {
 	l.observe(localAt(t0, p), 0, failed(2))
 	strict := Policy{ConsecutiveFailures: 1, OpenFor: time.Second}.WithDefaults()
 	if move := l.observe(localAt(t0, &strict), 0, succeeded(1)); move.moved {
-		t.Fatalf("another policy moved it so: %+v", move)
+		t.Fatalf("after another policy the move is %+v", move)
 	}
 	if move := l.observe(localAt(t0, &strict), 0, failed(1)); !move.opened || l.view().retryAt > t0+2*time.Second {
-		t.Errorf("a failure moved it so: %+v, until %v", move, l.view().retryAt-t0)
+		t.Errorf("after a failure the move is %+v, until %v", move, l.view().retryAt-t0)
 	}
 }
 
-// Rooms.update goes through its steps once since this holds.
+// Since this holds, rooms.update goes through its steps once.
 func TestAPlainSuccessNeverMovesTheLocalBreaker(t *testing.T) {
 	for seed := range uint64(100) {
 		rng := rand.New(rand.NewPCG(seed, 4))

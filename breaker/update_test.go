@@ -126,7 +126,7 @@ func TestAnEpochEndsWhenTheLocalBreakerMoves(t *testing.T) {
 		old := b.admission.Load().epoch
 		b.sees(3)
 		if next := b.admission.Load().epoch; next == old || next.generation != 1 || next.local != b.rooms.local.number() || !old.over() {
-			t.Error("it does not")
+			t.Error("the epoch goes on")
 		}
 		before := b.rooms.local.view()
 		b.record(old, ending{outcome: Failure}, true)
