@@ -31,6 +31,7 @@ func Do[T any](ctx context.Context, b *Breaker, fn func(context.Context) (T, err
 }
 
 func doPlainly[T any](ctx context.Context, e *epoch, fn func(context.Context) (T, error)) (v T, err error) {
+	// mutant: panic
 	err = ErrPanic // should fn not come back
 	defer endPlainly(e, ctx, &err)
 	v, err = fn(ctx)
@@ -157,6 +158,7 @@ func (p *Permit) Probe() bool {
 
 // Done ends the call with its error, which is classified as by Do.
 func (p *Permit) Done(err error) {
+	// mutant: permit = switch state := atomic.LoadUint64(&p.state); {
 	switch state := atomic.SwapUint64(&p.state, ended); {
 	case state == openPlain && err == nil:
 		countSuccess(p.epoch)

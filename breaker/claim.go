@@ -85,6 +85,7 @@ func (p *probes) claimRemotely(ctx context.Context, at time.Duration) (*lease, *
 		l := p.claim(exchange)
 		p.end()
 		if !pending.deliver(l) {
+			// mutant: parked
 			p.park(l)
 		}
 	}()
@@ -175,6 +176,7 @@ func (p *probes) unpark(at time.Duration) *lease {
 	if l == nil || l.ends <= at {
 		return nil
 	}
+	// mutant: parked-generation
 	if l.Generation != p.c.admission.Load().epoch.generation {
 		p.giveBack(l)
 		return nil

@@ -67,6 +67,7 @@ func (m *Manager) shut(ctx context.Context) error {
 			b.drain()
 		}
 	}
+	// mutant: close
 	why := m.Sync(ctx)
 	m.reporter.stop()
 	left := 0

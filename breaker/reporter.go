@@ -168,6 +168,7 @@ func (r *reporter) exchange(l *lane, w work) {
 		for _, m := range w.histories {
 			m.breaker.fillGap(ctx)
 			if m.breaker.hasGap() { // the history did not come, or is old by now
+				// mutant: unanswered
 				m.requestHistory(l.backoff(20))
 			}
 		}

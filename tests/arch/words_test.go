@@ -98,9 +98,9 @@ var houseWords = []struct {
 	{regexp.MustCompile(`(?i)\b(new)?worlds?\b`), "fixture, harness", []string{"store", "tests/chaos", "tests/integration"}},
 	{regexp.MustCompile(`(?i)sabot(eur|age)`), "faulty store", []string{"store", "tests", "docs", "CONTRIBUTING.md"}},
 	{regexp.MustCompile(`(?i)\b(towns?|roads?|islands?)\b`), "network, route, namespace", []string{"tests/chaos", "tests/integration"}},
-	{regexp.MustCompile(`(?i)\bnewFar\b|(type|[*&]) ?\bfar\b`), "remote store", []string{"metrics", "tests/chaos", "tests/deploy", "tests/integration"}},
+	{regexp.MustCompile(`(?i)\bnewFar\b|(type|[*&]) ?\bfar\b`), "remote store", []string{"breaker", "metrics", "tests/chaos", "tests/deploy", "tests/integration"}},
 	{regexp.MustCompile(`(?i)\bbubbles?\b`), "virtual time", []string{
-		"dashboard", "docs", "fallback", "metrics", "retry", "store", "tests/chaos", "tests/peers", "transport",
+		"breaker", "dashboard", "docs", "fallback", "metrics", "retry", "store", "tests/chaos", "tests/peers", "transport",
 	}},
 	{regexp.MustCompile(`(?i)\banew\b`), "again", plainWords},
 	{regexp.MustCompile(`(?i)\bherds?\b`), "thundering herd", plainWords},
