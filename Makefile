@@ -45,7 +45,7 @@ mutants: ## small bugs put into machine, scripts and breaker, one at a time: doe
 	@scripts/install-redis.sh
 	REQUIRE_REDIS=1 go run ./tests/mutants
 
-test: ## all tests with the race detector; installs redis-server where it may
+test: ## all tests with the race detector; installs redis-server if it may
 	@scripts/test.sh
 
 lint: ## golangci-lint at its pinned version (.golangci.yml), built on first use
@@ -81,7 +81,7 @@ diff: ## random histories through the machine in Go and in Lua, which must agree
 	REQUIRE_REDIS=1 COMMONTRIP_DIFF_STEPS='$(DIFF_STEPS)' \
 		go test -run '^TestDifferential' ./store/redis -count=1 -v -timeout 60m
 
-vuln: ## govulncheck, where its database can be reached
+vuln: ## govulncheck, if its database can be reached
 	@checker="$$(scripts/tool.sh govulncheck)"; set -x; "$$checker" ./...
 
 tools: ## install what the other targets need, now: redis-server, promtool, chromium, the linter

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Plays the story of the demo cluster end to end, says what holds, and ends with 1 where something does not. It starts
-# the cluster anew and takes it away at the end, whatever happened. Every wait is bounded.
+# Plays the story of the demo cluster end to end, says what holds, and ends with 1 if something does not. It starts
+# the cluster again and takes it away at the end, whatever happened. Every wait is bounded.
 set -euo pipefail
 . "$(dirname "$0")/compose.sh"
 

@@ -72,7 +72,7 @@ up() {
 		  $URL/replicas   what each replica holds of each breaker
 		  $URL/served     who served how many requests
 		  $PROMETHEUS/alerts     Prometheus, with the alerts of deploy/prometheus; it scrapes every replica
-		  http://127.0.0.1:$COMMONTRIP_GRAFANA_PORT            Grafana with the board, where COMPOSE_PROFILES=grafana is set
+		  http://127.0.0.1:$COMMONTRIP_GRAFANA_PORT            Grafana with the board, if COMPOSE_PROFILES=grafana is set
 
 		  docker exec ${COMPOSE_PROJECT_NAME}${SEPARATOR}load${SEPARATOR}1 /commontrip list
 		  docker exec ${COMPOSE_PROJECT_NAME}${SEPARATOR}load${SEPARATOR}1 /demo ask http://tier1:8081/mode 503    break a tier: 503, hang, refuse; mend it: well
@@ -82,7 +82,7 @@ up() {
 
 take_away() { COMPOSE_PROFILES=grafana compose down --volumes --remove-orphans --rmi all --timeout 5; }
 
-# down tries again where the engine still counts a container that is gone as attached to a network, which it then keeps.
+# down tries again if the engine still counts a container that is gone as attached to a network, which it then keeps.
 down() {
 	local status=0 network attached
 	if ! take_away; then

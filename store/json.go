@@ -177,8 +177,8 @@ type snapshotJSON struct {
 	Policy         Policy           `json:"policy"`
 	Retuned        bool             `json:"retuned"`
 	PolicyConflict bool             `json:"policy_conflict"`
-	ModeNote       *Note            `json:"mode_note,omitempty"`   // where Mode stands
-	PolicyNote     *Note            `json:"policy_note,omitempty"` // where Retuned
+	ModeNote       *Note            `json:"mode_note,omitempty"`   // if Mode stands
+	PolicyNote     *Note            `json:"policy_note,omitempty"` // if Retuned
 }
 
 // MarshalJSON gives the one JSON form, with the derived field "effective" beside "state".
