@@ -147,7 +147,7 @@ type totalsJSON struct {
 	Slow     uint64 `json:"slow"`
 	Ignored  uint64 `json:"ignored"`
 	Late     uint64 `json:"late"`
-	Rejected uint64 `json:"rejected"`
+	Rejected uint64 `json:"refused"`
 }
 
 type errorCountJSON struct {
