@@ -249,7 +249,7 @@ func read(t *testing.T, s store.Store) map[string]store.Snapshot {
 	return byName
 }
 
-// soon waits for what is counted where it does not come.
+// soon waits for what is counted if it does not come.
 func soon(met func() bool) bool {
 	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); <-time.After(5 * time.Millisecond) {
 		if met() {
