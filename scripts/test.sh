@@ -41,6 +41,7 @@ left_out() {
 		fi
 	done
 	echo "  store/redis: TestDifferential plays $COMMONTRIP_DIFF_STEPS steps"
+	echo "  everywhere: random histories of properties are a fifth as many"
 }
 
 # The deadline is for what hangs. On a machine that is busy with other things a package may take many times its own time.
