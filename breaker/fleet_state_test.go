@@ -111,7 +111,7 @@ func TestNumbersOnlyGrow(t *testing.T) {
 		for i := range 100 {
 			s := told(1+rng.Uint64N(20), 1+rng.Uint64N(20))
 			if _, known := states[s.Generation]; !known { // a generation has one state, a rev one mode
-				states[s.Generation], modes[s.Rev] = State(rng.IntN(3)), modes[s.Rev]
+				states[s.Generation] = State(rng.IntN(3))
 			}
 			if _, known := modes[s.Rev]; !known || i == 0 {
 				modes[s.Rev] = Mode(rng.IntN(3))

@@ -65,9 +65,9 @@ func NewManager(s store.Store, opts ...ManagerOption) (*Manager, error) {
 	}
 	m.defaults.audience = &audience{replica, listen(c.listen)}
 	m.reporter = newReporter(&m.core, m.defaults.audience)
-	m.core.ctx = context.Background() // a local store serves on after Close
-	if remote {
-		m.core.ctx = m.reporter.ctx
+	m.core.ctx = m.reporter.ctx
+	if !remote {
+		m.core.ctx = context.Background() // a local store serves on after Close
 	}
 	return m, nil
 }
