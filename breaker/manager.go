@@ -65,10 +65,7 @@ func NewManager(s store.Store, opts ...ManagerOption) (*Manager, error) {
 	}
 	m.defaults.audience = &audience{replica, listen(c.listen)}
 	m.reporter = newReporter(&m.core, m.defaults.audience)
-	m.core.ctx = m.reporter.ctx
-	if !remote {
-		m.core.ctx = context.Background() // a local store serves on after Close
-	}
+	m.core.ctx = m.reporter.exchangeContext()
 	return m, nil
 }
 

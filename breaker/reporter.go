@@ -35,6 +35,14 @@ func newReporter(c *core, a *audience) *reporter {
 	return r
 }
 
+// exchangeContext is the one of exchanges beside the lanes'. A local store serves on after the Manager has stopped.
+func (r *reporter) exchangeContext() context.Context {
+	if r.core.remote {
+		return r.ctx
+	}
+	return context.Background()
+}
+
 // run is the goroutine. It sleeps until something is due.
 func (r *reporter) run() {
 	defer r.running.Done()
