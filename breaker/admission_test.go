@@ -100,7 +100,8 @@ func TestDecide(t *testing.T) {
 		{"a closed breaker admits every call", nil, decision{live: true}},
 		{"a call asks if it must be timed", []given{slowCalls}, decision{kind: asks, live: true, clocked: true}},
 		{
-			"a call asks if it is judged at once and its success needs an age", []given{timeWindow, inCaller},
+			"a call asks if it is judged at once and its success needs an age",
+			[]given{timeWindow, inCaller},
 			decision{kind: asks, live: true, clocked: true, aged: true},
 		},
 		{"a success that the reporter collects needs no age", []given{timeWindow}, decision{live: true}},
@@ -108,7 +109,8 @@ func TestDecide(t *testing.T) {
 		{"a call asks if the user classifies", []given{classifier}, decision{kind: asks, live: true}},
 		{"the first call after a long time asks", []given{afterASleep}, decision{kind: asks, live: true, asleep: true}},
 		{
-			"it asks even if the breaker was open before", []given{afterASleep, storeOpen},
+			"it asks even if the breaker was open before",
+			[]given{afterASleep, storeOpen},
 			with(refusedByFleet, func(d *decision) { d.kind, d.asleep = asks, true }),
 		},
 
@@ -120,13 +122,15 @@ func TestDecide(t *testing.T) {
 
 		{"forced open refuses until it is lifted", []given{forcedOpen}, refusedByForce},
 		{
-			"forced open refuses until its end", []given{forced(ForcedOpen, soon)},
+			"forced open refuses until its end",
+			[]given{forced(ForcedOpen, soon)},
 			with(refusedByForce, func(d *decision) { d.retryAt, d.until = soon, soon }),
 		},
 		{"forced open stands above a dry run", []given{forcedOpen, dryRun}, refusedByForce},
 		{"forced open stands above half-open", []given{forcedOpen, fleetHalfOpen}, refusedByForce},
 		{
-			"forced open stands above an outage that admits all", []given{forcedOpen, away(AdmitAll)},
+			"forced open stands above an outage that admits all",
+			[]given{forcedOpen, away(AdmitAll)},
 			with(refusedByForce, func(d *decision) { d.live = false }),
 		},
 		{"forced closed admits although the fleet is open", []given{forcedClosed, storeOpen}, decision{mode: ForcedClosed, live: true}},
@@ -137,11 +141,13 @@ func TestDecide(t *testing.T) {
 
 		{"a dry run admits although the fleet is open", []given{dryRun, storeOpen}, decision{live: true, until: soon}},
 		{
-			"a dry run probes, and admits calls that get no lease", []given{dryRun, fleetHalfOpen},
+			"a dry run probes, and admits calls that get no lease",
+			[]given{dryRun, fleetHalfOpen},
 			decision{kind: asks, live: true, fleetLease: true, dryRun: true},
 		},
 		{
-			"a dry run probes once the open time is over", []given{dryRun, openIsOver},
+			"a dry run probes once the open time is over",
+			[]given{dryRun, openIsOver},
 			decision{kind: asks, live: true, fleetLease: true, dryRun: true},
 		},
 		{"a dry run admits although the local breaker is open", []given{dryRun, ownOpen}, decision{live: true}},
@@ -151,26 +157,31 @@ func TestDecide(t *testing.T) {
 
 		{"in an outage the own verdict admits", []given{away(OwnVerdict)}, decision{verdict: Own}},
 		{
-			"in an outage the fleet's open state holds until its time", []given{away(OwnVerdict), storeOpen},
+			"in an outage the fleet's open state holds until its time",
+			[]given{away(OwnVerdict), storeOpen},
 			with(refusedByFleet, func(d *decision) { d.verdict, d.live = Own, false }),
 		},
 		{
-			"it holds even if an outage admits all", []given{away(AdmitAll), storeOpen},
+			"it holds even if an outage admits all",
+			[]given{away(AdmitAll), storeOpen},
 			with(refusedByFleet, func(d *decision) { d.verdict, d.live = Own, false }),
 		},
 		{
-			"it holds even if an outage rejects all", []given{away(RejectAll), storeOpen},
+			"it holds even if an outage rejects all",
+			[]given{away(RejectAll), storeOpen},
 			with(refusedByFleet, func(d *decision) { d.verdict, d.live = Own, false }),
 		},
 		{"in an outage nobody gets the fleet's lease", []given{away(OwnVerdict), fleetHalfOpen}, decision{verdict: Own}},
 		{"an outage admits all if the user says so", []given{away(AdmitAll), fleetHalfOpen, ownOpen}, decision{verdict: Own}},
 		{"an outage that admits all needs no ramp", []given{away(AdmitAll), rampUp(time.Minute), localClosedByProbes(past)}, decision{verdict: Own}},
 		{
-			"an outage rejects all if the user says so", []given{away(RejectAll)},
+			"an outage rejects all if the user says so",
+			[]given{away(RejectAll)},
 			decision{kind: refuses, state: Open, verdict: Own, refuse: RefusedStoreDown, wait: time.Second},
 		},
 		{
-			"an outage that rejects all does so whatever the local breaker says", []given{away(RejectAll), ownOpenOver},
+			"an outage that rejects all does so whatever the local breaker says",
+			[]given{away(RejectAll), ownOpenOver},
 			decision{kind: refuses, state: Open, verdict: Own, refuse: RefusedStoreDown, wait: time.Second},
 		},
 
@@ -179,40 +190,49 @@ func TestDecide(t *testing.T) {
 		{"the fleet's open state is told before the local breaker's", []given{storeOpen, ownOpen}, refusedByFleet},
 		{"the local breaker refuses those that the fleet would let probe", []given{fleetHalfOpen, ownOpen}, refusedByOwn},
 		{
-			"once its time is over a call needs the local lease", []given{ownOpenOver},
+			"once its time is over a call needs the local lease",
+			[]given{ownOpenOver},
 			decision{kind: asks, state: Open, verdict: Own, live: true, localLease: true},
 		},
 		{
-			"its time is over at its end, not after it", []given{localOpen(t0)},
+			"its time is over at its end, not after it",
+			[]given{localOpen(t0)},
 			decision{kind: asks, state: Open, verdict: Own, live: true, localLease: true},
 		},
 		{
-			"in a local half-open a call needs the local lease", []given{localHalfOpen},
+			"in a local half-open a call needs the local lease",
+			[]given{localHalfOpen},
 			decision{kind: asks, state: HalfOpen, verdict: Own, live: true, localLease: true},
 		},
 		{
-			"a call needs both leases if both are half-open", []given{localHalfOpen, fleetHalfOpen},
+			"a call needs both leases if both are half-open",
+			[]given{localHalfOpen, fleetHalfOpen},
 			decision{kind: asks, state: HalfOpen, verdict: Own, live: true, localLease: true, fleetLease: true},
 		},
 		{
-			"in an outage it needs the local lease alone", []given{away(OwnVerdict), localHalfOpen, fleetHalfOpen},
+			"in an outage it needs the local lease alone",
+			[]given{away(OwnVerdict), localHalfOpen, fleetHalfOpen},
 			decision{kind: asks, state: HalfOpen, verdict: Own, localLease: true},
 		},
 		{
-			"no ramp draws among probes", []given{localHalfOpen, rampUp(time.Minute), fleetClosedByProbes(past)},
+			"no ramp draws among probes",
+			[]given{localHalfOpen, rampUp(time.Minute), fleetClosedByProbes(past)},
 			decision{kind: asks, state: HalfOpen, verdict: Own, live: true, localLease: true},
 		},
 
 		{
-			"after the fleet's probes closed it a share of the calls is admitted", []given{rampUp(time.Minute), fleetClosedByProbes(past)},
+			"after the fleet's probes closed it a share of the calls is admitted",
+			[]given{rampUp(time.Minute), fleetClosedByProbes(past)},
 			decision{kind: asks, live: true, rampFrom: past, rampOver: time.Minute, until: past + time.Minute},
 		},
 		{
-			"after the local probes closed it too, in an outage as well", []given{away(OwnVerdict), rampUp(time.Minute), localClosedByProbes(past)},
+			"after the local probes closed it too, in an outage as well",
+			[]given{away(OwnVerdict), rampUp(time.Minute), localClosedByProbes(past)},
 			decision{kind: asks, verdict: Own, rampFrom: past, rampOver: time.Minute, until: past + time.Minute},
 		},
 		{
-			"the ramp begins at the later of the two", []given{rampUp(time.Minute), fleetClosedByProbes(past), localClosedByProbes(past + time.Second)},
+			"the ramp begins at the later of the two",
+			[]given{rampUp(time.Minute), fleetClosedByProbes(past), localClosedByProbes(past + time.Second)},
 			decision{kind: asks, live: true, rampFrom: past + time.Second, rampOver: time.Minute, until: past + time.Second + time.Minute},
 		},
 		{"the ramp is over at its end", []given{rampUp(5 * time.Second), fleetClosedByProbes(past)}, decision{live: true}},
@@ -224,17 +244,20 @@ func TestDecide(t *testing.T) {
 		{"the earliest of several ends counts", []given{liveUntil(late), policyUntil(soon)}, decision{live: true, until: soon}},
 		{"whatever order they come in", []given{liveUntil(soon), policyUntil(late)}, decision{live: true, until: soon}},
 		{
-			"the end of a mode counts beside an open time", []given{storeOpen, policyUntil(soon - time.Second)},
+			"the end of a mode counts beside an open time",
+			[]given{storeOpen, policyUntil(soon - time.Second)},
 			with(refusedByFleet, func(d *decision) { d.until = soon - time.Second }),
 		},
 		{"a millisecond before its end a call looks at the clock", []given{liveUntil(t0 + lead)}, decision{kind: asks, live: true, until: t0 + lead}},
 		{"earlier it does not", []given{liveUntil(t0 + lead + 1)}, decision{live: true, until: t0 + lead + 1}},
 		{
-			"a refused call looks at the clock then too", []given{fleetOpen(t0 + lead)},
+			"a refused call looks at the clock then too",
+			[]given{fleetOpen(t0 + lead)},
 			with(refusedByFleet, func(d *decision) { d.kind, d.retryAt, d.until = asks, t0+lead, t0+lead }),
 		},
 		{
-			"earlier it is refused at once", []given{fleetOpen(t0 + lead + 1)},
+			"earlier it is refused at once",
+			[]given{fleetOpen(t0 + lead + 1)},
 			with(refusedByFleet, func(d *decision) { d.retryAt, d.until = t0+lead+1, t0+lead+1 }),
 		},
 	} {

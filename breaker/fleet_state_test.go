@@ -110,10 +110,10 @@ func TestNumbersOnlyGrow(t *testing.T) {
 		states, modes := map[uint64]State{}, map[uint64]Mode{}
 		for i := range 100 {
 			s := told(1+rng.Uint64N(20), 1+rng.Uint64N(20))
-			if _, known := states[s.Generation]; !known { // a generation has one state, a rev one mode
-				states[s.Generation], modes[s.Rev] = State(rng.IntN(3)), modes[s.Rev]
+			if _, known := states[s.Generation]; !known { // a generation has one state, and a rev one mode
+				states[s.Generation] = State(rng.IntN(3))
 			}
-			if _, known := modes[s.Rev]; !known || i == 0 {
+			if _, known := modes[s.Rev]; !known {
 				modes[s.Rev] = Mode(rng.IntN(3))
 			}
 			s.State, s.Mode = states[s.Generation], modes[s.Rev]

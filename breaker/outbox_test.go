@@ -113,7 +113,8 @@ func TestAReportHoldsWhatAStoreTakes(t *testing.T) {
 		"a part of too many failures":           {[]run{failures(store.MaxAdverse+7, t0)}, []int{store.MaxAdverse}, []int{7}},
 		"a part of a later run": {
 			[]run{successes(3, t0), failures(store.MaxAdverse-1, t0), slow},
-			[]int{3, store.MaxAdverse - 1, 1}, []int{4},
+			[]int{3, store.MaxAdverse - 1, 1},
+			[]int{4},
 		},
 		"nothing of a run for which there is no room": {[]run{failures(store.MaxAdverse, t0), slow}, []int{store.MaxAdverse}, []int{5}},
 		"successes however many":                      {[]run{failures(1, t0), successes(store.MaxCount, t0)}, []int{1, store.MaxCount}, nil},
