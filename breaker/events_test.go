@@ -224,7 +224,7 @@ func TestAnEventsLogValueHasItsParts(t *testing.T) {
 	var out bytes.Buffer
 	e := breaker.Event{Kind: breaker.Transitioned, Name: "mcp", Transition: store.Transition{To: breaker.Open, Generation: 7, Reason: breaker.ByFailureRate, Cause: "web-7#a"}}
 	slog.New(slog.NewTextHandler(&out, nil)).Info("breaker", "event", e)
-	for _, want := range []string{"event.kind=transitioned", "event.breaker=mcp", "event.transition.to=open", "event.transition.reason=failure-rate", "event.transition.cause=web-7#a"} {
+	for _, want := range []string{"event.kind=transitioned", "event.breaker=mcp", "event.transition.to=open", "event.transition.reason=failure-rate", "event.transition.cause=web-7#a", "event.sentence="} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %s in %s", want, &out)
 		}

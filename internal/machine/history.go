@@ -3,16 +3,15 @@ package machine
 import (
 	"slices"
 
+	"github.com/commontrip/commontrip/internal/limits"
 	"github.com/commontrip/commontrip/store"
 )
-
-const kept = 50 // entries of the history
 
 // history is what happened: why the present generation began, and the newest entries.
 type history struct {
 	reason  store.Reason
 	cause   string
-	entries []entry // grows to kept, then a ring
+	entries []entry // grows to limits.HistoryKept, then a ring
 	oldest  int
 }
 
@@ -22,37 +21,25 @@ type entry struct {
 	at int64
 }
 
-// draft holds what an entry says of the time just before it.
-func (m *Machine) draft(s script, c change) entry {
-	return entry{at: s.at, Transition: store.Transition{
-		Name: s.name, From: m.state, Prev: m.generation, Action: c.action,
-		Reason: c.reason, Cause: c.cause, Why: c.why,
-		Window: m.tally(s.at), Errors: m.labels.top(), Witnesses: c.witnesses,
-	}}
-}
-
-// record completes a draft and writes it.
-func (m *Machine) record(e entry, adoption bool) {
-	e.To, e.Mode, e.Generation, e.Rev = m.state, m.mode, m.generation, m.rev
+// openHistory is the history for another entry. It makes one if there is none.
+func (m *Machine) openHistory() *history {
 	if m.history == nil {
 		m.history = &history{}
 	}
-	m.history.add(e)
-	m.written++
-	if !adoption {
-		m.made = m.written
-	}
+	return m.history
 }
 
+// add writes an entry, over the oldest one if all are taken.
 func (h *history) add(e entry) {
-	if len(h.entries) < kept {
+	if len(h.entries) < limits.HistoryKept {
 		h.entries = append(h.entries, e)
 		return
 	}
 	h.entries[h.oldest] = e
-	h.oldest = (h.oldest + 1) % kept
+	h.oldest = (h.oldest + 1) % limits.HistoryKept
 }
 
+// len is how many entries there are.
 func (h *history) len() int {
 	if h == nil {
 		return 0
@@ -69,8 +56,8 @@ func (h *history) ago(n int, t moment) store.Transition {
 	return out
 }
 
-// Written gives the entries that the last request wrote to the history, in order: what a store pushes to those who
-// watch, together with a snapshot taken just after the request. They are adoptions, transitions, commands and ends of
+// Written gives the entries that the last request wrote to the history, in order: what a store pushes to its
+// watchers, together with a snapshot taken just after the request. They are adoptions, transitions, commands and ends of
 // commands. A request that was refused wrote none.
 func (m *Machine) Written() []store.Transition {
 	if m.written == 0 {

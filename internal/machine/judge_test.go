@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/commontrip/commontrip/internal/limits"
 	"github.com/commontrip/commontrip/store"
 )
 
@@ -33,7 +34,7 @@ func TestRules(t *testing.T) {
 		{"slow successes count for the slow-call rate", slowness, []store.Run{run(success, 5), slowRun(success, 5)}, store.BySlowCallRate},
 		{"slow failures count for the slow-call rate", slowness, []store.Run{run(success, 5), slowRun(failure, 5)}, store.BySlowCallRate},
 		{"failures that are not slow do not", slowness, []store.Run{run(success, 5), run(failure, 15)}, ""},
-		{"a slow success is no failure", rate, []store.Run{slowRun(success, 20)}, ""},
+		{"a slow success is not a failure", rate, []store.Run{slowRun(success, 20)}, ""},
 		{"what has left the window is not judged", rate, []store.Run{run(failure, 5), run(success, 20), run(failure, 9)}, ""},
 		{
 			"the streak is judged before the rate",
@@ -141,16 +142,16 @@ func TestReporters(t *testing.T) {
 	})
 	t.Run("the only replica that calls is enough", func(t *testing.T) {
 		r := newRig(t, policy)
-		r.report("web-2") // a sign of life is no outcome
+		r.report("web-2") // a sign of life is not an outcome
 		equal(t, "state", r.report("web-1", run(failure, 10)).Snapshot.State, store.Open)
 	})
-	t.Run("a replica that calls no more is no longer waited for", func(t *testing.T) {
+	t.Run("a replica that stopped calling is no longer waited for", func(t *testing.T) {
 		r := newRig(t, policy)
 		r.report("web-2", run(success, 1))
-		r.now += 2 * sliceFor
+		r.now += 2 * limits.SliceFor
 		equal(t, "state", r.report("web-1", run(failure, 15)).Snapshot.State, store.Open)
 	})
-	t.Run("a repeat is no report of outcomes", func(t *testing.T) {
+	t.Run("a repeat is not a report of outcomes", func(t *testing.T) {
 		r := newRig(t, policy)
 		repeat := r.blank("web-2")
 		repeat.Seq, repeat.Runs = 0, []store.Run{run(success, 1)}
@@ -187,10 +188,10 @@ func TestSixteenWitnessesAreKeptAndEightShown(t *testing.T) {
 
 func TestAWitnessNeverMovesBack(t *testing.T) {
 	var w witnesses
-	w.see("a", place{bucket: 5, arrival: 1})
-	w.see("a", place{bucket: 3, arrival: 2})
+	w.touch("a", place{bucket: 5, arrival: 1})
+	w.touch("a", place{bucket: 3, arrival: 2})
 	equal(t, "place", w[0].place, place{bucket: 5, arrival: 1})
-	w.see("a", place{bucket: 5, arrival: 3})
+	w.touch("a", place{bucket: 5, arrival: 3})
 	equal(t, "place", w[0].place, place{bucket: 5, arrival: 3})
 }
 

@@ -5,43 +5,39 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/commontrip/commontrip/internal/limits"
 	"github.com/commontrip/commontrip/store"
 )
 
-const (
-	labelsKept  = 32 // newest failures whose labels are counted
-	labelsShown = 8
-)
-
-// labels are those of the newest failures of a generation; an empty one takes its place too.
+// labels are those of the newest failures of a generation. An empty label takes its place, too.
 type labels struct {
-	newest []string // grows to labelsKept, then a ring
+	newest []string // grows to limits.LabelsKept, then a ring
 	oldest int
 }
 
-func (m *Machine) label(l string) {
+// addLabels enters the label of n failures.
+func (m *Machine) addLabels(label string, n int) {
 	if m.labels == nil {
 		m.labels = &labels{}
 	}
-	m.labels.add(l)
-}
-
-func (l *labels) add(label string) {
-	if len(l.newest) < labelsKept {
-		l.newest = append(l.newest, label)
-		return
+	l := m.labels
+	for range min(n, limits.LabelsKept) {
+		if len(l.newest) < limits.LabelsKept {
+			l.newest = append(l.newest, label)
+			continue
+		}
+		l.newest[l.oldest] = label
+		l.oldest = (l.oldest + 1) % limits.LabelsKept
 	}
-	l.newest[l.oldest] = label
-	l.oldest = (l.oldest + 1) % labelsKept
 }
 
-// top counts them, the most frequent first, ties by label.
-func (l *labels) top() []store.ErrorCount {
-	if l == nil {
+// countLabels says how often each label came up, the most frequent first, ties by label, and the first few only.
+func (m *Machine) countLabels() []store.ErrorCount {
+	if m.labels == nil {
 		return nil
 	}
 	var out []store.ErrorCount
-	for _, label := range l.newest {
+	for _, label := range m.labels.newest {
 		if label == "" {
 			continue
 		}
@@ -55,5 +51,5 @@ func (l *labels) top() []store.ErrorCount {
 	slices.SortFunc(out, func(a, b store.ErrorCount) int {
 		return cmp.Or(cmp.Compare(b.Count, a.Count), strings.Compare(a.Label, b.Label))
 	})
-	return slices.Clip(out[:min(len(out), labelsShown)])
+	return slices.Clip(out[:min(len(out), limits.LabelsShown)])
 }

@@ -2,69 +2,90 @@ package machine
 
 import "github.com/commontrip/commontrip/store"
 
-// judgeRuns counts a report's refusals and takes its outcomes one by one, in the order in which they came.
-func (m *Machine) judgeRuns(s script, r *store.Report, who *replica) {
-	if r.Rejected > 0 {
-		add(&m.counters().Rejected, r.Rejected)
+// endStreak ends the failures in a row.
+func (w *window) endStreak() { w.streak, w.streaks = 0, w.streaks[:0] }
+
+// addSuccesses enters n successes that were not slow.
+func (m *Machine) addSuccesses(req request, n int, age int64) {
+	w := m.currentWindow()
+	w.endStreak()
+	w.arrivals += uint64(n)
+	if width := m.policyInForce().bucket(); width > 0 {
+		w.times.add(bucketOf(req.at-age, width), bucketOf(req.at, width), tally{calls: int64(n)})
+		return
 	}
-	for i := range r.Runs {
-		run := &r.Runs[i]
-		switch n := uint64(run.Count); {
-		case r.Generation != m.generation || run.Age > r.MaxAge:
-			add(&m.counters().Late, n)
-		case run.Outcome == store.Ignored:
-			add(&m.counters().Ignored, n)
-		case m.mode != store.Auto:
-			m.tell(run, n, who)
-		case run.Outcome == store.Success && !run.Slow:
-			m.tell(run, n, who)
-			m.pass(s, millis(run.Age), run.Count)
-		default:
-			m.judgeRun(s, r.Generation, run, who)
-		}
-	}
+	w.calls.pushSuccesses(n)
 }
 
-// judgeRun judges after each adverse outcome. What follows the one that trips is of an older generation: late.
-func (m *Machine) judgeRun(s script, generation uint64, run *store.Run, who *replica) {
-	kind := markOf(run)
-	for i := range run.Count {
-		if m.generation != generation {
-			add(&m.counters().Late, uint64(run.Count-i))
+// addOne enters a failure or a slow success.
+func (m *Machine) addOne(req request, kind mark, age int64) {
+	w := m.currentWindow()
+	w.arrivals++
+	at := place{arrival: w.arrivals}
+	if kind&markFailed != 0 {
+		if w.streak == 0 {
+			w.streakFrom = req.at
+		}
+		w.streak++
+		w.streaks.touch(req.from, at)
+	} else {
+		w.endStreak()
+	}
+	if width := m.policyInForce().bucket(); width > 0 {
+		at.bucket = bucketOf(req.at-age, width)
+		if !w.times.add(at.bucket, bucketOf(req.at, width), tallyOf(kind)) {
 			return
 		}
-		m.tell(run, 1, who)
+	} else {
+		w.calls.push(kind)
+	}
+	if kind&markFailed != 0 {
+		w.failing.touch(req.from, at)
+	}
+	if kind&markSlow != 0 {
+		w.slow.touch(req.from, at)
+	}
+}
+
+// addAdverse enters the failures or slow successes of a run, each judged while the machine is closed. It returns how many
+// were taken: those after one that trips belong to an older generation.
+func (m *Machine) addAdverse(req request, run *store.Run) (taken int) {
+	kind := markOf(run)
+	for i := range run.Count {
 		if kind&markFailed != 0 {
-			m.label(run.Label)
+			m.addLabels(run.Label, 1)
 		}
-		m.hurt(s, millis(run.Age), kind)
-		if m.state == store.Closed {
-			m.judge(s)
+		m.addOne(req, kind, millis(run.Age))
+		if m.state != store.Closed {
+			continue
+		}
+		if reason, witnesses := m.judge(req); reason != "" {
+			m.open(req, change{reason: reason, cause: req.from, witnesses: witnesses})
+			return i + 1
 		}
 	}
+	return run.Count
 }
 
-// tell counts calls in the totals and for their replica.
-func (m *Machine) tell(run *store.Run, n uint64, who *replica) {
-	totals := m.counters()
-	add(&totals.Calls, n)
-	add(&who.calls, n)
-	if run.Outcome == store.Failure {
-		add(&totals.Failures, n)
-		add(&who.failures, n)
+// takeRuns takes a report's outcomes one by one, in the order in which they came.
+func (m *Machine) takeRuns(req request, r *store.Report, from *replica) {
+	for i := range r.Runs {
+		run := &r.Runs[i]
+		taken := run.Count
+		switch {
+		case r.Generation != m.generation || run.Age > r.MaxAge:
+			taken = 0
+		case run.Outcome == store.Ignored || m.mode != store.Auto: // they go to the totals only
+		case run.Outcome == store.Success && !run.Slow:
+			m.addSuccesses(req, run.Count, millis(run.Age))
+		default:
+			taken = m.addAdverse(req, run)
+		}
+		if taken > 0 {
+			m.count(run.Outcome, run.Slow, uint64(taken), from)
+		}
+		if late := run.Count - taken; late > 0 {
+			add(&m.counters().Late, uint64(late))
+		}
 	}
-	if run.Slow {
-		add(&totals.Slow, n)
-	}
-}
-
-func markOf(run *store.Run) mark {
-	var kind mark
-	if run.Outcome == store.Failure {
-		kind |= markFailed
-	}
-	if run.Slow {
-		kind |= markSlow
-	}
-	return kind
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/commontrip/commontrip/internal/limits"
 	"github.com/commontrip/commontrip/store"
 )
 
@@ -77,7 +78,7 @@ func TestAReplicaThatWasForgottenStartsAnew(t *testing.T) {
 	report := r.blank("web-1")
 	report.Seq, report.Runs = 9, []store.Run{run(success, 1)}
 	r.send(report)
-	r.now += 2 * sliceFor
+	r.now += 2 * limits.SliceFor
 	report.Seq = 1
 	equal(t, "calls", r.send(report).Snapshot.Totals.Calls, 2)
 }

@@ -21,7 +21,7 @@ func TestTermsKeepAWholePolicy(t *testing.T) {
 			t.Fatal(err)
 		}
 		p = p.WithDefaults()
-		of := termsOf(&p)
+		of := compilePolicy(&p)
 		equal(t, "policy", of.policy(), p)
 	}
 }

@@ -1,60 +1,78 @@
 package machine
 
-import "github.com/commontrip/commontrip/store"
+import (
+	"fmt"
 
-// below reports whether k's numbers are above the machine's: then its store has lost what it had acknowledged.
-func (m *Machine) below(k *store.Known) bool {
+	"github.com/commontrip/commontrip/internal/limits"
+	"github.com/commontrip/commontrip/store"
+)
+
+// checkKnown refuses numbers that no store can have given out: above the machine's own and more than a day above its
+// clock.
+func (m *Machine) checkKnown(req request, k *store.Known) error {
+	limit := uint64(req.at) + limits.Day
+	switch {
+	case k.Rev > m.rev && k.Rev > limit:
+		return fmt.Errorf("%w: Known.Rev is %d; want at most 24h ahead of the store's clock (%d)", store.ErrInvalid, k.Rev, limit)
+	case k.Generation > m.generation && k.Generation > limit:
+		return fmt.Errorf("%w: Known.Generation is %d; want at most 24h ahead of the store's clock (%d)", store.ErrInvalid, k.Generation, limit)
+	}
+	return nil
+}
+
+// behind reports that the machine is behind what a replica knows: its store has lost what it had acknowledged.
+func (m *Machine) behind(k *store.Known) bool {
 	return k.Rev > m.rev || k.Generation > m.generation
 }
 
-// repair takes over what a replica knows and the machine does not, each part by its own number. Equal numbers: the
-// machine's word wins.
-func (m *Machine) repair(s script, k *store.Known) {
+// repair takes over each part of what a replica knows whose number is above the machine's own.
+func (m *Machine) repair(req request, k *store.Known) {
 	if k.Rev > m.rev {
-		m.adoptRev(s, k)
+		m.adoptRev(req, k)
 	}
 	if k.Generation > m.generation {
-		m.adoptGeneration(s, k)
+		m.adoptGeneration(req, k)
 	}
 }
 
-func (m *Machine) adoptRev(s script, k *store.Known) {
+// knownNote is a note that a replica knows, in machine time.
+func knownNote(req request, n *store.Note) note {
+	return note{by: n.By, why: n.Why, at: n.At.UnixMilli() + req.off, timed: n.Timed, ends: req.at + millis(n.EndsIn)}
+}
+
+// adoptRev takes over mode and policy.
+func (m *Machine) adoptRev(req request, k *store.Known) {
 	m.rev, m.mode = k.Rev, k.Mode
 	m.refit(func() {
-		m.orders = nil
+		m.overrides = nil
 		if k.Mode != store.Auto {
-			m.standing().mode = knownNote(s, &k.ModeNote)
+			m.openOverrides().mode = knownNote(req, &k.ModeNote)
 		}
 		if k.Retuned {
-			o := m.standing()
-			o.retuned, o.policy = termsOf(&k.Policy), knownNote(s, &k.PolicyNote)
+			o := m.openOverrides()
+			o.retuned, o.policy = compilePolicy(&k.Policy), knownNote(req, &k.PolicyNote)
 		}
 	})
 }
 
-// adoptGeneration writes an entry that is no transition of this store's. A known half-open becomes open, as a new
-// generation, for as long as a probe's lease: by then the leases that were lost have ended.
-func (m *Machine) adoptGeneration(s script, k *store.Known) {
-	e := m.draft(s, change{reason: store.ByRepair, cause: s.who})
+// adoptGeneration takes over the state, as the replica brought it. A half-open state becomes open for ProbeLease: by then
+// the leases that were lost have ended.
+func (m *Machine) adoptGeneration(req request, k *store.Known) {
+	c := change{reason: store.ByRepair, cause: req.from}
+	e := m.beginEntry(req, c)
 	e.From = k.State
-	m.generation, m.state, m.since, m.openings = k.Generation, k.State, s.at, int32(k.Openings)
-	m.until = 0
-	if k.State == store.Open {
-		m.until = s.at + min(millis(k.RetryIn), int64(m.policy().openForMax))
-	}
-	m.empty()
+	m.generation = k.Generation
+	m.beginGeneration(req, k.State, k.Reason, k.Cause)
+	m.openings = int32(k.Openings)
 	if m.probes != nil {
 		m.probes.leases = nil
 	}
-	m.record(e, true)
-	m.history.reason, m.history.cause = k.Reason, k.Cause
-	if k.State == store.HalfOpen {
-		lease := int64(m.policy().probeLease)
-		m.turn(s, store.Open, change{reason: store.ByRepair, cause: s.who})
-		m.until = s.at + lease
+	if k.State == store.Open {
+		m.until = req.at + min(millis(k.RetryIn), int64(m.policyInForce().openForMax))
 	}
-}
-
-func knownNote(s script, n *store.Note) note {
-	return note{by: n.By, why: n.Why, at: n.At.UnixMilli() + s.off, timed: n.Timed, ends: s.at + millis(n.EndsIn)}
+	m.appendEntry(e, true)
+	if k.State == store.HalfOpen {
+		m.transition(req, store.Open, c)
+		m.until = req.at + int64(m.policyInForce().probeLease)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/commontrip/commontrip/internal/limits"
 	"github.com/commontrip/commontrip/store"
 )
 
@@ -54,7 +55,7 @@ func TestRepairCutsTheOpenTime(t *testing.T) {
 		known func(k *store.Known)
 		want  time.Duration
 	}{
-		{"by the request's policy where the fleet has none", func(*store.Known) {}, time.Minute},
+		{"by the request's policy if the fleet has none", func(*store.Known) {}, time.Minute},
 		{"by a retuned policy that it brings", func(k *store.Known) {
 			k.Rev, k.Retuned, k.PolicyNote.By = 7, true, "oncall"
 			k.Policy = store.Policy{OpenFor: time.Second, OpenForMax: 2 * time.Second}
@@ -195,10 +196,10 @@ func TestNumbersFromTheFutureAreRefused(t *testing.T) {
 		known store.Known
 		ok    bool
 	}{
-		{"a generation 24 h ahead", store.Known{Generation: uint64(day)}, true},
-		{"a generation beyond", store.Known{Generation: uint64(day) + 1}, false},
-		{"a rev 24 h ahead", store.Known{Rev: uint64(day)}, true},
-		{"a rev beyond", store.Known{Rev: uint64(day) + 1}, false},
+		{"a generation 24 h ahead", store.Known{Generation: uint64(limits.Day)}, true},
+		{"a generation beyond", store.Known{Generation: uint64(limits.Day) + 1}, false},
+		{"a rev 24 h ahead", store.Known{Rev: uint64(limits.Day)}, true},
+		{"a rev beyond", store.Known{Rev: uint64(limits.Day) + 1}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := newRig(t, store.Policy{})
@@ -235,9 +236,9 @@ func TestARefusedReportMakesNoMachine(t *testing.T) {
 func TestAKnownThatIsFarAheadButNotAboveIsNoError(t *testing.T) {
 	r := newRig(t, store.Policy{})
 	report := r.blank("web-1")
-	report.Known.Generation = uint64(r.now + day)
+	report.Known.Generation = uint64(r.now + limits.Day)
 	r.send(report)
-	r.now -= 10 * day // the store failed over to a slow clock: its own numbers are far ahead
+	r.now -= 10 * limits.Day // the store failed over to a slow clock: its own numbers are far ahead
 	report = r.blank("web-1")
 	report.Known.Generation = r.m.generation
 	equal(t, "error", r.send(report).Err, nil)

@@ -194,10 +194,10 @@ func inside(m *Machine) string {
 		slots = *m.window.times.slots
 	}
 	flat := *m
-	flat.totals, flat.window, flat.labels, flat.roster, flat.probes, flat.orders, flat.history, flat.grave = nil, nil, nil, nil, nil, nil, nil, nil
+	flat.totals, flat.window, flat.labels, flat.roster, flat.probes, flat.overrides, flat.history, flat.tombstone = nil, nil, nil, nil, nil, nil, nil, nil
 	flat.written, flat.made = 0, 0
 	return fmt.Sprintf("%+v %+v %+v %+v %+v %+v %+v %+v %+v %+v",
-		flat, m.totals, m.window, slots, m.labels, m.roster, m.probes, m.orders, m.history, m.grave)
+		flat, m.totals, m.window, slots, m.labels, m.roster, m.probes, m.overrides, m.history, m.tombstone)
 }
 
 func equal[T comparable](tb testing.TB, what string, got, want T) {

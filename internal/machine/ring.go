@@ -8,30 +8,32 @@ type ring struct {
 	sum  tally
 }
 
+// at is the mark in place i.
 func (r *ring) at(i int) mark { return mark(r.bits[i/4]>>(i%4*2)) & (markFailed | markSlow) }
 
+// set puts a mark into place i.
 func (r *ring) set(i int, m mark) {
 	shift := i % 4 * 2
 	r.bits[i/4] = r.bits[i/4]&^(3<<shift) | byte(m)<<shift
 }
 
-// push enters a call; the oldest one leaves where the ring is full.
+// push enters a call; the oldest one leaves if the ring is full.
 func (r *ring) push(m mark) {
 	if r.sum.calls == int64(r.size) {
-		gone := one(r.at(r.next))
+		gone := tallyOf(r.at(r.next))
 		r.sum.calls--
 		r.sum.failures -= gone.failures
 		r.sum.slow -= gone.slow
 	}
 	r.set(r.next, m)
-	r.sum.add(one(m))
+	r.sum.add(tallyOf(m))
 	if r.next++; r.next == r.size {
 		r.next = 0
 	}
 }
 
-// pass enters n plain successes, at a cost of at most the ring's size.
-func (r *ring) pass(n int) {
+// pushSuccesses enters n plain successes, at a cost of at most the ring's size.
+func (r *ring) pushSuccesses(n int) {
 	if n >= r.size {
 		clear(r.bits)
 		r.sum = tally{calls: int64(r.size)}
@@ -51,4 +53,5 @@ func (r *ring) resize(size int) {
 	}
 }
 
+// tally counts all that it holds.
 func (r *ring) tally() tally { return r.sum }

@@ -5,18 +5,19 @@ import (
 	"testing"
 	"time"
 
+	"github.com/commontrip/commontrip/internal/limits"
 	"github.com/commontrip/commontrip/store"
 )
 
 func TestAReplicaCountsInItsSliceAndTheNext(t *testing.T) {
 	r := newRig(t, store.Policy{})
-	r.now = 100 * sliceFor
+	r.now = 100 * limits.SliceFor
 	r.report("web-1")
 	for _, c := range []struct {
 		at       int64
 		replicas int
-	}{{0, 1}, {sliceFor - 1, 1}, {sliceFor, 1}, {2*sliceFor - 1, 1}, {2 * sliceFor, 0}, {9 * sliceFor, 0}} {
-		now := 100*sliceFor + c.at
+	}{{0, 1}, {limits.SliceFor - 1, 1}, {limits.SliceFor, 1}, {2*limits.SliceFor - 1, 1}, {2 * limits.SliceFor, 0}, {9 * limits.SliceFor, 0}} {
+		now := 100*limits.SliceFor + c.at
 		snapshot, _ := r.m.Snapshot(now, "tier")
 		equal(t, fmt.Sprint("replicas after ", c.at), snapshot.Replicas, c.replicas)
 		equal(t, fmt.Sprint("roster after ", c.at), len(r.m.Roster(now)), c.replicas)
@@ -25,15 +26,15 @@ func TestAReplicaCountsInItsSliceAndTheNext(t *testing.T) {
 
 func TestReplicasOfTwoSlicesAreCountedOnce(t *testing.T) {
 	r := newRig(t, store.Policy{})
-	r.now = 100 * sliceFor
+	r.now = 100 * limits.SliceFor
 	for _, slice := range []string{"ab", "bc", "c", "", "d", "de"} {
 		for _, name := range slice {
 			r.report(string(name))
 			r.report(string(name), run(success, 1))
 		}
-		equal(t, "counted after "+slice, r.m.roster.counted(r.now/sliceFor), len(r.m.Roster(r.now)))
-		equal(t, "reporting after "+slice, r.m.roster.reporting(r.now/sliceFor), len(r.m.Roster(r.now)))
-		r.now += sliceFor
+		equal(t, "counted after "+slice, r.m.roster.counted(r.now/limits.SliceFor), len(r.m.Roster(r.now)))
+		equal(t, "reporting after "+slice, r.m.roster.reporting(r.now/limits.SliceFor), len(r.m.Roster(r.now)))
+		r.now += limits.SliceFor
 	}
 }
 
@@ -54,10 +55,10 @@ func TestTheRosterIsByNameAndForgetsWhoIsGone(t *testing.T) {
 	for i := range 1000 {
 		r.report(fmt.Sprint("pod-", i))
 	}
-	r.now += 2 * sliceFor
+	r.now += 2 * limits.SliceFor
 	r.report("web-1", run(success, 1))
 	equal(t, "kept", len(r.m.roster.replicas), 1)
-	equal(t, "calls start anew", r.m.Roster(r.now)[0].Calls, 1)
+	equal(t, "calls start again", r.m.Roster(r.now)[0].Calls, 1)
 }
 
 func TestARepeatIsSeen(t *testing.T) {

@@ -9,76 +9,72 @@ import (
 // Settle says how a probe went. set must have been normalised. Twice, too late, or by another replica than the holder:
 // nothing changes.
 func (m *Machine) Settle(now int64, set store.Settlement) store.Result {
-	s := m.script(now, set.Lease.Name, set.Replica)
+	req := m.request(now, set.Lease.Name, set.Replica)
 	switch {
 	case m.Empty(now):
-		return store.Result{Snapshot: store.Snapshot{Name: s.name}}
+		return store.Result{Snapshot: store.Snapshot{Name: req.name}}
 	case m.phase == removed:
-		m.keep(s)
-		return store.Result{Snapshot: m.tombstone(s, store.Policy{})}
+		m.keep(req)
+		return store.Result{Snapshot: m.tombstoneSnapshot(req, store.Policy{})}
 	}
-	m.keep(s)
-	m.expire(s)
-	if i := m.probes.find(set.Lease.ID); i >= 0 && m.probes.leases[i].replica == s.who {
-		l := m.probes.leases[i]
-		m.probes.leases = slices.Delete(m.probes.leases, i, i+1)
-		if l.generation == m.generation && set.Lease.Generation == m.generation {
-			m.settled(s, l, &set)
-		}
+	m.keep(req)
+	m.expire(req)
+	if l, ok := m.takeLease(req, &set); ok {
+		m.decide(req, l, &set)
 	}
-	return m.result(s)
+	return m.result(req)
 }
 
-// settled lets a probe of this half-open decide. Under a forced mode it is only counted.
-func (m *Machine) settled(s script, l lease, set *store.Settlement) {
-	m.tellProbe(set)
+// takeLease takes out the lease, if this replica holds it, and gives it if its outcome counts: it is of this generation.
+func (m *Machine) takeLease(req request, set *store.Settlement) (lease, bool) {
+	p := m.probes
+	if p == nil {
+		return lease{}, false
+	}
+	for i, l := range p.leases {
+		if l.id == set.Lease.ID {
+			if l.replica != req.from {
+				return lease{}, false
+			}
+			p.leases = slices.Delete(p.leases, i, i+1)
+			return l, l.generation == m.generation && set.Lease.Generation == m.generation
+		}
+	}
+	return lease{}, false
+}
+
+// failProbe notes a failed probe. It reopens once failed probes come from enough replicas, or once one replica fails again
+// with a lease that it got after its first failure. Until then that replica gets no lease.
+func (m *Machine) failProbe(req request, l lease) {
+	p, policy := m.probes, m.policyInForce()
+	failed := p.findFailed(req.from)
+	again := failed != nil && l.granted > failed.first
+	if failed == nil {
+		p.failed = append(p.failed, failedProbe{replica: req.from, first: req.at})
+		failed = &p.failed[len(p.failed)-1]
+	}
+	failed.ban = req.at + int64(policy.probeLease)
+	if again || len(p.failed) >= int(policy.reporters) {
+		names := make([]string, len(p.failed))
+		for i := range p.failed {
+			names[i] = p.failed[i].replica
+		}
+		m.open(req, change{reason: store.ByProbeFailure, cause: req.from, witnesses: firstNames(names)})
+	}
+}
+
+// decide lets a probe of this half-open decide. Under a forced mode it is only counted.
+func (m *Machine) decide(req request, l lease, set *store.Settlement) {
+	m.count(set.Outcome, set.Slow, 1, nil)
 	switch {
 	case m.mode != store.Auto || set.Outcome == store.Ignored:
 	case set.Outcome == store.Success:
 		m.probes.successes++
-		if m.probes.successes >= int(m.policy().probeSuccesses) {
-			m.turn(s, store.Closed, change{reason: store.ByProbeSuccesses, cause: s.who})
+		if m.probes.successes >= int(m.policyInForce().probeSuccesses) {
+			m.transition(req, store.Closed, change{reason: store.ByProbeSuccesses, cause: req.from})
 		}
 	default:
-		m.label(set.Label)
-		if m.probes.fail(s, l, int(m.policy().reporters), int64(m.policy().probeLease)) {
-			m.open(s, change{reason: store.ByProbeFailure, cause: s.who, witnesses: m.probes.failing()})
-		}
+		m.addLabels(set.Label, 1)
+		m.failProbe(req, l)
 	}
-}
-
-func (m *Machine) tellProbe(set *store.Settlement) {
-	totals := m.counters()
-	if set.Outcome == store.Ignored {
-		add(&totals.Ignored, 1)
-		return
-	}
-	add(&totals.Calls, 1)
-	if set.Outcome == store.Failure {
-		add(&totals.Failures, 1)
-	}
-	if set.Slow {
-		add(&totals.Slow, 1)
-	}
-}
-
-// fail notes a failed probe and reports whether it reopens: once they come from enough replicas, or one fails again with
-// a lease that it got after its first ban. Until then that replica gets no lease for a while.
-func (p *probes) fail(s script, l lease, reporters int, banFor int64) bool {
-	ban := p.ban(s.who)
-	again := ban != nil && l.granted > ban.first
-	if ban == nil {
-		p.failed = append(p.failed, banned{replica: s.who, first: s.at})
-		ban = &p.failed[len(p.failed)-1]
-	}
-	ban.until = s.at + banFor
-	return again || len(p.failed) >= reporters
-}
-
-func (p *probes) failing() []string {
-	out := make([]string, len(p.failed))
-	for i := range p.failed {
-		out[i] = p.failed[i].replica
-	}
-	return firstNames(out)
 }

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/commontrip/commontrip/internal/limits"
 	"github.com/commontrip/commontrip/store"
 )
 
@@ -59,7 +60,7 @@ func TestReadsWriteNothing(t *testing.T) {
 	r.command(store.Command{Action: store.Retune, Policy: store.Policy{WindowTime: time.Second}, For: time.Hour})
 	r.report("web-1", run(success, 3), run(failure, 1))
 	before := inside(&r.m)
-	r.now += day
+	r.now += limits.Day
 	r.read()
 	r.m.Roster(r.now)
 	r.m.History(r.now, "tier", 0)

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/commontrip/commontrip/internal/limits"
 	"github.com/commontrip/commontrip/store"
 )
 
@@ -152,10 +153,10 @@ func TestAKnownRevAboveATombstone(t *testing.T) {
 
 func TestATombstoneIsForgottenADayAfterTheLastRequest(t *testing.T) {
 	r := buried(t)
-	r.now += day - 1
+	r.now += limits.Day - 1
 	equal(t, "empty, 1 ms short", r.m.Empty(r.now), false)
 	r.report("web-1") // an accepted request: the day begins again
-	r.now += day - 1
+	r.now += limits.Day - 1
 	equal(t, "empty after a report, 1 ms short", r.m.Empty(r.now), false)
 	r.now++
 	equal(t, "empty after a day", r.m.Empty(r.now), true)
@@ -166,7 +167,7 @@ func TestATombstoneIsForgottenADayAfterTheLastRequest(t *testing.T) {
 func TestARefusedRequestForgetsNoTombstone(t *testing.T) {
 	r := buried(t)
 	before := inside(&r.m)
-	r.now += day
+	r.now += limits.Day
 	refused := r.blank("web-1")
 	refused.Known.Generation = store.MaxNumber
 	isInvalid(t, r.send(refused).Err)
@@ -180,7 +181,7 @@ func TestARefusedRequestForgetsNoTombstone(t *testing.T) {
 	equal(t, "inside", inside(&r.m), before)
 	r.now--
 	equal(t, "it is still there", r.report("web-1").Snapshot.Generation > 0, true)
-	r.now += day
+	r.now += limits.Day
 	equal(t, "a claim makes a new one", r.claim("web-1", "c1", 1).Snapshot.Generation, 0)
 }
 

@@ -22,7 +22,7 @@ func TestTheRingIsTheNewestCalls(t *testing.T) {
 			},
 			"pass": func(t *rapid.T) {
 				n := rapid.IntRange(1, 2*size).Draw(t, "n")
-				r.pass(n)
+				r.pushSuccesses(n)
 				list = append(list, make([]mark, n)...)
 			},
 			"resize": func(t *rapid.T) {
@@ -33,7 +33,7 @@ func TestTheRingIsTheNewestCalls(t *testing.T) {
 				list = list[max(len(list)-size, 0):]
 				var want tally
 				for _, m := range list {
-					want.add(one(m))
+					want.add(tallyOf(m))
 				}
 				if got := r.tally(); got != want {
 					t.Fatalf("got %+v, want %+v", got, want)
@@ -58,8 +58,8 @@ func TestTheTimelineHoldsTenBuckets(t *testing.T) {
 			"count": func(t *rapid.T) {
 				age := rapid.Int64Range(0, 15*width).Draw(t, "age")
 				n := tally{rapid.Int64Range(1, 9).Draw(t, "calls"), rapid.Int64Range(0, 9).Draw(t, "failures"), rapid.Int64Range(0, 9).Draw(t, "slow")}
-				in := l.add(floorDiv(now-age, width), now/width, n)
-				if want := floorDiv(now-age, width) > now/width-10; in != want {
+				in := l.add(bucketOf(now-age, width), now/width, n)
+				if want := bucketOf(now-age, width) > now/width-10; in != want {
 					t.Fatalf("in the window: got %v, want %v", in, want)
 				}
 				list = append(list, event{now - age, n})

@@ -1,10 +1,9 @@
 package machine
 
-import "slices"
+import (
+	"slices"
 
-const (
-	witnessesKept  = 16
-	witnessesShown = 8
+	"github.com/commontrip/commontrip/internal/limits"
 )
 
 // place orders outcomes: by the bucket of a time window (0 in a window of calls), then by arrival.
@@ -13,6 +12,7 @@ type place struct {
 	arrival uint64
 }
 
+// before reports that p is the older place.
 func (p place) before(q place) bool {
 	return p.bucket < q.bucket || p.bucket == q.bucket && p.arrival < q.arrival
 }
@@ -23,11 +23,12 @@ type witness struct {
 	place   place
 }
 
-// witnesses are the replicas whose newest outcomes have the greatest places, so many that Reporters can be told.
+// witnesses are the replicas whose newest outcomes have the greatest places: as many as a policy can ask for.
 type witnesses []witness
 
-// see moves a replica's place, never back. A full list gives up its least place, or the new one where that is the least.
-func (w *witnesses) see(replica string, p place) {
+// touch moves a replica to its newest place, never back. A full list gives up its least place, or the new one if that is the
+// least.
+func (w *witnesses) touch(replica string, p place) {
 	least := -1
 	for i := range *w {
 		known := &(*w)[i]
@@ -42,7 +43,7 @@ func (w *witnesses) see(replica string, p place) {
 		}
 	}
 	switch {
-	case len(*w) < witnessesKept:
+	case len(*w) < limits.WitnessesKept:
 		*w = append(*w, witness{replica, p})
 	case (*w)[least].place.before(p):
 		(*w)[least] = witness{replica, p}
@@ -71,7 +72,8 @@ func (w witnesses) names(p place) []string {
 	return firstNames(out)
 }
 
+// firstNames sorts names and keeps the first few.
 func firstNames(names []string) []string {
 	slices.Sort(names)
-	return slices.Clip(names[:min(len(names), witnessesShown)])
+	return slices.Clip(names[:min(len(names), limits.WitnessesShown)])
 }

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/commontrip/commontrip/internal/limits"
 )
 
 // TestWitnessesAreTheSixteenNewestReplicas compares the bounded list with a map of all replicas.
@@ -20,7 +22,7 @@ func TestWitnessesAreTheSixteenNewestReplicas(t *testing.T) {
 				p.bucket = int64(arrival/8) - rapid.Int64Range(0, 9).Draw(t, "age")
 			}
 			replica := fmt.Sprint("web-", rapid.IntRange(1, 24).Draw(t, "replica"))
-			w.see(replica, p)
+			w.touch(replica, p)
 			if known, ok := all[replica]; !ok || known.before(p) {
 				all[replica] = p
 			}
@@ -36,7 +38,7 @@ func TestWitnessesAreTheSixteenNewestReplicas(t *testing.T) {
 			return 1
 		}
 		slices.SortFunc(want, newest)
-		want = want[:min(len(want), witnessesKept)]
+		want = want[:min(len(want), limits.WitnessesKept)]
 		slices.SortFunc(w, newest)
 		if !slices.Equal([]witness(w), want) {
 			t.Fatalf("got %v, want %v", w, want)

@@ -1,21 +1,22 @@
 -- Outcomes: into the totals and the window, and judged.
 
+-- Ends the failures in a row.
 local function end_streak(b)
   if b.streak > 0 then b.streak, b.first, b.by.by_streak, b.mine.by_streak = 0, 0, '', nil end
 end
 
--- The bucket of a window of time for outcomes of that age, made where there is none yet; nil where they are older than
--- the window.
+-- The bucket of a window of time for outcomes of that age, made if there is none yet, and its number. nil if they are
+-- older than the window.
 local function bucket_for(b, age)
   local i = bucket_of(b, b.m - age)
-  if i < bucket_of(b, b.m) - 9 then return nil end
+  if i <= bucket_of(b, b.m - b.p.window_time) then return nil end
   local t = b.buckets[i] or { 0, 0, 0 }
   b.buckets[i] = t
   return t, i
 end
 
--- n plain successes at once.
-local function take_successes(b, n, age)
+-- Enters n plain successes at once.
+local function add_successes(b, n, age)
   end_streak(b)
   b.window_changed = true
   b.arrivals = b.arrivals + n
@@ -31,14 +32,15 @@ local function take_successes(b, n, age)
   end
 end
 
--- What adverse outcomes of one report do, by who: adverse(b, who) is made where a report has one.
-local function adverse(b, who)
+-- Gives the functions for the adverse outcomes of one report: failures and slow successes. They are made only for a
+-- report that has one.
+local function adverse(b, replica)
   local p, size = b.p, b.p.window_calls
 
   -- Moves the replica to its newest place among those behind one kind of adverse outcomes: a line each, lowest place
-  -- first, of equal places the earlier arrival first. A place never moves back, and of more than 16 the lowest goes.
-  local function touch(kind, place)
-    local list, head = b.by[kind] or field(b, kind), who .. '\t'
+  -- first, of equal places the earlier arrival first. A place never moves back, and a full list gives up its lowest.
+  local function touch_witness(kind, place)
+    local list, head = b.by[kind] or field(b, kind), replica .. '\t'
     local mine = string.sub(list, 1, #head) == head and 1
     if not mine then
       mine = string.find(list, '\n' .. head, 1, true)
@@ -46,7 +48,7 @@ local function adverse(b, who)
     end
     if mine then
       local stop = string.find(list, '\n', mine, true) or #list
-      local old = tonumber(string.sub(list, mine + #who + 1, stop - 1))
+      local old = tonumber(string.sub(list, mine + #replica + 1, stop - 1))
       if old and old > place then return end
       list = string.sub(list, 1, mine - 1) .. string.sub(list, stop + 1)
     end
@@ -63,21 +65,22 @@ local function adverse(b, who)
     list = string.sub(list, 1, behind - 1) .. line .. string.sub(list, behind)
     if not mine then
       local _, lines = string.gsub(list, '\n', '\n')
-      if lines > REPORTERS then list = string.sub(list, string.find(list, '\n', 1, true) + 1) end
+      if lines > WITNESSES_KEPT then list = string.sub(list, string.find(list, '\n', 1, true) + 1) end
     end
     b.by[kind] = list
   end
 
-  -- Brings the lists of the replica that reports up to date, of which note_run knows.
-  local function sign()
+  -- Brings the lists up to date with the places that note_run has noted.
+  local function touch_witnesses()
     local mine = b.mine
-    if mine.by_failure then touch('by_failure', mine.by_failure) end
-    if mine.by_slow then touch('by_slow', mine.by_slow) end
-    if mine.by_streak then touch('by_streak', mine.by_streak) end
+    if mine.by_failure then touch_witness('by_failure', mine.by_failure) end
+    if mine.by_slow then touch_witness('by_slow', mine.by_slow) end
+    if mine.by_streak then touch_witness('by_streak', mine.by_streak) end
     b.mine = {}
   end
 
-  -- Notes n adverse outcomes of one run. bucket: of a window of time, nil where they are older than it.
+  -- Notes the replica's place and the labels of n adverse outcomes of one run. bucket is that of a window of time, nil if
+  -- they are older than it.
   local function note_run(failed, slow, n, bucket, label)
     local mine, place = b.mine, size > 0 and b.arrivals or bucket
     if failed then
@@ -89,51 +92,19 @@ local function adverse(b, who)
     if slow then mine.by_slow = math.max(place, mine.by_slow or place) end
   end
 
-  -- The rule that trips now, and whose outcomes counted; nil where none does.
-  local function judge()
-    local active = roster(b).active
-
-    -- The replicas behind one kind of adverse outcomes whose place is lowest or above; nil where they are fewer than the
-    -- policy wants.
-    local function witnesses(kind, lowest)
-      local names, list, at = {}, b.by[kind] or field(b, kind), 1
-      for from, name, place, to in string.gmatch(list, '()([^\n\t]+)\t(%-?%d+)\n()') do
-        if from == at then at = to end
-        if not lowest or tonumber(place) >= lowest then names[#names + 1] = name end
-      end
-      if at ~= #list + 1 then spoil(b, kind) end
-      if #names >= math.min(p.reporters, active[1] + active[2] - active[3]) then return names end
-    end
-
-    if p.consecutive > 0 and b.streak >= p.consecutive and b.m - b.first >= p.consecutive_for then
-      local names = witnesses('by_streak')
-      if names then return 'consecutive-failures', names end
-    end
-    if b.calls < p.min_calls then return end
-    local lowest = p.window_calls > 0 and b.arrivals - b.calls + 1 or bucket_of(b, b.m) - 9
-    if p.failure_rate > 0 and b.failures * 10000 >= p.failure_rate * b.calls then
-      local names = witnesses('by_failure', lowest)
-      if names then return 'failure-rate', names end
-    end
-    if p.slow_rate > 0 and b.slow * 10000 >= p.slow_rate * b.calls then
-      local names = witnesses('by_slow', lowest)
-      if names then return 'slow-call-rate', names end
-    end
-  end
-
   -- Whether a rule might hold after one of n more adverse outcomes. ripe: the streak is old enough.
   local function may_trip(failed, slow, n, ripe)
     if b.state ~= CLOSED then return false end
     if ripe and b.streak + n >= p.consecutive then return true end
     if b.calls + n < p.min_calls then return false end
-    local calls = math.max(p.min_calls, b.calls) -- the fewest that rates are taken of
-    return p.failure_rate > 0 and (b.failures + (failed and n or 0)) * 10000 >= p.failure_rate * calls
-      or p.slow_rate > 0 and (b.slow + (slow and n or 0)) * 10000 >= p.slow_rate * calls
+    local calls = math.max(p.min_calls, b.calls) -- the fewest of which rates are taken
+    return p.failure_rate > 0 and (b.failures + (failed and n or 0)) * RATE_UNIT >= p.failure_rate * calls
+      or p.slow_rate > 0 and (b.slow + (slow and n or 0)) * RATE_UNIT >= p.slow_rate * calls
   end
 
-  -- n adverse outcomes, each judged while b is closed; all at once where none can trip. Returns how many were taken: those
-  -- after one that trips belong to an older generation.
-  local function take(failed, slow, n, age, label)
+  -- Enters n adverse outcomes, each judged while b is closed; all at once if none can trip. Returns how many were taken:
+  -- those after one that trips belong to an older generation.
+  local function add_adverse(failed, slow, n, age, label)
     local times, bucket
     b.window_changed = true
     if not failed then
@@ -167,10 +138,10 @@ local function adverse(b, who)
       if step == 1 and may_trip(failed, slow, 0, ripe) then
         note_run(failed, slow, i - noted, bucket, label)
         noted = i
-        sign()
-        local reason, names = judge()
+        touch_witnesses()
+        local reason, names = judge(b)
         if reason then
-          change().open(b, { reason = reason, cause = who, witnesses = names })
+          changes().open(b, { reason = reason, cause = replica, witnesses = names })
           return i
         end
       end
@@ -179,12 +150,12 @@ local function adverse(b, who)
     return n
   end
 
-  return { take = take, sign = sign }
+  return { add = add_adverse, touch_witnesses = touch_witnesses }
 end
 
--- All runs of a report of generation gen: lines of kind (0 good, 1 failed, 2 slow, 3 failed and slow, 4 ignored), count,
--- age, label. What enters the totals is counted in the replica's entry, too.
-local function take_runs(b, entry, runs, gen, max_age, who)
+-- Takes all runs of a report of generation gen: lines of kind (0 good, 1 failed, 2 slow, 3 failed and slow, 4 ignored),
+-- count, age, label. What enters the totals is counted in the replica's entry, too.
+local function take_runs(b, entry, runs, gen, max_age, replica)
   local calls, failures, slow_calls, ignored, late = 0, 0, 0, 0, 0
   local bad
   for kind, n, age, label in string.gmatch(runs, '(%d)(%d+) (%d+) ([^\n]*)\n') do
@@ -198,10 +169,10 @@ local function take_runs(b, entry, runs, gen, max_age, who)
       local taken = n
       if b.mode == AUTO then -- else they go to the totals only
         if failed or slow then
-          bad = bad or adverse(b, who)
-          taken = bad.take(failed, slow, n, age, label)
+          bad = bad or adverse(b, replica)
+          taken = bad.add(failed, slow, n, age, label)
         else
-          take_successes(b, n, age)
+          add_successes(b, n, age)
         end
       end
       calls, late = calls + taken, late + n - taken
@@ -209,12 +180,8 @@ local function take_runs(b, entry, runs, gen, max_age, who)
       if slow then slow_calls = slow_calls + taken end
     end
   end
-  if bad then bad.sign() end
-  count(b, CALLS, calls)
-  count(b, FAILURES, failures)
-  count(b, SLOW, slow_calls)
-  count(b, IGNORED, ignored)
-  count(b, LATE, late)
-  entry.calls = math.min(entry.calls + calls, MAX)
-  entry.failures = math.min(entry.failures + failures, MAX)
+  if bad then bad.touch_witnesses() end
+  count(b, calls, failures, slow_calls, ignored, late, 0)
+  entry.calls = math.min(entry.calls + calls, MAX_NUMBER)
+  entry.failures = math.min(entry.failures + failures, MAX_NUMBER)
 end

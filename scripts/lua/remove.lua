@@ -1,4 +1,4 @@
--- remove: forgets a breaker, but for a tombstone that keeps its numbers from coming back.
+-- remove: forgets a breaker, but leaves a tombstone for a day, so that its numbers do not come back.
 --
 -- KEYS[1]   <prefix>:{<name>}  hash
 -- ARGV[1]   clock              ms since 1970, or '' for the server's
@@ -9,11 +9,11 @@
 -- Error     COMMONTRIP schema ...         a newer schema
 local b, refused = load(KEYS[1], ARGV[1])
 if not b then return refused end
-if b.blank or b.tomb then return { 'absent' } end
-local gen, rev = after(b, b.gen), after(b, b.rev)
+if b.blank or b.tombstone then return { 'absent' } end
+local gen, rev = next_number(b.gen, b.m), next_number(b.rev, b.m)
 b.f, b.wipe, b.blank, b.moved, b.gen, b.rev = {}, true, true, true, gen, rev
 b.state, b.since, b.until_, b.openings, b.successes, b.cause = CLOSED, b.m, 0, 0, 0, ''
-b.tomb = { bare = true, gen = gen, rev = rev, finish = b.m + DAY }
+b.tombstone = { hidden = false, gen = gen, rev = rev, finish = b.m + DAY }
 put_numbers(b)
 write(b)
 return { 'removed' }

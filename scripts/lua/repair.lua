@@ -1,20 +1,22 @@
 -- What a replica knows of a breaker, against what the store holds of it.
 
--- known: generation, rev, and details as Go writes them. Says which number a refusal is about: above the store's own and
--- more than a day above its clock.
-local function too_high(b, known)
+-- Names the field of known (gen, rev, and details as Go writes them) that no store can have given out: above the store's
+-- own number and more than a day above its clock.
+local function check_known(b, known)
   if known.gen > b.gen and known.gen > b.m + DAY then return 'Known.Generation' end
   if known.rev > b.rev and known.rev > b.m + DAY then return 'Known.Rev' end
 end
 
-local function above(b, known) return known.gen > b.gen or known.rev > b.rev end
+-- Whether the store is behind what the replica knows: it has lost what it had acknowledged.
+local function behind(b, known) return known.gen > b.gen or known.rev > b.rev end
 
--- Takes over each part that is above the store's own.
-local function repair(b, known, who)
-  if not above(b, known) then return end
+-- Takes over each part whose number is above the store's own.
+local function repair(b, known, replica)
+  if not behind(b, known) then return end
 
-  -- The details: numbers (state retry openings mode at end, 1 where retuned, at end), then a line each: reason, cause, the
-  -- mode's by and why, the policy's by and why, policy. An end is what is left, -1 where untimed. nil where they are none.
+  -- Reads the details: numbers (state retry openings mode at, what is left, 1 if retuned, at, what is left), then a line
+  -- each: reason, cause, the mode's by and why, the policy's by and why, policy. What is left is -1 without an end. Gives
+  -- nil if s is something else.
   local function parse_details(s)
     local numbers, reason, cause, mode_note, policy_note, policy = string.match(s,
       '^([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*\n[^\n]*)\n([^\n]*\n[^\n]*)\n([^\n]*)$')
@@ -28,46 +30,47 @@ local function repair(b, known, who)
     }
   end
 
-  -- The end, in machine time, of what is left of a command; 0 for one without.
-  local function end_of(b, left)
-    if left < 0 then return 0 end
-    return math.max(b.m + left, 1)
+  -- Gives the begin and the end of a command in machine time, from a time of day and what is left. The end is 0 for a
+  -- command without one.
+  local function known_note(at, left)
+    return math.max(at + b.m - b.now, 0), left < 0 and 0 or math.max(b.m + left, 1)
   end
 
-  -- A time of day in machine time.
-  local function at_of(b, at) return math.max(at + b.m - b.now, 0) end
-
   -- Takes over mode and policy.
-  local function adopt_rev(b, known, k)
+  local function adopt_rev(k)
     b.commanded, b.rev = true, known.rev
     b.mode, b.mode_at, b.mode_end, b.mode_note, b.retuned = AUTO, 0, 0, '', false
     if k.mode ~= AUTO then
-      b.mode, b.mode_at, b.mode_end, b.mode_note = k.mode, at_of(b, k.mode_at), end_of(b, k.mode_left), k.mode_note
+      b.mode, b.mode_note = k.mode, k.mode_note
+      b.mode_at, b.mode_end = known_note(k.mode_at, k.mode_left)
     end
     if k.retuned then
-      b.retuned = { at = at_of(b, k.policy_at), finish = end_of(b, k.policy_left), note = k.policy_note, policy = k.policy }
+      b.retuned = { note = k.policy_note, policy = k.policy }
+      b.retuned.at, b.retuned.finish = known_note(k.policy_at, k.policy_left)
     end
-    change().refit(b)
+    changes().refit(b)
   end
 
-  -- Takes over the state, as who brought it. A half-open one becomes open for ProbeLease, in which the lost leases end.
-  local function adopt_generation(b, known, k, who)
-    local happen = change()
-    local was = happen.before(b)
-    was.from = k.state
+  -- Takes over the state, as the replica brought it. A half-open state becomes open for ProbeLease: by then the leases
+  -- that were lost have ended.
+  local function adopt_generation(k)
+    local change = changes()
+    local entry = change.begin_entry(b)
+    entry.from = k.state
     b.gen = known.gen
-    happen.begin_generation(b, k.state, k.reason, k.cause)
+    change.begin_generation(b, k.state, k.reason, k.cause)
     b.leases, b.openings = {}, k.openings
     if k.state == OPEN then b.until_ = b.m + math.min(k.retry, b.p.open_for_max) end
-    happen.enter(b, was, { reason = 'repair', cause = who, adoption = true })
+    change.append_entry(b, entry, { reason = 'repair', cause = replica }, true)
     if k.state == HALF_OPEN then
-      happen.transition(b, OPEN, { until_ = b.m + b.p.probe_lease }, { reason = 'repair', cause = who })
+      change.transition(b, OPEN, { reason = 'repair', cause = replica })
+      b.until_ = b.m + b.p.probe_lease
     end
   end
 
   local k = parse_details(known.details)
-  if not k then return spoil(b, 'ARGV') end
+  if not k then return mark_corrupt(b, 'ARGV') end
   load_window(b)
-  if known.rev > b.rev then adopt_rev(b, known, k) end
-  if known.gen > b.gen then adopt_generation(b, known, k, who) end
+  if known.rev > b.rev then adopt_rev(k) end
+  if known.gen > b.gen then adopt_generation(k) end
 end

@@ -1,27 +1,27 @@
--- Who reports. A replica's entry counts while its last report lies in this slice of machine time or the one before;
--- what lies longer ago is swept away, two entries a script, once a slice. The names are numbered q0, q1, ... without a
--- gap, so that a script need never read the whole roster.
+-- The replicas that report. A replica's entry counts while its last report lies in this slice of machine time or the one before. What
+-- lies longer ago is swept away, two entries a script, once a slice. The names are numbered q0, q1, ... without a gap, so
+-- that a script need never read the whole roster.
 --
 -- The field roster: slice; how many names are still to be looked at in it; replicas that reported in it, in the one
 -- before, in both; the same three of replicas that reported outcomes; how many names are numbered; the next to look at;
 -- when a report last brought another policy than the fleet's, plus 1, or 0.
 --
 -- An entry: seen seq calls failures own_open conflict slice, the last in which it reported outcomes, or -1.
-local SLICE, SWEEP = 30000, 2
-local ROSTER = '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$'
 
-local function slice_of(t) return math.floor(t / SLICE) end
+-- The slice of time in which the roster counts replicas.
+local function slice_of(t) return math.floor(t / SLICE_FOR) end
 
--- The counters, moved on to the slice of m. Most reports need none of them.
-local function roster(b)
+-- The counters, moved on to the slice of b.m. Most reports need none of them.
+local function roll_roster(b)
   if b.roster then return b.roster end
   local slice, s = slice_of(b.m), b.f.roster or ''
   local t = { slice = slice, left = 0, seen = { 0, 0, 0 }, active = { 0, 0, 0 }, size = 0, next = 0, conflict = 0 }
   b.roster = t
   if s == '' then return t end
-  local old, left, s1, s2, s3, a1, a2, a3, size, following, conflict = string.match(s, ROSTER)
+  local old, left, s1, s2, s3, a1, a2, a3, size, following, conflict = string.match(s,
+    '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$')
   if not old then
-    spoil(b, 'roster')
+    mark_corrupt(b, 'roster')
     return t
   end
   t.size, t.next, t.conflict, old = tonumber(size), tonumber(following), tonumber(conflict), tonumber(old)
@@ -35,12 +35,7 @@ local function roster(b)
   return t
 end
 
-local function format_roster(t)
-  return string.format('%d %d %d %d %d %d %d %d %d %d %d', t.slice, t.left, t.seen[1], t.seen[2],
-    t.seen[3], t.active[1], t.active[2], t.active[3], t.size, t.next, t.conflict)
-end
-
--- The entry in s; nil where it no longer counts, or where there is none.
+-- The entry in s; nil if it no longer counts, or if there is none.
 local function parse_replica(b, s)
   local seen, seq, calls, failures, slice = string.match(s, '^(%d+) (%d+) (%d+) (%d+) [01] [01] (%-?%d+)$')
   if not seen then return nil end
@@ -50,40 +45,38 @@ local function parse_replica(b, s)
     slice = tonumber(slice) }
 end
 
--- Counts a replica's first report in a slice; last is the slice of the one before, -1 for none.
+-- Counts a replica's first report in a slice. last is the slice of the report before it, -1 if there was none.
 local function arrive(counters, slice, last)
   counters[1] = counters[1] + 1
   if last == slice - 1 then counters[3] = counters[3] + 1 end
 end
 
--- Notes a report of name: its entry is raw, the field's string. Returns the entry, and whether this report was seen
--- before.
-local function meet(b, name, raw, report)
-  local slice, entry = slice_of(b.m), parse_replica(b, raw)
+-- Enters a report of a replica into the roster and gives the replica's entry. raw is the field that held it, entry what
+-- parse_replica made of that. active: the report has outcomes. A repeat keeps seq.
+local function touch_replica(b, name, raw, entry, report, again, active)
+  local slice = slice_of(b.m)
   if not entry then
     if raw == '' then
-      local t = roster(b)
+      local t = roll_roster(b)
       b.inserted = t.size
       b.writes[#b.writes + 1] = 'q' .. text(t.size)
       b.writes[#b.writes + 1] = name
       t.size = t.size + 1
     elseif not string.find(raw, '^%d+ %d+ %d+ %d+ [01] [01] %-?%d+$') then
-      spoil(b, 'r:' .. name)
+      mark_corrupt(b, 'r:' .. name)
     end
-    entry = { seen = -SLICE, seq = 0, calls = 0, failures = 0, slice = -1 }
+    entry = { seen = -SLICE_FOR, seq = 0, calls = 0, failures = 0, slice = -1 }
   end
   local last = slice_of(entry.seen)
-  if last ~= slice then arrive(roster(b).seen, slice, last) end
-  entry.seen, entry.own, entry.conflict = b.m, report.own, 0
-  local again = report.seq <= entry.seq
-  if not again then
-    entry.seq = report.seq
-    if report.runs ~= '' and entry.slice ~= slice then
-      arrive(roster(b).active, slice, entry.slice)
-      entry.slice = slice
-    end
+  if last ~= slice then arrive(roll_roster(b).seen, slice, last) end
+  entry.seen, entry.own, entry.conflict = b.m, report.own, report.policy == b.fleet and 0 or 1
+  if entry.conflict == 1 then roll_roster(b).conflict = b.m + 1 end
+  if not again then entry.seq = report.seq end
+  if active and entry.slice ~= slice then
+    arrive(roll_roster(b).active, slice, entry.slice)
+    entry.slice = slice
   end
-  return entry, again
+  return entry
 end
 
 -- Looks at two more names of this slice's sweep, and gives the last number to the place of one that is gone. mine has
@@ -91,8 +84,8 @@ end
 local function sweep(b, mine)
   local swept = text(slice_of(b.m)) .. ' 0 '
   if not b.roster and string.sub(b.f.roster, 1, #swept) == swept then return end
-  local t = roster(b)
-  for _ = 1, SWEEP do
+  local t = roll_roster(b)
+  for _ = 1, 2 do
     if t.left <= 0 or t.size <= 0 then return end
     t.left = t.left - 1
     if t.next >= t.size then t.next = 0 end

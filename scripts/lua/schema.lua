@@ -26,44 +26,38 @@
 --   probes      number ban name, a line for each replica with a failed probe in this half-open: the lease counter when
 --               it first failed, the end of its ban
 --   count       entries leases: ever written to the history, ever granted
---   h0..h49     the history, entry n in field n mod 50 (change.lua)
+--   h0..h49     the history, entry n in field n mod 50 (transition.lua)
 --   roster      the roster's counters (roster.lua)
 --   q0..        the roster's names, numbered
 --   r:<name>    one entry of the roster
---   tomb        phase generation rev end: 1 removed, 2 removed but brought back by a replica, unseen; with the numbers
---               that the removal made
-local SCHEMA = 1
-local VERSION = '1'
-local MAX = 9007199254740991 -- 2^53 - 1
-local DAY = 86400000
-local CLOSED, OPEN, HALF_OPEN = 0, 1, 2
-local AUTO, FORCED_OPEN, FORCED_CLOSED = 0, 1, 2
-local MAX_OPENINGS = 1000000
+--   tomb        phase generation rev end, of a tombstone: phase 1 removed, 2 removed but brought back by a replica and
+--               still hidden; then the numbers that the removal made
 
--- The digits s as a number, nil where s is anything else or too large to be exact.
+-- Makes a number of the digits s. Gives nil if s is something else, or too large to be exact.
 local function int(s)
   local n = string.match(s, '^%d+$') and tonumber(s)
-  if n and n <= MAX then return n end
+  if n and n <= MAX_NUMBER then return n end
 end
 
--- The same of what a replica sent.
+-- Does the same with what a replica sent.
 local function number(s)
   local n = tonumber(s)
-  if n and n >= 0 and n <= MAX then return n end
+  if n and n >= 0 and n <= MAX_NUMBER then return n end
 end
 
+-- Writes a number in digits.
 local function text(n) return string.format('%d', n) end
 
--- What a script says of a hash that it cannot have written.
+-- The error reply for a hash that no script has written.
 local function corrupt(field)
   return redis.error_reply('COMMONTRIP corrupt field ' .. field)
 end
 
--- Notes that a field of b is bad. The script goes on with harmless values and ends in the error: until it saves, nothing
--- is written.
-local function spoil(b, field) b.bad = b.bad or field end
+-- Notes that a field of b is bad. The script goes on with harmless values and ends in the error, since nothing is written
+-- before save.
+local function mark_corrupt(b, field) b.bad = b.bad or field end
 
--- A field that load did not read.
+-- Gives a field that load did not read.
 local function field(b, name)
   local value = b.f[name]
   if not value then
@@ -73,73 +67,59 @@ local function field(b, name)
   return value
 end
 
--- The groups that every script needs, from b.f into b.
+-- Reads what every script needs from the fields b.f into b.
 local function parse(b)
   local f = b.f
   b.gen, b.rev = int(f.generation), int(f.rev)
   b.old_gen, b.old_rev = b.gen, b.rev
-  if not b.gen then return spoil(b, 'generation') end
-  if not b.rev then return spoil(b, 'rev') end
+  if not b.gen then return mark_corrupt(b, 'generation') end
+  if not b.rev then return mark_corrupt(b, 'rev') end
 
   local state, since, until_, openings, successes = string.match(f.state, '^([012]) (%d+) (%d+) (%d+) (%d+)$')
-  if not state then return spoil(b, 'state') end
+  if not state then return mark_corrupt(b, 'state') end
   b.state, b.since, b.until_ = tonumber(state), tonumber(since), tonumber(until_)
   b.openings, b.successes = math.min(tonumber(openings), MAX_OPENINGS), tonumber(successes)
-  if b.since > MAX or b.until_ > MAX then return spoil(b, 'state') end
+  if b.since > MAX_NUMBER or b.until_ > MAX_NUMBER then return mark_corrupt(b, 'state') end
 
   if f.tomb ~= '' then
     local phase, gen, rev, finish = string.match(f.tomb, '^([12]) (%d+) (%d+) (%d+)$')
-    if not phase then return spoil(b, 'tomb') end
-    b.tomb = { bare = phase == '1', gen = tonumber(gen), rev = tonumber(rev), finish = tonumber(finish) }
-    if b.tomb.bare then return end
+    if not phase then return mark_corrupt(b, 'tomb') end
+    b.tombstone = { hidden = phase == '2', gen = tonumber(gen), rev = tonumber(rev), finish = tonumber(finish) }
+    if not b.tombstone.hidden then return end
   end
 
-  if f.policy == '' then return spoil(b, 'policy') end
+  if f.policy == '' then return mark_corrupt(b, 'policy') end
   b.cause, b.fleet = f.cause, f.policy
   if f.mode ~= '' then
     local mode, at, finish, note = string.match(f.mode, '^([12]) (%d+) (%d+)\n([^\n]*\n[^\n]*)$')
-    if not mode then return spoil(b, 'mode') end
+    if not mode then return mark_corrupt(b, 'mode') end
     b.mode, b.mode_at, b.mode_end, b.mode_note = tonumber(mode), tonumber(at), tonumber(finish), note
   end
   if f.retuned ~= '' then
     local at, finish, note, policy = string.match(f.retuned, '^(%d+) (%d+)\n([^\n]*\n[^\n]*)\n([%d ]+)$')
-    if not at then return spoil(b, 'retuned') end
+    if not at then return mark_corrupt(b, 'retuned') end
     b.retuned = { at = tonumber(at), finish = tonumber(finish), note = note, policy = policy }
   end
 end
 
--- A machine that nobody made yet, at now. All that scripts set is named here, so that the table need not grow.
+-- Makes a breaker that nobody has made yet, at now. All that scripts set is named here, so that the table need not grow.
 local function absent(key, now)
   return {
     key = key, f = {}, writes = {}, drops = {}, entries = {}, now = now, m = now, kept = 0, blank = true, wipe = false,
     appeared = true, moved = true, commanded = true, gen = 0, rev = 0, old_gen = false, old_rev = false, state = CLOSED,
-    since = now, until_ = 0, openings = 0, successes = 0, cause = '\n', mode = AUTO, mode_at = 0, mode_end = 0, mode_note = '',
-    fleet = '', retuned = false, tomb = false, p = false, p_source = false, roster = false, leases = false, totals = false,
-    by = false, mine = false, w = '', tail = false, cut = 0, buckets = false, arrivals = 0, calls = 0, failures = 0,
-    slow = 0, streak = 0, first = 0, labels = '', label_count = 0, fresh = false, window_changed = false,
+    since = now, until_ = 0, openings = 0, successes = 0, cause = '\n', mode = AUTO, mode_at = 0, mode_end = 0,
+    mode_note = '', fleet = '', retuned = false, tombstone = false, p = false, p_source = false, roster = false,
+    leases = false, totals = false, by = false, mine = false, w = '', tail = false, cut = 0, buckets = false,
+    arrivals = 0, calls = 0, failures = 0, slow = 0, streak = 0, first = 0, labels = '', label_count = 0, fresh = false, window_changed = false,
   }
 end
 
--- Brings fields f to this schema, or gives an error reply.
-local function migrate(f)
-  local steps = {} -- steps[n](f) makes fields f of schema n those of n + 1
-  local v = int(f.v)
-  if not v then return corrupt('v') end
-  if v > SCHEMA then
-    return redis.error_reply('COMMONTRIP schema ' .. text(v) .. ' is newer than this replica\'s ' .. text(SCHEMA))
-  end
-  for n = v, SCHEMA - 1 do
-    if not steps[n] then return corrupt('v') end
-    steps[n](f)
-  end
-end
-
--- Reads the breaker at key and brings machine time to now: it never goes back. clock is the store's in ms, or '' to read
--- it; read is what HMGET gave, where it was asked already; then come the names of more fields. Gives nil and an error reply
--- where the hash is no breaker's.
+-- Reads the breaker at key and brings machine time to now. clock is the store's clock in ms, or '' to read it. read is
+-- what HMGET gave, if the script has asked already. Then come the names of more fields. Gives nil and an error reply if
+-- the hash is not a breaker's.
 local function load(key, clock, read, ...)
-  local r = read or redis.call('HMGET', key, 'v', 'generation', 'rev', 'clock', 'state', 'cause', 'mode', 'policy', 'retuned',
-    'totals', 'tally', 'labels', 'leases', 'roster', 'tomb', ...)
+  local r = read or redis.call('HMGET', key, 'v', 'generation', 'rev', 'clock', 'state', 'cause', 'mode', 'policy',
+    'retuned', 'totals', 'tally', 'labels', 'leases', 'roster', 'tomb', ...)
   local now = tonumber(clock)
   if not now then
     local t = redis.call('TIME')
@@ -147,7 +127,7 @@ local function load(key, clock, read, ...)
   end
   local b = absent(key, math.max(now, 0))
   if not (r[1] or r[2] or r[4] or r[5]) then
-    if text(MAX) ~= '9007199254740991' then
+    if text(MAX_NUMBER) ~= string.format('%.0f', MAX_NUMBER) then
       return nil, redis.error_reply('COMMONTRIP server of 32 bits: its %d is too short for our numbers')
     end
     return b
@@ -159,19 +139,19 @@ local function load(key, clock, read, ...)
     window = false, by_failure = false, by_slow = false, by_streak = false, count = false,
   }
   for i = 1, select('#', ...) do f[select(i, ...)] = r[15 + i] or '' end
-  b.f, b.blank, b.appeared, b.moved, b.commanded = f, false, false, f.v ~= VERSION, false
-  if b.moved then
-    local refused = migrate(f)
-    if refused then return nil, refused end
+  b.f, b.blank, b.appeared, b.moved, b.commanded = f, false, false, f.v ~= SCHEMA, false
+  if b.moved then -- a migration from an older schema belongs here
+    local v = int(f.v)
+    if not v or v < tonumber(SCHEMA) then return nil, corrupt('v') end
+    if v > tonumber(SCHEMA) then
+      return nil, redis.error_reply('COMMONTRIP schema ' .. text(v) .. ' is newer than this replica\'s ' .. SCHEMA)
+    end
   end
-  local at, off, kept = string.match(f.clock, '^(%d+) (%-?%d+) (%d+)$')
-  if not at then return nil, corrupt('clock') end
-  b.m, b.kept = math.max(tonumber(at), b.now + tonumber(off)), tonumber(kept)
-  if b.m > MAX then return nil, corrupt('clock') end
+  if not moment(b) then return nil, corrupt('clock') end
   parse(b)
   if b.bad then return nil, corrupt(b.bad) end
 
-  if b.tomb and b.m >= b.tomb.finish then
+  if b.tombstone and b.m >= b.tombstone.finish then
     b = absent(key, b.now)
     b.wipe = true
   end

@@ -10,24 +10,24 @@
 -- ARGV[7]   slow               0 or 1
 -- ARGV[8]   label              why it failed
 --
--- Returns   'ok', fresh, pushed, made, face: 18 elements (save.lua)
+-- Returns   'ok', fresh, pushed, made, snapshot: 18 elements (save.lua)
 -- Returns   'absent': there is no such breaker; nothing was written
 -- Error     COMMONTRIP corrupt field ...  the hash holds what no script wrote
 -- Error     COMMONTRIP schema ...         a newer schema
 local b, refused = load(KEYS[1], ARGV[1])
 if not b then return refused end
-local replica, gen = ARGV[3], number(ARGV[5])
-if not gen then return corrupt('ARGV') end
+local replica, gen, outcome, slow = ARGV[3], number(ARGV[5]), number(ARGV[6]), ARGV[7] == '1'
+if not (gen and outcome) then return corrupt('ARGV') end
 if b.blank then return { 'absent' } end
-if b.tomb then
-  b.tomb.finish = b.m + DAY
-  if b.tomb.bare then return save(b, ARGV[2]) end
+if b.tombstone then
+  b.tombstone.finish = b.m + DAY
+  if not b.tombstone.hidden then return save(b, ARGV[2]) end
 end
 expire(b, replica)
 load_window(b)
 load_count(b)
 
--- Takes the lease out and says whether its outcome counts.
+-- Takes out the lease, if this replica holds it, and gives it if its outcome counts: it is of this generation.
 local function take_lease()
   for i, l in ipairs(b.leases) do
     if string.format('%d.%d', l.generation, l.number) == ARGV[4] then
@@ -38,42 +38,43 @@ local function take_lease()
   end
 end
 
--- A failed probe reopens: at once, or once enough replicas have seen one, or one sees another after its ban. Until then
--- that replica gets no lease.
-local function fail(lease)
+local lease = take_lease()
+if not lease then return save(b, ARGV[2]) end
+
+-- Notes a failed probe. It reopens once failed probes come from enough replicas, or once one replica fails again with a
+-- lease that it got after its first failure. Until then that replica gets no lease.
+local function fail_probe()
   local list = failed_probes(b)
-  local probe = find_probe(list, replica)
-  local again = probe and lease.number > probe.number
-  if not probe then
-    probe = { number = b.granted, name = replica }
-    list[#list + 1] = probe
+  local failed = find_failed(list, replica)
+  local again = failed and lease.number > failed.number
+  if not failed then
+    failed = { number = b.granted, name = replica }
+    list[#list + 1] = failed
   end
-  probe.ban = b.m + b.p.probe_lease
+  failed.ban = b.m + b.p.probe_lease
   if again or #list >= b.p.reporters then
     local names = {}
     for i = 1, #list do names[i] = list[i].name end
-    change().open(b, { reason = 'probe-failure', cause = replica, witnesses = names })
+    changes().open(b, { reason = 'probe-failure', cause = replica, witnesses = names })
   end
 end
 
-local lease = take_lease()
-if lease then
-  if ARGV[6] == '3' then
-    count(b, IGNORED, 1)
-  else
-    count(b, CALLS, 1)
-    if ARGV[6] == '2' then count(b, FAILURES, 1) end
-    if ARGV[7] == '1' then count(b, SLOW, 1) end
-  end
-  if b.mode == AUTO and ARGV[6] == '1' then
+-- Lets a probe of this half-open decide. Under a forced mode it is only counted.
+local function decide()
+  if outcome == OUTCOME_IGNORED then return count(b, 0, 0, 0, 1, 0, 0) end
+  count(b, 1, outcome == OUTCOME_FAILURE and 1 or 0, slow and 1 or 0, 0, 0, 0)
+  if b.mode ~= AUTO then return end
+  if outcome == OUTCOME_SUCCESS then
     b.successes, b.moved = b.successes + 1, true
     if b.successes >= b.p.probe_successes then
-      change().transition(b, CLOSED, {}, { reason = 'probe-successes', cause = replica })
+      changes().transition(b, CLOSED, { reason = 'probe-successes', cause = replica })
     end
-  elseif b.mode == AUTO and ARGV[6] == '2' then
+  else
     b.window_changed = true
     add_labels(b, ARGV[8], 1)
-    fail(lease)
+    fail_probe()
   end
 end
+
+decide()
 return save(b, ARGV[2])

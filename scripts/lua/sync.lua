@@ -7,7 +7,7 @@
 -- ARGV[4]   replica            name
 -- ARGV[5]   known generation
 -- ARGV[6]   known rev
--- ARGV[7]   known details      (repair.lua); read only where one of the two is above the store's
+-- ARGV[7]   known details      (repair.lua); read only if one of the two is above the store's
 -- ARGV[8]   announce           0 or 1
 -- ARGV[9]   seq
 -- ARGV[10]  generation         in which the outcomes were admitted
@@ -17,59 +17,54 @@
 -- ARGV[14]  runs               a line each: kind (0 good, 1 failed, 2 slow, 3 failed and slow, 4 ignored), count, blank,
 --                              age in ms, blank, label; '' for a sign of life
 --
--- Returns   'ok', fresh, pushed, made, face: 18 elements (save.lua)
+-- Returns   'ok', fresh, pushed, made, snapshot: 18 elements (save.lua)
 -- Returns   'invalid', field, number: a known number that is too high; nothing was written
 -- Error     COMMONTRIP corrupt field ...  the hash holds what no script wrote
 -- Error     COMMONTRIP schema ...         a newer schema
 local policy, replica, runs = ARGV[3], ARGV[4], ARGV[14]
-local raw = 'r:' .. replica
-local b, refused = load(KEYS[1], now or ARGV[1], read, raw, 'window')
+local field_name = 'r:' .. replica
+local b, refused = load(KEYS[1], now or ARGV[1], read, field_name, 'window')
 if not b then return refused end
 local known = { gen = number(ARGV[5]), rev = number(ARGV[6]), details = ARGV[7] }
-local report = { seq = number(ARGV[9]), own = ARGV[13] == '1' and 1 or 0, runs = runs }
+local report = { seq = number(ARGV[9]), own = ARGV[13] == '1' and 1 or 0, policy = policy }
 local gen, max_age, rejected = number(ARGV[10]), number(ARGV[11]), number(ARGV[12])
 if not (known.gen and known.rev and report.seq and gen and max_age and rejected) then return corrupt('ARGV') end
-local high = too_high(b, known)
-if high then return { 'invalid', high, text(high == 'Known.Rev' and known.rev or known.gen) } end
+local bad_field = check_known(b, known)
+if bad_field then return { 'invalid', bad_field, text(bad_field == 'Known.Rev' and known.rev or known.gen) } end
 
-local ends = runs ~= '' and report.seq > 0
-if b.tomb then
-  b.tomb.finish = b.m + DAY
-  if b.tomb.bare then
-    if not ends and not above(b, known) then return save(b, ARGV[2]) end
-    b.tomb.bare, b.blank, b.moved, b.commanded = false, true, true, true
-  end
+local raw = b.f[field_name] or ''
+local entry = parse_replica(b, raw)
+local again = report.seq <= (entry and entry.seq or 0)
+local active = runs ~= '' and not again
+if b.tombstone then
+  b.tombstone.finish = b.m + DAY
+  if not b.tombstone.hidden and not active and not behind(b, known) then return save(b, ARGV[2]) end
 end
-if b.fleet == '' then b.fleet = policy end
-local entry, again = meet(b, replica, b.f[raw] or '', report)
+begin(b, policy)
 repair(b, known, replica)
 expire(b, replica)
-
-if policy ~= b.fleet then
-  if ARGV[8] == '1' and not again then
-    load_window(b)
-    b.fleet, b.rev, roster(b).conflict = policy, after(b, b.rev), 0
-    change().refit(b)
-    b.window_changed = true
-  else
-    entry.conflict, roster(b).conflict = 1, b.m + 1
-  end
+if policy ~= b.fleet and ARGV[8] == '1' and not again then -- the last deploy wins
+  load_window(b)
+  b.fleet, b.rev, roll_roster(b).conflict = policy, next_number(b.rev, b.m), 0
+  changes().refit(b)
+  b.window_changed = true
 end
-if b.tomb and ends and not again then
-  if b.gen == b.tomb.gen then b.gen, b.since = after(b, b.gen), b.m end
-  if b.rev == b.tomb.rev then b.rev = after(b, b.rev) end
-  b.tomb, b.appeared, b.moved = nil, true, true
-end
+entry = touch_replica(b, replica, raw, entry, report, again, active)
+if b.tombstone and active then unhide(b) end
 if not again then
-  if rejected > 0 then count(b, REJECTED, rejected) end
+  if rejected > 0 then count(b, 0, 0, 0, 0, 0, rejected) end
   if runs ~= '' then
     load_window(b)
     take_runs(b, entry, runs, gen, max_age, replica)
   end
 end
 
-put(b, raw, string.format('%d %d %d %d %d %d %d', entry.seen, entry.seq, entry.calls, entry.failures,
-  entry.own, entry.conflict, entry.slice))
+put(b, field_name, string.format('%d %d %d %d %d %d %d', entry.seen, entry.seq, entry.calls, entry.failures, entry.own,
+  entry.conflict, entry.slice))
 sweep(b, replica)
-if b.roster then put(b, 'roster', format_roster(b.roster)) end
+local t = b.roster
+if t then
+  put(b, 'roster', string.format('%d %d %d %d %d %d %d %d %d %d %d', t.slice, t.left, t.seen[1], t.seen[2], t.seen[3],
+    t.active[1], t.active[2], t.active[3], t.size, t.next, t.conflict))
+end
 return save(b, ARGV[2])

@@ -12,11 +12,11 @@ type entry struct {
 	mu      sync.Mutex
 	machine machine.Machine
 	gone    bool // taken out of the map: look again
-	buried  bool // waits among the graves
+	queued  bool // waits among the tombstones
 }
 
 // write runs one request on a name's machine, publishes what it wrote to the history and lets go of a machine of which
-// nothing is left. Where the name has none, create says whether to make one.
+// nothing is left. If the name has none, create says whether to make one.
 func (s *Store) write(name string, create bool, request func(m *machine.Machine, now int64)) {
 	for {
 		e := s.entry(name, create)
@@ -29,7 +29,7 @@ func (s *Store) write(name string, create bool, request func(m *machine.Machine,
 	}
 }
 
-// try is false where the entry has left the map.
+// try runs the request, unless the entry has left the map: then it gives false.
 func (s *Store) try(name string, e *entry, request func(m *machine.Machine, now int64)) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -61,6 +61,7 @@ func (s *Store) read(name string, look func(m *machine.Machine, now int64)) {
 	look(&e.machine, s.millis())
 }
 
+// entry is what stands under a name. If nothing does, create says whether to make one.
 func (s *Store) entry(name string, create bool) *entry {
 	if e, ok := s.entries.Load(name); ok {
 		return e.(*entry)
@@ -73,10 +74,11 @@ func (s *Store) entry(name string, create bool) *entry {
 	return e.(*entry)
 }
 
+// millis is the store's clock.
 func (s *Store) millis() int64 { return s.now().UnixMilli() }
 
-// publish hands what the last request wrote to those who watch. e's lock is held, so that one breaker's events keep the
-// order of its transitions.
+// publish hands what the last request wrote to the watchers. e's lock is held, so that one breaker's events keep the order
+// of its transitions.
 func (s *Store) publish(name string, m *machine.Machine) {
 	if !s.watch.any() {
 		return

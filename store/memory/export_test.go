@@ -3,15 +3,15 @@ package memorystore
 // Entries is how many names the store keeps, shown or not.
 func Entries(s *Store) int { return len(s.names()) }
 
-// Graves is how many tombstones wait to be swept.
-func Graves(s *Store) int {
-	s.graves.mu.Lock()
-	defer s.graves.mu.Unlock()
-	return len(s.graves.queue)
+// Tombstones is how many of them wait to be swept.
+func Tombstones(s *Store) int {
+	s.tombstones.mu.Lock()
+	defer s.tombstones.mu.Unlock()
+	return len(s.tombstones.queue)
 }
 
 // Queued is how many events wait for one watcher at most.
 const Queued = queued
 
-// Watchers is how many watch.
+// Watchers is how many there are.
 func Watchers(s *Store) int { return len(s.watch.load()) }

@@ -43,6 +43,7 @@ func NewLink(s *Store) *Link {
 	return l
 }
 
+// newCondition makes one that lasts until it is ended.
 func newCondition(silent bool, err error) *condition {
 	while, end := context.WithCancel(context.Background())
 	return &condition{while, end, silent, err}
@@ -61,7 +62,7 @@ func (l *Link) Fail(err error) {
 	l.change(newCondition(false, err))
 }
 
-// Mend ends what Cut or Fail began. Those who watch get a Resync.
+// Mend ends what Cut or Fail began. Watchers get a Resync.
 func (l *Link) Mend() { l.change(newCondition(false, nil)) }
 
 // Close closes the link for good and leaves the store open.
@@ -70,6 +71,7 @@ func (l *Link) Close() error {
 	return nil
 }
 
+// change puts the link into another condition, unless it is closed.
 func (l *Link) change(to *condition) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -96,7 +98,7 @@ func (l *Link) cross(ctx context.Context) error {
 	}
 }
 
-// across makes a request of the store's, where the link lets it through.
+// across makes a request of the store's, if the link lets it through.
 func across[T any](ctx context.Context, l *Link, request func() (T, error)) (T, error) {
 	if err := l.cross(ctx); err != nil {
 		var none T
@@ -164,7 +166,7 @@ func (l *Link) Ping(ctx context.Context) error {
 	return err
 }
 
-// Watch implements [store.Store]: while the link works it watches the store, and begins anew when it works again.
+// Watch implements [store.Store]: while the link works it watches the store, and begins again when it works again.
 func (l *Link) Watch(ctx context.Context, fn func(store.Event)) error {
 	for {
 		c := l.is.Load()
@@ -185,7 +187,7 @@ func (l *Link) Watch(ctx context.Context, fn func(store.Event)) error {
 	}
 }
 
-// watchWhile watches as long as the link is so; it returns nil where the link changed.
+// watchWhile watches as long as the link is so; it returns nil if the link changed.
 func (l *Link) watchWhile(ctx context.Context, c *condition, fn func(store.Event)) error {
 	ours, stop := context.WithCancel(ctx)
 	defer stop()

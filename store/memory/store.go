@@ -9,18 +9,19 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/commontrip/commontrip/internal/limits"
 	"github.com/commontrip/commontrip/internal/machine"
 	"github.com/commontrip/commontrip/store"
 )
 
 // Store is a [store.Store] in memory. It is safe for concurrent use.
 type Store struct {
-	now     func() time.Time
-	entries sync.Map // name -> *entry
-	graves  graves
-	watch   watchers
-	closed  atomic.Bool
-	done    chan struct{}
+	now        func() time.Time
+	entries    sync.Map // name -> *entry
+	tombstones tombstones
+	watch      watchers
+	closed     atomic.Bool
+	done       chan struct{}
 }
 
 var (
@@ -63,6 +64,7 @@ func (s *Store) Sync(ctx context.Context, reports []store.Report) []store.Result
 	return results
 }
 
+// report carries out one report.
 func (s *Store) report(given *store.Report) (result store.Result) {
 	r, err := given.Normalize()
 	if err != nil {
@@ -83,12 +85,10 @@ func (s *Store) Claim(ctx context.Context, c store.Claim) (grant store.Grant, er
 		return store.Grant{}, err
 	}
 	s.write(c.Name, true, func(m *machine.Machine, now int64) {
-		grant, err = m.Claim(now, c, rand.Int64N(jitter+1))
+		grant, err = m.Claim(now, c, rand.Int64N(limits.MaxSpread+1))
 	})
 	return grant, err
 }
-
-const jitter = 50 // ms, at most, that spread those who are refused a probe
 
 // Settle implements [store.Store].
 func (s *Store) Settle(ctx context.Context, set store.Settlement) (store.Result, error) {
@@ -190,7 +190,7 @@ func (s *Store) Lane(string) int { return 0 }
 // Info implements [store.Store].
 func (s *Store) Info() store.Info { return store.Info{Kind: "memory"} }
 
-// Ping implements [store.Pinger]: it fails only where the store was closed or ctx has ended.
+// Ping implements [store.Pinger]: it fails only if the store was closed or ctx has ended.
 func (s *Store) Ping(ctx context.Context) error { return s.enter(ctx, "Ping") }
 
 // Close ends every Watch. It is idempotent.
@@ -212,6 +212,7 @@ func (s *Store) enter(ctx context.Context, verb string) error {
 	return ctx.Err()
 }
 
+// names lists all names, in order.
 func (s *Store) names() []string {
 	var names []string
 	s.entries.Range(func(name, _ any) bool {

@@ -11,7 +11,7 @@ import (
 
 const queued = 1024 // events that wait for one watcher; more become a Resync
 
-// watchers are those who watch: a list that is replaced, never changed, so that publishing takes no lock.
+// watchers are the queues of every Watch: a list that is replaced, never changed, so that publishing takes no lock.
 type watchers struct {
 	mu   sync.Mutex // of replacing
 	list atomic.Pointer[[]*watcher]
@@ -69,7 +69,7 @@ func (w *watcher) send(event store.Event) {
 	}
 }
 
-// take empties the queue; where something was missed, a Resync stands first.
+// take empties the queue. If something was missed, a Resync stands first.
 func (w *watcher) take() []store.Event {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -82,22 +82,25 @@ func (w *watcher) take() []store.Event {
 	return events
 }
 
+// any reports that there is a watcher.
 func (l *watchers) any() bool { return len(l.load()) > 0 }
 
+// send queues an event for every watcher.
 func (l *watchers) send(event store.Event) {
 	for _, w := range l.load() {
-		w.send(own(event))
+		w.send(copyOf(event))
 	}
 }
 
-// own gives a watcher memory of its own.
-func own(e store.Event) store.Event {
+// copyOf gives a watcher memory of its own.
+func copyOf(e store.Event) store.Event {
 	e.Transition.Errors = slices.Clone(e.Transition.Errors)
 	e.Transition.Witnesses = slices.Clone(e.Transition.Witnesses)
 	e.Snapshot.Errors = slices.Clone(e.Snapshot.Errors)
 	return e
 }
 
+// load is the list.
 func (l *watchers) load() []*watcher {
 	if list := l.list.Load(); list != nil {
 		return *list
@@ -105,6 +108,7 @@ func (l *watchers) load() []*watcher {
 	return nil
 }
 
+// add begins a Watch.
 func (l *watchers) add(w *watcher) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -112,6 +116,7 @@ func (l *watchers) add(w *watcher) {
 	l.list.Store(&list)
 }
 
+// remove ends one.
 func (l *watchers) remove(w *watcher) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

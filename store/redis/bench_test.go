@@ -59,7 +59,7 @@ func busyReport(name, replica string, seq uint64) store.Report {
 	return r
 }
 
-// fleetOf makes a breaker that so many replicas report on, on a clock that stands still.
+// fleetOf makes a breaker on which that number of replicas reports, on a clock that stands still.
 func fleetOf(tb testing.TB, s *Store, name string, replicas int) {
 	tb.Helper()
 	var reports []store.Report

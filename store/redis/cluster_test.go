@@ -180,7 +180,7 @@ func TestAReplicaThatTookADeadMastersPlaceIsFound(t *testing.T) {
 	says(replica, own, "CLUSTER", "NODES")
 	says(replica, "+OK", "CLUSTER", "REPLICATE", own)
 	says(replica, "master_link_status:up", "INFO", "replication")
-	for _, n := range nodes { // who has not heard of it would never hear of it from a dead master
+	for _, n := range nodes { // a node that has not heard of it would never hear of it from a dead master
 		says(n, replica.Addr()+"@", "CLUSTER", "NODES")
 		says(replica, n.Addr()+"@", "CLUSTER", "NODES")
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/commontrip/commontrip/internal/limits"
 	"github.com/commontrip/commontrip/store"
 )
 
@@ -26,12 +27,14 @@ type decoder struct {
 	problem string
 }
 
+// fail notes a problem, if it is the first.
 func (d *decoder) fail(format string, args ...any) {
 	if d.problem == "" {
 		d.problem = fmt.Sprintf(format, args...)
 	}
 }
 
+// err is the problem, if there was one.
 func (d *decoder) err() error {
 	if d.problem == "" {
 		return nil
@@ -52,6 +55,7 @@ func (d *decoder) list(reply any, n int) []any {
 	return make([]any, n)
 }
 
+// text is a string.
 func (d *decoder) text(field string, v any) string {
 	s, ok := v.(string)
 	if !ok {
@@ -60,6 +64,7 @@ func (d *decoder) text(field string, v any) string {
 	return s
 }
 
+// small is an integer from lo to hi.
 func (d *decoder) small(field string, v any, lo, hi int64) int64 {
 	n, ok := v.(int64)
 	if !ok || n < lo || n > hi {
@@ -90,6 +95,7 @@ func (d *decoder) numbers(field, s string, n int, signed ...int) []int64 {
 	return out
 }
 
+// contains reports that v is in the list.
 func contains(list []int, v int) bool {
 	for _, x := range list {
 		if x == v {
@@ -99,6 +105,7 @@ func contains(list []int, v int) bool {
 	return false
 }
 
+// within is a number from lo to hi that was read already.
 func (d *decoder) within(field string, v, lo, hi int64) int64 {
 	if v < lo || v > hi {
 		d.fail("%s is %d; want %d..%d", field, v, lo, hi)
@@ -126,6 +133,7 @@ func (d *decoder) lines(field, s string, n int) []string {
 	return out
 }
 
+// policy reads the 16 integers of one.
 func (d *decoder) policy(field, s string) store.Policy {
 	n := d.numbers(field, s, 16)
 	if d.problem != "" {
@@ -133,7 +141,7 @@ func (d *decoder) policy(field, s string) store.Policy {
 	}
 	p := store.Policy{
 		WindowCalls: int(n[0]), WindowTime: span(n[1]), ConsecutiveFailures: int(n[2]), ConsecutiveFor: span(n[3]),
-		FailureRate: float64(n[4]) / 10_000, SlowCallRate: float64(n[5]) / 10_000, SlowCallAfter: span(n[6]),
+		FailureRate: float64(n[4]) / limits.RateUnit, SlowCallRate: float64(n[5]) / limits.RateUnit, SlowCallAfter: span(n[6]),
 		MinCalls: int(n[7]), Reporters: int(n[8]), OpenFor: span(n[9]), OpenForMax: span(n[10]), Probes: int(n[11]),
 		ProbeSuccesses: int(n[12]), ProbeLease: span(n[13]), RampUp: span(n[14]), Observe: n[15] == 1,
 	}

@@ -20,8 +20,8 @@ const (
 	nowMillis  = 1_700_000_000_000
 )
 
-// goodFace is what a script shows of an open breaker.
-func goodFace() []string {
+// goodFields is what a script shows of an open breaker.
+func goodFields() []string {
 	return []string{
 		"1700000000000", "7", "1700000000000 -5 1700000000000", "1 1700000000000 1700000060000 1 0", "failure-rate\nweb-1#a", "",
 		policyText, "", "10 5 0 0 0 0", "c 0 0 0 0 0 0", "2\nrefused\ntimeout\n", "1 1700000000000 1700000001000 id\tweb-1#a\n",
@@ -31,7 +31,7 @@ func goodFace() []string {
 
 func TestAFaceBecomesASnapshot(t *testing.T) {
 	d := decoder{of: "test"}
-	s := d.snapshot("x", d.face(goodFace(), -1), store.Policy{})
+	s := d.snapshot("x", d.snapshotFields(goodFields(), -1), store.Policy{})
 	if err := d.err(); err != nil {
 		t.Fatal(err)
 	}
@@ -53,15 +53,15 @@ func TestABadFieldIsAnErrorAndNeverClosed(t *testing.T) {
 		"-1", "x", " ", "1.5", "1e3", "9007199254740993", "NaN", "1 2", "\n", "\n\n\n\n", "99 99 99 99 99 99 99 99 99 99 99 99",
 		"open", "\x00", strings.Repeat("9", 400), "3 0 0 0 0", "0 1700000000001 0 0 0", "+1", "01 ",
 	}
-	for i, field := range faceFields {
+	for i, field := range snapshotFieldNames {
 		for _, value := range bad {
 			if field == "cause" && value == "\n" {
 				continue // nothing happened yet
 			}
-			fields := goodFace()
+			fields := goodFields()
 			fields[i] = value
 			d := decoder{of: "test"}
-			_ = d.snapshot("x", d.face(fields, -1), store.Policy{})
+			_ = d.snapshot("x", d.snapshotFields(fields, -1), store.Policy{})
 			err := d.err()
 			var reply *ReplyError
 			if !errors.As(err, &reply) || reply.Of != "test" {
@@ -74,12 +74,12 @@ func TestABadFieldIsAnErrorAndNeverClosed(t *testing.T) {
 // TestANumberThatNoClockMadeIsAnError is about a hash into which a hand wrote a generation far ahead: the replicas took it
 // over, and a store that forgot it afterwards refused all that they reported.
 func TestANumberThatNoClockMadeIsAnError(t *testing.T) {
-	for field, name := range faceFields[:2] {
+	for field, name := range snapshotFieldNames[:2] {
 		for _, ahead := range []int64{24 * 3_600_000, maxAhead, maxAhead + 1, store.MaxNumber - nowMillis} {
-			fields := goodFace()
+			fields := goodFields()
 			fields[field] = fmt.Sprint(nowMillis + ahead)
 			d := decoder{of: "test"}
-			d.face(fields, -1)
+			d.snapshotFields(fields, -1)
 			if err := d.err(); (err != nil) != (ahead > maxAhead) {
 				t.Errorf("%s %d ms ahead of machine time: %v", name, ahead, err)
 			}
@@ -91,7 +91,7 @@ func TestAReplyOfAnotherShapeIsAnError(t *testing.T) {
 	s := &Store{done: make(chan struct{})}
 	good := func() []any {
 		list := []any{"ok", int64(0), int64(-1), ""}
-		for _, field := range goodFace() {
+		for _, field := range goodFields() {
 			list = append(list, field)
 		}
 		return list
@@ -108,7 +108,7 @@ func TestAReplyOfAnotherShapeIsAnError(t *testing.T) {
 		"nothing": nil, "a string": "ok", "a number": int64(1), "an empty list": []any{}, "one more": append(good(), "x"),
 		"one less": good()[1:], "the reply to a claim": append(good(), int64(0), ""), "another word": with(0, "yes"),
 		"a number for a word": with(0, int64(1)), "fresh too high": with(1, int64(2)), "fresh as text": with(1, "1"),
-		"pushed too low": with(2, int64(-2)), "made is no entry": with(3, "x"), "a nil field": with(5, nil),
+		"pushed too low": with(2, int64(-2)), "made is not an entry": with(3, "x"), "a nil field": with(5, nil),
 		"a nested list": with(6, []any{"x"}), "a float": with(4, 1.5), "unknown with more": []any{"unknown", "x"},
 		"invalid without a number": []any{"invalid", "Known.Rev"}, "invalid of what": []any{"invalid", "Name", "1"},
 	} {
@@ -120,10 +120,10 @@ func TestAReplyOfAnotherShapeIsAnError(t *testing.T) {
 	}
 }
 
-// FuzzPush: whatever comes over the channel, it is no panic, and what it tells is valid.
+// FuzzPush: whatever comes over the channel, nothing panics, and what it tells is valid.
 func FuzzPush(f *testing.F) {
 	entry := "0 1 0 0 1700000000000 7 0 1700000000000 100 50 0 3\nfailure-rate\nweb-1#a\n\n2 refused\tweb\nweb-1#a\tweb-2#a"
-	f.Add(strings.Join(append([]string{"1", "p:{x}", "1", entry}, goodFace()...), "\x01"))
+	f.Add(strings.Join(append([]string{"1", "p:{x}", "1", entry}, goodFields()...), "\x01"))
 	f.Add("")
 	f.Add("1\x01p:{x}\x01-1")
 	f.Add("2\x01p:{x}\x011\x01")
@@ -143,17 +143,17 @@ func FuzzPush(f *testing.F) {
 	})
 }
 
-// FuzzFace: whatever lies in the hash, it is no panic, and what it shows is valid.
-func FuzzFace(f *testing.F) {
-	f.Add(strings.Join(goodFace(), "\x01"), int64(nowMillis))
-	f.Add(strings.Repeat("\x01", len(faceFields)-1), int64(-1))
+// FuzzSnapshotFields: whatever lies in the hash, nothing panics, and what it shows is valid.
+func FuzzSnapshotFields(f *testing.F) {
+	f.Add(strings.Join(goodFields(), "\x01"), int64(nowMillis))
+	f.Add(strings.Repeat("\x01", len(snapshotFieldNames)-1), int64(-1))
 	f.Fuzz(func(t *testing.T, all string, now int64) {
 		fields := strings.Split(all, "\x01")
-		if len(fields) != len(faceFields) {
+		if len(fields) != len(snapshotFieldNames) {
 			return
 		}
 		d := decoder{of: "fuzz"}
-		s := d.snapshot("x", d.face(fields, now), store.Policy{})
+		s := d.snapshot("x", d.snapshotFields(fields, now), store.Policy{})
 		if d.err() == nil {
 			checkSnapshot(t, s)
 		}
@@ -190,7 +190,7 @@ func overwriteByHand(t *testing.T, url string) {
 	defer s.Close()
 	ctx := context.Background()
 	key := s.keys.breaker("x")
-	fields := append([]string{"v"}, faceFields[:]...)
+	fields := append([]string{"v"}, snapshotFieldNames[:]...)
 	for _, field := range append(fields, "window", "count", "probes", "by_streak", "r:web-0#1") {
 		for _, garbage := range []string{"x", "-1", "99999999999999999999", "1 2 3", "0", "\n\n", "1e3", strings.Repeat("1 ", 300)} {
 			s.client.FlushAll(ctx)

@@ -60,7 +60,7 @@ func (d *duel) begin(name string) {
 	d.name, d.played, d.pure, d.leases = name, 0, machine.Machine{}, nil
 }
 
-// play runs one step on both and gives what each of them answers and then shows, both empty where that is the same.
+// play runs one step on both and gives what each of them answers and then shows, both empty if that is the same.
 func (d *duel) play(st step) (got, want string) {
 	ctx := context.Background()
 	d.now, d.spread = st.now, int(st.now%51)
@@ -238,7 +238,7 @@ func TestScenario04GoAgainstLua(t *testing.T) {
 	scenario.Zero("differences", differences)
 }
 
-// differential plays histories until they have so many steps, or differ.
+// differential plays histories until they have that number of steps, or differ.
 func differential(t *testing.T, steps int, seed uint64) (histories, played int) {
 	t.Helper()
 	url := redistest.Start(t).SocketURL()
@@ -318,7 +318,7 @@ func firstDifference(a, b string) string {
 }
 
 // TestOfEqualPlacesTheEarlierArrivalGoes fills the sixteen places behind a rate's failures within one bucket: whoever
-// failed again there arrived later than one who did not.
+// failed again there arrived later than one that did not.
 func TestOfEqualPlacesTheEarlierArrivalGoes(t *testing.T) {
 	d := newDuel(t, redistest.Start(t).SocketURL())
 	d.begin("x")

@@ -22,18 +22,18 @@
 //	                                                           Sentinel; the user before the @ is the Sentinels' own
 //
 // go-redis's other parameters (pool_size, dial_timeout, ...) may follow. [Open] makes a client that obeys contexts and
-// sends nothing twice. [New] takes any client; where its settings differ, exchanges are still bounded here: the caller
+// sends nothing twice. [New] takes any client; if its settings differ, exchanges are still bounded here: the caller
 // returns at the deadline, and at most 64 exchanges of one lane may be left behind in a client that does not. A client of
 // Open never reads from replicas, whose copy may be old; do not give New one that does.
 //
 // # When Redis fails
 //
 // An error is about the exchange or about one report; it never is a verdict. It comes as an [*Error] that holds the
-// client's, as a [*ReplyError] where the answer is none of ours, or as the context's. Any request may be sent again. The
+// client's, as a [*ReplyError] if no script gives such an answer, or as the context's. Any request may be sent again. The
 // package logs nothing; go-redis writes failed dials to its own logger, which is the program's to set (redis.SetLogger).
 //
-// [Store.Watch] has a connection of its own, notices one that has gone silent, and begins anew with a Resync. A server
-// that denies this user the channel is no error either: replicas then learn of transitions by their next exchange.
+// [Store.Watch] has a connection of its own, notices one that has gone silent, and begins again with a Resync. A server
+// that denies this user the channel is not an error either: replicas then learn of transitions by their next exchange.
 // [Store.Pushes] tells of it.
 //
 // # Lanes

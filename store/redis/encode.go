@@ -5,12 +5,15 @@ import (
 	"strings"
 	"time"
 
+	"github.com/commontrip/commontrip/internal/limits"
 	"github.com/commontrip/commontrip/scripts/lua"
 	"github.com/commontrip/commontrip/store"
 )
 
-// What the scripts read, from normalized requests. Scripts see integers: milliseconds, and rates in 1/10000.
+// This file writes what the scripts read, from normalized requests. Scripts see integers: milliseconds, and rates in
+// limits.RateUnit.
 
+// syncCall is the script of a report.
 func (s *Store) syncCall(r store.Report) *call {
 	gen, rev, details := encodeKnown(r.Known)
 	return &call{script: lua.Sync, key: s.keys.breaker(r.Name), args: []any{
@@ -19,6 +22,7 @@ func (s *Store) syncCall(r store.Report) *call {
 	}}
 }
 
+// claimCall is the script of a claim.
 func (s *Store) claimCall(c store.Claim) *call {
 	gen, rev, details := encodeKnown(c.Known)
 	return &call{script: lua.Claim, key: s.keys.breaker(c.Name), args: []any{
@@ -26,12 +30,14 @@ func (s *Store) claimCall(c store.Claim) *call {
 	}}
 }
 
+// settleCall is the script of a settlement.
 func (s *Store) settleCall(t store.Settlement) *call {
 	return &call{script: lua.Settle, key: s.keys.breaker(t.Lease.Name), args: []any{
 		s.now(), s.keys.events(), t.Replica, t.Lease.ID, t.Lease.Generation, int(t.Outcome), flag(t.Slow), t.Label,
 	}}
 }
 
+// commandCall is the script of an operator's command.
 func (s *Store) commandCall(c store.Command) *call {
 	policy := ""
 	if c.Action == store.Retune {
@@ -42,6 +48,7 @@ func (s *Store) commandCall(c store.Command) *call {
 	}}
 }
 
+// removeCall is the script of a removal.
 func (s *Store) removeCall(name string) *call {
 	return &call{script: lua.Remove, key: s.keys.breaker(name), args: []any{s.now()}}
 }
@@ -54,8 +61,10 @@ func (s *Store) now() string {
 	return strconv.FormatInt(max(s.clock().UnixMilli(), 0), 10)
 }
 
+// ms is a duration in ms, as scripts read it.
 func ms(d time.Duration) int64 { return d.Milliseconds() }
 
+// flag is 0 or 1, as scripts read it.
 func flag(b bool) int {
 	if b {
 		return 1
@@ -74,8 +83,10 @@ func join(b []byte, numbers ...int64) []byte {
 	return b
 }
 
-func rate(r float64) int64 { return int64(r*10_000 + 0.5) }
+// rate is a rate as scripts read it, in limits.RateUnit.
+func rate(r float64) int64 { return int64(r*limits.RateUnit + 0.5) }
 
+// encodePolicy writes the 16 integers of a policy (scripts/lua/policy.lua).
 func encodePolicy(p store.Policy) string {
 	return string(join(make([]byte, 0, 80), int64(p.WindowCalls), ms(p.WindowTime), int64(p.ConsecutiveFailures),
 		ms(p.ConsecutiveFor), rate(p.FailureRate), rate(p.SlowCallRate), ms(p.SlowCallAfter), int64(p.MinCalls),
@@ -83,6 +94,7 @@ func encodePolicy(p store.Policy) string {
 		ms(p.RampUp), int64(flag(p.Observe))))
 }
 
+// encodeKnown writes what a replica knows of a breaker (scripts/lua/repair.lua).
 func encodeKnown(k store.Known) (gen, rev uint64, details string) {
 	if k.Generation == 0 && k.Rev == 0 {
 		return 0, 0, ""
@@ -98,11 +110,12 @@ func encodeKnown(k store.Known) (gen, rev uint64, details string) {
 	}, "\n")
 }
 
+// noteAt is when a command was given, in ms since 1970.
 func noteAt(n store.Note) int64 {
 	return max(n.At.UnixMilli(), 0)
 }
 
-// noteLeft is -1 where no end is set.
+// noteLeft is what is left of a command in ms, -1 for a command without an end.
 func noteLeft(n store.Note) int64 {
 	if !n.Timed {
 		return -1
@@ -123,6 +136,7 @@ func encodeRuns(runs []store.Run) string {
 	return string(b)
 }
 
+// runKind is the character of a run's outcome (scripts/lua/sync.lua).
 func runKind(r store.Run) byte {
 	switch {
 	case r.Outcome == store.Ignored:

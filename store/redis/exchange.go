@@ -27,8 +27,8 @@ type call struct {
 }
 
 // exchange runs calls in one pipeline and fills in their replies. It returns when ctx ends, or after the store's
-// timeout, even where the client ignores contexts; so many exchanges of one lane that did not return yet may stand
-// behind. Its own error is about the exchange as a whole, and then no call has a reply.
+// timeout, even if the client ignores contexts. At most inFlight exchanges of one lane may be left behind in the client. Its
+// own error is about the exchange as a whole, and then no call has a reply.
 func (s *Store) exchange(ctx context.Context, lane int, calls []*call) error {
 	if s.closed() {
 		return store.ErrClosed
@@ -62,7 +62,7 @@ func (s *Store) exchange(ctx context.Context, lane int, calls []*call) error {
 		defer func() {
 			<-slots
 			close(finished)
-			cancel() // last, so that who sees ctx end sees this, too
+			cancel() // last, so that ctx ends after finished is closed
 		}()
 		s.perform(ctx, work)
 	}()
@@ -87,8 +87,8 @@ func (s *Store) exchange(ctx context.Context, lane int, calls []*call) error {
 	}
 }
 
-// perform sends the calls, and again those whose script the server did not know: the first of each script as EVAL, and
-// where that does not help (other calls went to other nodes), all of them.
+// perform sends the calls, and again those whose script the server did not know: the first of each script as EVAL, and if
+// that does not help (other calls went to other nodes), all of them.
 func (s *Store) perform(ctx context.Context, calls []call) {
 	pending := make([]*call, len(calls))
 	for i := range calls {
@@ -115,11 +115,11 @@ func (s *Store) perform(ctx context.Context, calls []call) {
 	}
 }
 
-// send runs calls once, scripts whole where whole says so.
-func (s *Store) send(ctx context.Context, calls []*call, whole func(*call) bool) {
+// send runs calls once. bySource says which scripts are sent as EVAL, with their source.
+func (s *Store) send(ctx context.Context, calls []*call, bySource func(*call) bool) {
 	cmds := make([]noRetry, len(calls))
 	for i, c := range calls {
-		cmds[i] = noRetry{redis.NewCmd(ctx, c.command(whole(c))...)}
+		cmds[i] = noRetry{redis.NewCmd(ctx, c.command(bySource(c))...)}
 	}
 	if len(cmds) == 1 {
 		_ = s.client.Process(ctx, cmds[0])
@@ -136,7 +136,7 @@ func (s *Store) send(ctx context.Context, calls []*call, whole func(*call) bool)
 	s.lookAround(ctx, calls)
 }
 
-// lookAround lets a Cluster's client ask who serves which slots, once in the background, where a node did not answer: a
+// lookAround lets a Cluster's client ask which node serves which slots, once in the background, if a node did not answer: a
 // replica may have its part by now. The client does so by itself after a redirection, which no dead node gives, and
 // otherwise once a minute.
 func (s *Store) lookAround(ctx context.Context, calls []*call) {
@@ -153,12 +153,13 @@ func (s *Store) lookAround(ctx context.Context, calls []*call) {
 	}
 }
 
-func (c *call) command(whole bool) []any {
+// command is what is sent for a call.
+func (c *call) command(bySource bool) []any {
 	if c.script == nil {
 		return c.args
 	}
 	args := make([]any, 0, 4+len(c.args))
-	if whole {
+	if bySource {
 		args = append(args, "eval", c.script.Source, 1, c.key)
 	} else {
 		args = append(args, "evalsha", c.script.SHA, 1, c.key)
@@ -166,6 +167,7 @@ func (c *call) command(whole bool) []any {
 	return append(args, c.args...)
 }
 
+// unknownScripts are the calls whose script the server did not know.
 func unknownScripts(calls []*call) []*call {
 	var out []*call
 	for _, c := range calls {

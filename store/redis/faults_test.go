@@ -55,7 +55,7 @@ func failures(name, replica string, seq uint64, n int) store.Report {
 	}
 }
 
-// within fails the test where fn does not return in time.
+// within fails the test if fn does not return in time.
 func within(t *testing.T, what string, fn func()) {
 	t.Helper()
 	done := make(chan struct{})
@@ -132,7 +132,7 @@ func TestOneReportsErrorIsItsOwn(t *testing.T) {
 		}
 	}
 	if _, err := s.Read(ctx, "taken"); err == nil {
-		t.Error("reading a key of another type is no error")
+		t.Error("reading a key of another type is not an error")
 	}
 }
 
@@ -295,7 +295,7 @@ func TestAHungServerHoldsNobody(t *testing.T) {
 	}
 }
 
-// TestARetryableErrorRerunsNothing: a client with retries reruns a whole pipeline where its first reply is one.
+// TestARetryableErrorRerunsNothing: a client with retries reruns a whole pipeline if its first reply is one.
 func TestARetryableErrorRerunsNothing(t *testing.T) {
 	var scripts atomic.Int32
 	addr := fakeServer(t, func(args []string) string {
@@ -430,7 +430,7 @@ func readCommand(r *bufio.Reader) ([]string, error) {
 	return args, nil
 }
 
-// indexless hangs whatever is about the index, as where its node of a Cluster hangs.
+// indexless hangs whatever is about the index, as if its node of a Cluster hangs.
 type indexless struct{ asked *atomic.Int64 }
 
 func (indexless) DialHook(next redis.DialHook) redis.DialHook          { return next }

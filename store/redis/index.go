@@ -15,7 +15,7 @@ import (
 const (
 	indexAgain = 10 * time.Minute
 	indexSweep = 4
-	indexPause = 10 * time.Second // after an addition that failed: the node that holds the index must not hold the others up
+	indexPause = 10 * time.Second // after an addition that failed: its node must not hold up what is about other nodes
 )
 
 // index remembers what this handle has added, and when.
@@ -25,6 +25,7 @@ type index struct {
 	paused time.Time // until when nothing is added
 }
 
+// wants reports that a name is to be added.
 func (x *index) wants(name string, fresh bool) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -35,12 +36,14 @@ func (x *index) wants(name string, fresh bool) bool {
 	return fresh || !ok || time.Since(last) > indexAgain
 }
 
+// pause stops additions for a while.
 func (x *index) pause() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.paused = time.Now().Add(indexPause)
 }
 
+// note remembers that names were added.
 func (x *index) note(names []string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -60,7 +63,7 @@ func (x *index) note(names []string) {
 	}
 }
 
-// indexNames adds names. An error is no error of the request: one that comes after a pause adds them again.
+// indexNames adds names. An error is not one of the request: a later request, after a pause, adds them again.
 func (s *Store) indexNames(ctx context.Context, names []string) {
 	if len(names) == 0 {
 		return
@@ -80,6 +83,7 @@ func (s *Store) indexNames(ctx context.Context, names []string) {
 	s.sweepIndex(ctx, look)
 }
 
+// sweepIndex takes out the names, of those that look drew, whose breakers are gone.
 func (s *Store) sweepIndex(ctx context.Context, look *call) {
 	list, _ := look.reply.([]any)
 	var checks []*call
@@ -117,6 +121,7 @@ func (s *Store) sweepIndex(ctx context.Context, look *call) {
 	}
 }
 
+// unindex takes out the name of a breaker that was removed.
 func (s *Store) unindex(ctx context.Context, name string) {
 	s.index.mu.Lock()
 	delete(s.index.added, name)
@@ -127,7 +132,7 @@ func (s *Store) unindex(ctx context.Context, name string) {
 // indexed lists the names, in any order.
 func (s *Store) indexed(ctx context.Context) ([]string, error) {
 	c := &call{args: []any{"smembers", s.keys.names()}, key: s.keys.names()}
-	if err := s.one(ctx, s.indexLane(), c); err != nil {
+	if err := s.do(ctx, s.indexLane(), c); err != nil {
 		return nil, err
 	}
 	list, ok := c.reply.([]any)
@@ -143,4 +148,5 @@ func (s *Store) indexed(ctx context.Context) ([]string, error) {
 	return names, nil
 }
 
+// indexLane is the lane of the index.
 func (s *Store) indexLane() int { return s.laneOfKey(s.keys.names()) }

@@ -26,6 +26,7 @@ var (
 	unescape = strings.NewReplacer("%25", "%", "%7B", "{", "%7D", "}")
 )
 
+// keys spells the keys of one name space.
 type keys struct{ prefix string }
 
 func (k keys) breaker(name string) string { return k.prefix + ":{" + escape.Replace(name) + "}" }
@@ -45,6 +46,7 @@ func (k keys) name(key string) (string, bool) {
 	return name, escape.Replace(name) == tag
 }
 
+// checkPrefix refuses a prefix that could end a hash tag, or that nobody can read.
 func checkPrefix(prefix string) error {
 	const want = "1..100 bytes of UTF-8 without braces, blanks and control characters"
 	bad := func(r rune) bool { return r == '{' || r == '}' || !unicode.IsPrint(r) || unicode.IsSpace(r) }

@@ -23,6 +23,7 @@ func (s *Store) Lane(name string) int {
 	return s.laneOfKey(s.keys.breaker(name))
 }
 
+// laneOfKey is the lane of a key.
 func (s *Store) laneOfKey(key string) int {
 	if !s.cluster {
 		return 0

@@ -15,6 +15,7 @@ const (
 // Option changes how a Store works. A bad value is refused by Open or New with its range.
 type Option func(*settings)
 
+// settings are what options change.
 type settings struct {
 	prefix  string
 	timeout time.Duration
@@ -27,7 +28,7 @@ type settings struct {
 // nothing else. 1..100 bytes, printable, without braces and blanks.
 func WithPrefix(prefix string) Option { return func(s *settings) { s.prefix = prefix } }
 
-// WithTimeout bounds one exchange with Redis where the context has no deadline; the default is 1 s. 1 ms..1 m.
+// WithTimeout bounds one exchange with Redis if the context has no deadline; the default is 1 s. 1 ms..1 m.
 func WithTimeout(d time.Duration) Option { return func(s *settings) { s.timeout = d } }
 
 // WithBudget says how many scripts a second one breaker may cost Redis, while it has no more replicas than that; the
@@ -40,6 +41,7 @@ func WithBudget(scriptsPerSecond int) Option {
 // different times. The function must be safe for concurrent use.
 func WithClock(now func() time.Time) Option { return func(s *settings) { s.clock = now } }
 
+// newSettings checks what the options ask for.
 func newSettings(opts []Option) (settings, error) {
 	s := settings{prefix: defaultPrefix, timeout: defaultTimeout, budget: defaultBudget, spread: drawSpread}
 	for _, o := range opts {

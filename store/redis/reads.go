@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/commontrip/commontrip/internal/limits"
 	"github.com/commontrip/commontrip/scripts/lua"
 	"github.com/commontrip/commontrip/store"
 )
@@ -36,6 +37,7 @@ func (s *Store) read(ctx context.Context, names []string, fields []string) ([]ro
 	return rows, nil
 }
 
+// readBatch is read in one exchange.
 func (s *Store) readBatch(ctx context.Context, names []string, fields []string) ([]row, error) {
 	calls := make([]*call, 0, len(names)+1)
 	args := make([]any, len(fields))
@@ -91,6 +93,7 @@ func (s *Store) millis(d *decoder, clock []any) int64 {
 	return seconds*1000 + micros/1000
 }
 
+// row reads the reply to HMGET.
 func (d *decoder) row(list []any, now int64) row {
 	r := row{fields: make([]string, len(list)), now: now, absent: true}
 	for i, v := range list {
@@ -114,7 +117,7 @@ func (s *Store) Read(ctx context.Context, names ...string) ([]store.Snapshot, er
 		sort.Strings(names)
 	}
 	names = valid(names)
-	rows, err := s.read(ctx, names, faceFields[:])
+	rows, err := s.read(ctx, names, snapshotFieldNames[:])
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +128,7 @@ func (s *Store) Read(ctx context.Context, names ...string) ([]store.Snapshot, er
 			continue
 		}
 		d := decoder{of: "read"}
-		f := d.face(r.fields, r.now)
+		f := d.snapshotFields(r.fields, r.now)
 		if d.problem == "" && f.hidden {
 			continue
 		}
@@ -145,6 +148,7 @@ func (s *Store) Read(ctx context.Context, names ...string) ([]store.Snapshot, er
 	return out, nil
 }
 
+// valid leaves out what cannot be a name.
 func valid(names []string) []string {
 	out := make([]string, 0, len(names))
 	for _, name := range names {
@@ -194,35 +198,35 @@ func (s *Store) Versions(ctx context.Context, names ...string) ([]store.Version,
 	return out, nil
 }
 
-// visible reads fields of one breaker behind its face; false where reads do not show it.
-func (s *Store) visible(ctx context.Context, name string, fields []string) (face, []string, bool, error) {
+// readVisible reads a breaker's snapshot fields and more fields. It gives false if reads do not show the breaker.
+func (s *Store) readVisible(ctx context.Context, name string, fields []string) (snapshotFields, []string, bool, error) {
 	if s.closed() {
-		return face{}, nil, false, store.ErrClosed
+		return snapshotFields{}, nil, false, store.ErrClosed
 	}
 	if store.ValidateName(name) != nil {
-		return face{}, nil, false, nil
+		return snapshotFields{}, nil, false, nil
 	}
-	rows, err := s.read(ctx, []string{name}, append(append([]string{}, faceFields[:]...), fields...))
+	rows, err := s.read(ctx, []string{name}, append(append([]string{}, snapshotFieldNames[:]...), fields...))
 	if err != nil || rows[0].absent {
-		return face{}, nil, false, err
+		return snapshotFields{}, nil, false, err
 	}
 	d := decoder{of: "read"}
-	f := d.face(rows[0].fields[:len(faceFields)], rows[0].now)
+	f := d.snapshotFields(rows[0].fields[:len(snapshotFieldNames)], rows[0].now)
 	if err := d.err(); err != nil {
-		return face{}, nil, false, err
+		return snapshotFields{}, nil, false, err
 	}
-	return f, rows[0].fields[len(faceFields):], !f.hidden, nil
+	return f, rows[0].fields[len(snapshotFieldNames):], !f.hidden, nil
 }
 
-// Roster lists who reported in this slice of 30 s or the one before, by name.
+// Roster lists the replicas that reported in this slice of 30 s or the one before, by name.
 func (s *Store) Roster(ctx context.Context, name string) ([]store.Replica, error) {
-	f, _, ok, err := s.visible(ctx, name, nil)
+	f, _, ok, err := s.readVisible(ctx, name, nil)
 	if err != nil || !ok {
 		return nil, err
 	}
 	key := s.keys.breaker(name)
 	c := &call{key: key, args: []any{"hgetall", key}}
-	if err := s.one(ctx, s.laneOfKey(key), c); err != nil {
+	if err := s.do(ctx, s.laneOfKey(key), c); err != nil {
 		return nil, err
 	}
 	all, err := fieldsOf(c.reply)
@@ -267,19 +271,17 @@ func fieldsOf(reply any) (map[string]string, error) {
 	return out, d.err()
 }
 
-const historyLen = 50
-
 // History lists the newest transitions and commands, newest first.
 func (s *Store) History(ctx context.Context, name string, limit int) ([]store.Transition, error) {
-	if limit <= 0 || limit > historyLen {
-		limit = historyLen
+	if limit <= 0 || limit > limits.HistoryKept {
+		limit = limits.HistoryKept
 	}
-	fields := make([]string, 0, historyLen+1)
+	fields := make([]string, 0, limits.HistoryKept+1)
 	fields = append(fields, "count")
-	for i := range historyLen {
+	for i := range limits.HistoryKept {
 		fields = append(fields, "h"+strconv.Itoa(i))
 	}
-	f, values, ok, err := s.visible(ctx, name, fields)
+	f, values, ok, err := s.readVisible(ctx, name, fields)
 	if err != nil || !ok {
 		return nil, err
 	}
@@ -287,7 +289,7 @@ func (s *Store) History(ctx context.Context, name string, limit int) ([]store.Tr
 	written := d.numbers("count", values[0], 2)[0]
 	var out []store.Transition
 	for i := written - 1; i >= 0 && len(out) < limit && d.problem == ""; i-- {
-		out = append(out, d.transition(name, values[1+i%historyLen], f.off))
+		out = append(out, d.transition(name, values[1+i%limits.HistoryKept], f.off))
 	}
 	if err := d.err(); err != nil {
 		return nil, err

@@ -11,7 +11,7 @@ import (
 // errAbsent: a settlement for a breaker that is not there.
 var errAbsent = errors.New("redisstore: absent")
 
-// headLen is what a script's reply holds before the face: 'ok', fresh, pushed, made.
+// headLen is what a script's reply holds before the snapshot's fields: 'ok', fresh, pushed, made.
 const headLen = 4
 
 // result reads the reply of a script that answers with a snapshot. policy stands in for a tombstone's. more reads the two
@@ -24,7 +24,7 @@ func (s *Store) result(of, name string, policy store.Policy, c *call, more func(
 		return store.Result{}, false, err
 	}
 	d := decoder{of: of}
-	size := headLen + len(faceFields)
+	size := headLen + len(snapshotFieldNames)
 	if more != nil {
 		size += 2
 	}
@@ -38,11 +38,11 @@ func (s *Store) result(of, name string, policy store.Policy, c *call, more func(
 	fresh := d.small("fresh", list[1], 0, 1) == 1
 	pushed := d.small("pushed", list[2], -1, 1)
 	made := d.text("made", list[3])
-	fields := make([]string, len(faceFields))
-	for i, field := range faceFields {
+	fields := make([]string, len(snapshotFieldNames))
+	for i, field := range snapshotFieldNames {
 		fields[i] = d.text(field, list[headLen+i])
 	}
-	f := d.face(fields, -1)
+	f := d.snapshotFields(fields, -1)
 	result := store.Result{Snapshot: d.snapshot(name, f, policy)}
 	if made != "" {
 		t := d.transition(name, made, f.off)
@@ -58,7 +58,7 @@ func (s *Store) result(of, name string, policy store.Policy, c *call, more func(
 	return result, fresh, nil
 }
 
-// refusal reads the replies that are no snapshot.
+// refusal reads the replies that hold no snapshot.
 func refusal(of string, reply any) error {
 	list, ok := reply.([]any)
 	if !ok || len(list) == 0 || len(list) > 3 {

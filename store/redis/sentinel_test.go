@@ -78,7 +78,7 @@ func TestAWatchLeavesAMasterThatHangs(t *testing.T) {
 		return err == nil && strings.Contains(info, "slaves=1")
 	})
 	s := openOn(t, sentinel.URL()+"?master_name=main")
-	s.pingAfter = time.Hour // silence is no reason
+	s.pingAfter = time.Hour // silence is not the reason
 	events, _ := watch(t, s)
 	nextOf(t, events, true)
 	master.Stop()

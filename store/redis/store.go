@@ -9,20 +9,21 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/commontrip/commontrip/internal/limits"
 	"github.com/commontrip/commontrip/store"
 )
 
 // Store keeps breakers in Redis. It implements [store.Store] and [store.Pinger]; all methods are safe for concurrent use.
 type Store struct {
 	settings
-	keys    keys
-	client  redis.UniversalClient
-	owned   bool
-	cluster bool
-	slots   [clusterLanes + 1]chan struct{} // exchanges in flight, a lane each
-	index   index
-	pushes  pushes
-	moves   *moves // nil: not under Sentinels, or not by a client of its own
+	keys     keys
+	client   redis.UniversalClient
+	owned    bool
+	cluster  bool
+	slots    [clusterLanes + 1]chan struct{} // exchanges in flight, a lane each
+	index    index
+	pushes   pushes
+	failover *failoverWatch // nil: not under Sentinels, or over a client of the caller's
 
 	pingAfter time.Duration // of silence on the channel
 
@@ -48,7 +49,7 @@ func Open(url string, opts ...Option) (*Store, error) {
 	}
 	s := newStore(client, true, set)
 	if underSentinels(url) {
-		s.moves = newMoves(client)
+		s.failover = newFailoverWatch(client)
 	}
 	return s, nil
 }
@@ -70,6 +71,7 @@ func New(client redis.UniversalClient, opts ...Option) (*Store, error) {
 	return newStore(client, false, set), nil
 }
 
+// newStore makes a Store over a client.
 func newStore(client redis.UniversalClient, owned bool, set settings) *Store {
 	_, cluster := client.(*redis.ClusterClient)
 	s := &Store{
@@ -97,6 +99,7 @@ func (s *Store) Close() error {
 	return err
 }
 
+// closed reports that Close was called.
 func (s *Store) closed() bool {
 	select {
 	case <-s.done:
@@ -110,7 +113,7 @@ func (s *Store) closed() bool {
 // channels then.
 func (s *Store) Ping(ctx context.Context) error {
 	c := &call{args: []any{"ping"}}
-	if err := s.one(ctx, 0, c); err != nil {
+	if err := s.do(ctx, 0, c); err != nil {
 		return err
 	}
 	d := decoder{of: "ping"}
@@ -120,8 +123,8 @@ func (s *Store) Ping(ctx context.Context) error {
 	return d.err()
 }
 
-// one runs a single call.
-func (s *Store) one(ctx context.Context, lane int, c *call) error {
+// do runs a single call.
+func (s *Store) do(ctx context.Context, lane int, c *call) error {
 	if err := s.exchange(ctx, lane, []*call{c}); err != nil {
 		return err
 	}
@@ -150,4 +153,5 @@ func (e *Error) Error() string { return "redisstore: " + e.Err.Error() }
 // Unwrap gives the client's error.
 func (e *Error) Unwrap() error { return e.Err }
 
-func drawSpread() int { return rand.IntN(51) }
+// drawSpread draws the spread of a claim, in ms.
+func drawSpread() int { return rand.IntN(limits.MaxSpread + 1) }

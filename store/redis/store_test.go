@@ -12,6 +12,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/commontrip/commontrip/internal/limits"
 	"github.com/commontrip/commontrip/store"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
@@ -127,10 +128,10 @@ func TestTheServersOwnClock(t *testing.T) {
 	}
 }
 
-// TestABreakerThatOnlyReportsIsKept: reports that change nothing but numbers set the time to live anew, too, once an hour.
+// TestABreakerThatOnlyReportsIsKept: reports that change nothing but numbers set the time to live again, too, once an hour.
 func TestABreakerThatOnlyReportsIsKept(t *testing.T) {
 	srv := redistest.Start(t)
-	now := time.UnixMilli(nowMillis/slice*slice + slice/2) // an hour later the report is not the first of its slice
+	now := time.UnixMilli(nowMillis/limits.SliceFor*limits.SliceFor + limits.SliceFor/2) // an hour later the report is not the first of its slice
 	s, c, ctx := openOn(t, srv.URL(), WithClock(func() time.Time { return now })), admin(t, srv), context.Background()
 	key := s.keys.breaker("x")
 	for seq := range uint64(361) {
@@ -298,7 +299,7 @@ func TestTheIndexIsSwept(t *testing.T) {
 	}
 }
 
-// TestTheRosterIsSwept: replicas that died do not stay, and who lives does.
+// TestTheRosterIsSwept: replicas that died do not stay, and those that live do.
 func TestTheRosterIsSwept(t *testing.T) {
 	now := time.UnixMilli(nowMillis)
 	srv := redistest.Start(t)

@@ -57,7 +57,7 @@ func dialSingle(rawURL string, timeout time.Duration) (redis.UniversalClient, er
 	return redis.NewClient(o), nil
 }
 
-// dialCluster keeps redirects: they are how a Cluster says where a slot is. What must not be sent twice says so itself.
+// dialCluster keeps redirects: by them a Cluster says on which node a slot is. What must not be sent twice says so itself.
 func dialCluster(rawURL string, timeout time.Duration) (redis.UniversalClient, error) {
 	o, err := redis.ParseClusterURL(rawURL)
 	if err != nil {

@@ -101,7 +101,7 @@ func (s *Store) Settle(ctx context.Context, t store.Settlement) (store.Result, e
 	return result, err
 }
 
-// Command carries out an operator's word.
+// Command carries out an operator's command.
 func (s *Store) Command(ctx context.Context, c store.Command) (store.Result, error) {
 	if s.closed() {
 		return store.Result{}, store.ErrClosed
@@ -127,7 +127,7 @@ func (s *Store) Remove(ctx context.Context, name string) error {
 		return nil
 	}
 	request := s.removeCall(name)
-	if err := s.one(ctx, s.laneOfKey(request.key), request); err != nil {
+	if err := s.do(ctx, s.laneOfKey(request.key), request); err != nil {
 		return err
 	}
 	d := decoder{of: "remove"}

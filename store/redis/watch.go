@@ -21,9 +21,10 @@ const (
 	backoffMax  = 5 * time.Second
 )
 
-// pushes counts what went wrong with the channel. It is told by Pushes.
+// pushes counts what went wrong with the channel, for Pushes.
 type pushes struct{ denied, foreign, gaps atomic.Uint64 }
 
+// note counts a push that the server denied; pushed is what the script says of it.
 func (p *pushes) note(pushed int64) {
 	if pushed == 0 {
 		p.denied.Add(1)
@@ -33,7 +34,7 @@ func (p *pushes) note(pushed int64) {
 // PushStats says how the fleet's channel does, since this Store was made.
 type PushStats struct {
 	Denied  uint64 // pushes that the server refused to this Store's scripts: its user lacks the right to the channel
-	Foreign uint64 // messages on the channel that are none of ours
+	Foreign uint64 // messages on the channel that this library did not write
 	Gaps    uint64 // connections of Watch that were lost
 }
 
@@ -43,9 +44,9 @@ func (s *Store) Pushes() PushStats {
 }
 
 // Watch follows the fleet's channel over a connection of its own. A lost connection is made again, with full jitter and
-// a Resync; one that is silent for 3 s is pinged, and lost where it does not answer within 3 s more. One to a master that
+// a Resync; one that is silent for 3 s is pinged, and lost if it does not answer within 3 s more. One to a master that
 // Sentinels have replaced is left as soon as an exchange is answered by the new one; that takes a Store that Open made. A
-// message that is none of ours gives a Resync, too, at most one a second: it may be a newer version's.
+// message that this library did not write gives a Resync, too, at most one a second: it may be a newer version's.
 func (s *Store) Watch(ctx context.Context, fn func(store.Event)) error {
 	if fn == nil {
 		panic("redisstore: Watch needs a function; it is nil")
@@ -62,16 +63,16 @@ func (s *Store) Watch(ctx context.Context, fn func(store.Event)) error {
 	if s.closed() {
 		return store.ErrClosed
 	}
-	seat, giveBack := s.moves.take()
-	defer giveBack()
-	w := &watcher{s: s, fn: fn, seat: seat}
+	subscription, remove := s.failover.add()
+	defer remove()
+	w := &watcher{s: s, fn: fn, subscription: subscription}
 	var movedAt time.Time
 	for attempt := 0; ; attempt++ {
-		stood, moved := w.follow(seat.in(ctx))
+		stood, moved := w.follow(subscription.in(ctx))
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if stood && !moved || moved && time.Since(movedAt) > backoffMax { // where Sentinels lead it astray for long, it goes slower
+		if stood && !moved || moved && time.Since(movedAt) > backoffMax { // if Sentinels lead it astray for long, it goes slower
 			attempt = 0
 		}
 		if moved {
@@ -81,22 +82,23 @@ func (s *Store) Watch(ctx context.Context, fn func(store.Event)) error {
 		limit := min(backoffBase<<min(attempt, 10), backoffMax)
 		select {
 		case <-time.After(rand.N(limit)):
-		case <-seat.leave: // there is a master to ask
+		case <-subscription.leave: // there is a master to ask
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 	}
 }
 
+// watcher is one Watch.
 type watcher struct {
-	s        *Store
-	fn       func(store.Event)
-	seat     *seat
-	resynced time.Time // after a foreign message
+	s            *Store
+	fn           func(store.Event)
+	subscription *subscription
+	resynced     time.Time // after a foreign message
 }
 
 // follow subscribes once and delivers until the connection is lost; it says whether the subscription stood, and whether it
-// was left since the master is elsewhere.
+// was left because the master is elsewhere.
 func (w *watcher) follow(ctx context.Context) (stood, moved bool) {
 	channel := w.s.keys.events()
 	subscribing, cancel := context.WithTimeout(ctx, w.s.timeout)
@@ -107,7 +109,7 @@ func (w *watcher) follow(ctx context.Context) (stood, moved bool) {
 		leave := false
 		select {
 		case <-ctx.Done():
-		case <-w.seat.leave:
+		case <-w.subscription.leave:
 			leave = true
 		case <-ended:
 		}
@@ -190,11 +192,11 @@ func (s *Store) decodePush(payload string) ([]store.Event, error) {
 	}
 	name, ok := s.keys.name(parts[1])
 	n, err := strconv.Atoi(parts[2])
-	if !ok || store.ValidateName(name) != nil || err != nil || n < 1 || n > pushMost || len(parts) != 3+n+len(faceFields) {
+	if !ok || store.ValidateName(name) != nil || err != nil || n < 1 || n > pushMost || len(parts) != 3+n+len(snapshotFieldNames) {
 		d.fail("%.40q", payload)
 		return nil, d.err()
 	}
-	f := d.face(parts[3+n:], -1)
+	f := d.snapshotFields(parts[3+n:], -1)
 	snapshot := d.snapshot(name, f, store.Policy{})
 	events := make([]store.Event, n)
 	for i := range events {
@@ -206,6 +208,7 @@ func (s *Store) decodePush(payload string) ([]store.Event, error) {
 	return events, nil
 }
 
+// isTimeout reports that a connection was silent for too long, and no more.
 func isTimeout(err error) bool {
 	var n net.Error
 	return errors.As(err, &n) && n.Timeout()

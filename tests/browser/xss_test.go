@@ -61,7 +61,7 @@ func write(t *testing.T, s store.Store, name, text string) {
 	}
 }
 
-// detail goes to a breaker's own page without loading the document anew.
+// detail goes to a breaker's own page without loading the document again.
 func (t *tab) detail(name string) {
 	t.Helper()
 	evaluate[string](t, "location.hash = '#/b/' + encodeURIComponent("+js(name)+")")
@@ -131,7 +131,7 @@ func overwrite(ctx context.Context, t *testing.T, client *redis.Client, name, te
 }
 
 func TestScenario35StoredTextsNeverRun(t *testing.T) {
-	line := scoreboard.Start(t, 35, "stored texts in a browser, written by the API and straight into Redis")
+	scenario := scoreboard.Start(t, 35, "stored texts in a browser, written by the API and straight into Redis")
 	server := redistest.Start(t)
 	client := redis.NewClient(&redis.Options{Addr: server.Addr()})
 	defer client.Close()
@@ -154,7 +154,7 @@ func TestScenario35StoredTextsNeverRun(t *testing.T) {
 	beside.watchForScripts()
 	beside.do(chromedp.Navigate(address))
 	shown, refused := 0, 0
-	texts := slices.Concat(raw[:scoreboard.Pick(line, 4, len(raw))], nasty[:scoreboard.Pick(line, 8, len(nasty))])
+	texts := slices.Concat(raw[:scoreboard.Pick(scenario, 4, len(raw))], nasty[:scoreboard.Pick(scenario, 8, len(nasty))])
 	for i, text := range texts {
 		if err := client.FlushAll(t.Context()).Err(); err != nil {
 			t.Fatal(err)
@@ -184,10 +184,10 @@ func TestScenario35StoredTextsNeverRun(t *testing.T) {
 	if len(caught) > 0 {
 		t.Errorf("caught %q", caught)
 	}
-	line.AtLeast("texts written by the API", len(nasty), 15)
-	line.AtLeast("texts written straight into Redis", len(texts), 10)
-	line.AtLeast("of those shown", shown, len(texts)-len(raw))
-	line.Report("of those refused, as what no store of ours writes", refused)
-	line.Zero("scripts run, dialogs, violations of the policy", len(caught))
-	line.Zero("elements made of texts", became)
+	scenario.AtLeast("texts written by the API", len(nasty), 15)
+	scenario.AtLeast("texts written straight into Redis", len(texts), 10)
+	scenario.AtLeast("of those shown", shown, len(texts)-len(raw))
+	scenario.Report("of those refused, as what no store of ours writes", refused)
+	scenario.Zero("scripts run, dialogs, violations of the policy", len(caught))
+	scenario.Zero("elements made of texts", became)
 }

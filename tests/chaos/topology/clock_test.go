@@ -15,9 +15,9 @@ import (
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
 	redisstore "github.com/commontrip/commontrip/store/redis"
+	"github.com/commontrip/commontrip/tests/await"
 	"github.com/commontrip/commontrip/tests/chaos/faults"
 	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
-	"github.com/commontrip/commontrip/tests/await"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
@@ -250,7 +250,7 @@ func read(t *testing.T, s store.Store) map[string]store.Snapshot {
 	return byName
 }
 
-// soon waits for what is counted where it does not come.
+// soon waits for what is counted if it does not come.
 func soon(met func() bool) bool {
 	waiting, cancel := await.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()

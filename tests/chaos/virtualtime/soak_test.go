@@ -14,8 +14,8 @@ import (
 	"github.com/commontrip/commontrip/store"
 	memorystore "github.com/commontrip/commontrip/store/memory"
 	redisstore "github.com/commontrip/commontrip/store/redis"
-	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/await"
+	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
@@ -150,7 +150,7 @@ func settled(t *testing.T, s store.Store, before *holding, bytes int) (h holding
 	}
 }
 
-// openFiles counts file descriptors, where the system tells; else 0.
+// openFiles counts file descriptors, if the system tells; else 0.
 func openFiles(t *testing.T) int {
 	t.Helper()
 	entries, err := os.ReadDir("/proc/self/fd")

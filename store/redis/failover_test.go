@@ -13,8 +13,7 @@ import (
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
-// sentinels name the master that a test wants. They are no real ones, which would take seconds and could not be led to
-// disagree.
+// sentinels name the master that a test wants. Real ones would take seconds and could not be led to disagree.
 type sentinels struct {
 	master  atomic.Pointer[redistest.Server]
 	watches atomic.Int64 // connections of watches
@@ -24,7 +23,7 @@ func (s *sentinels) name(master *redistest.Server) { s.master.Store(master) }
 
 func (s *sentinels) dial(ctx context.Context, network, _ string) (net.Conn, error) {
 	c, err := new(net.Dialer).DialContext(ctx, network, s.master.Load().Addr())
-	if err == nil && ctx.Value(seatKey{}) != nil {
+	if err == nil && ctx.Value(subscriptionKey{}) != nil {
 		s.watches.Add(1)
 	}
 	return c, err
@@ -42,7 +41,7 @@ func openUnder(t *testing.T, s *sentinels) *Store {
 		MaintNotificationsConfig: quiet(),
 	})
 	opened := newStore(client, true, set)
-	opened.moves = newMoves(client)
+	opened.failover = newFailoverWatch(client)
 	t.Cleanup(func() { _ = opened.Close() })
 	return opened
 }
@@ -124,7 +123,7 @@ func TestAWatchLeavesWithTheFirstAnswerOfAnother(t *testing.T) {
 	}
 }
 
-// TestAWatchIsNotDrivenAwayByItself: where it finds the new master before any exchange does, it stays. Its own connection
+// TestAWatchIsNotDrivenAwayByItself: if it finds the new master before any exchange does, it stays. Its own connection
 // once counted as news, of which it left that very connection.
 func TestAWatchIsNotDrivenAwayByItself(t *testing.T) {
 	old, young := redistest.Start(t), redistest.Start(t)

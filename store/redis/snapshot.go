@@ -5,29 +5,26 @@ import (
 	"strings"
 	"time"
 
+	"github.com/commontrip/commontrip/internal/limits"
 	"github.com/commontrip/commontrip/store"
 )
 
-// faceFields make a snapshot, in the order in which scripts and pushes carry them; see scripts/lua/save.lua.
-var faceFields = [...]string{
+// snapshotFieldNames are the fields of which a snapshot is made, in the order in which scripts and pushes carry them; see
+// scripts/lua/save.lua.
+var snapshotFieldNames = [...]string{
 	"generation", "rev", "clock", "state", "cause", "mode", "policy", "retuned", "totals", "tally", "labels", "leases",
 	"roster", "tomb",
 }
 
 const (
-	maxErrors    = 8
-	maxLabels    = 32
-	maxWitnesses = 8
-	slice        = 30_000 // ms of the roster
-	conflictFor  = 60_000 // ms that a conflict is shown
-
 	// maxAhead is how many ms a number may be ahead of machine time: what a replica knew may have been 24 h ahead, and each
 	// step since adds one. A replica that took over a number beyond could never bring it back to a store that lost it.
-	maxAhead = 25 * 3_600_000
+	maxAhead = limits.Day + limits.Hour
 )
 
-// face is a breaker as its hash shows it, at m, the machine time of the script or the read.
-type face struct {
+// snapshotFields are those fields, read as far as everything else hangs on them, at m, the machine time of the script or
+// the read.
+type snapshotFields struct {
 	generation, rev, cause, mode, policy, retuned, totals, tally, labels, leases, roster string
 	m, off                                                                               int64
 	state                                                                                []int64 // state since until openings successes
@@ -35,10 +32,10 @@ type face struct {
 	hidden                                                                               bool    // not shown by reads
 }
 
-// newFace reads the fields that everything else hangs on. now is the store's clock in ms; below 0: the clock of the
-// script that wrote them.
-func (d *decoder) face(fields []string, now int64) face {
-	f := face{
+// snapshotFields reads the fields on which everything else hangs. now is the store's clock in ms; below 0 it is the clock
+// of the script that wrote them.
+func (d *decoder) snapshotFields(fields []string, now int64) snapshotFields {
+	f := snapshotFields{
 		generation: fields[0], rev: fields[1], cause: fields[4], mode: fields[5], policy: fields[6], retuned: fields[7],
 		totals: fields[8], tally: fields[9], labels: fields[10], leases: fields[11], roster: fields[12],
 	}
@@ -62,7 +59,7 @@ func (d *decoder) face(fields []string, now int64) face {
 }
 
 // snapshot is what f shows. policy stands in for a tombstone's.
-func (d *decoder) snapshot(name string, f face, policy store.Policy) store.Snapshot {
+func (d *decoder) snapshot(name string, f snapshotFields, policy store.Policy) store.Snapshot {
 	s := store.Snapshot{
 		Name: name, State: store.State(f.state[0]), Generation: uint64(d.numbers("generation", f.generation, 1)[0]),
 		Rev: uint64(d.numbers("rev", f.rev, 1)[0]), Since: moment(f.state[1] - f.off), Age: span(f.m - f.state[1]),
@@ -94,7 +91,8 @@ func (d *decoder) snapshot(name string, f face, policy store.Policy) store.Snaps
 	return s
 }
 
-func (d *decoder) commands(s *store.Snapshot, f face) {
+// commands reads what operators left standing.
+func (d *decoder) commands(s *store.Snapshot, f snapshotFields) {
 	if f.mode != "" {
 		lines := d.lines("mode", f.mode, 3)
 		n := d.numbers("mode", lines[0], 3)
@@ -109,7 +107,8 @@ func (d *decoder) commands(s *store.Snapshot, f face) {
 	}
 }
 
-func (d *decoder) note(f face, at, end int64, by, why string) store.Note {
+// note reads what an operator said to a command that stands.
+func (d *decoder) note(f snapshotFields, at, end int64, by, why string) store.Note {
 	n := store.Note{By: d.optional("by", by), Why: d.optional("why", why), At: moment(at - f.off), Timed: end > 0}
 	if n.Timed {
 		n.EndsIn = min(span(max(end-f.m, 0)), store.MaxFor)
@@ -125,16 +124,16 @@ func (d *decoder) tally(s string, p store.Policy, m int64) store.Tally {
 	case kind == "c" && count == 6 && p.WindowCalls > 0:
 		n := d.numbers("tally", rest, 6)
 		return store.Tally{Calls: int(n[3]), Failures: int(n[4]), Slow: int(n[5]), Consecutive: int(n[0])}
-	case kind == "t" && (count-3)%4 == 0 && count <= 43 && p.WindowTime > 0:
-		signed := make([]int, 0, 10)
+	case kind == "t" && (count-3)%4 == 0 && count <= 3+4*limits.Buckets && p.WindowTime > 0:
+		signed := make([]int, 0, limits.Buckets)
 		for i := 3; i < count; i += 4 {
 			signed = append(signed, i)
 		}
 		n := d.numbers("tally", rest, count, signed...)
 		t := store.Tally{Consecutive: int(n[0])}
-		now := m * 10 / ms(p.WindowTime)
+		now := m * limits.Buckets / ms(p.WindowTime)
 		for i := 3; i < count; i += 4 {
-			if n[i] > now-10 && n[i] <= now {
+			if n[i] > now-limits.Buckets && n[i] <= now {
 				t.Calls, t.Failures, t.Slow = t.Calls+int(n[i+1]), t.Failures+int(n[i+2]), t.Slow+int(n[i+3])
 			}
 		}
@@ -151,7 +150,7 @@ func (d *decoder) labels(s string) []store.ErrorCount {
 		return nil
 	}
 	number, lines, _ := strings.Cut(s, "\n")
-	if n := d.numbers("labels", number, 1)[0]; n != int64(strings.Count(lines, "\n")) || n > maxLabels {
+	if n := d.numbers("labels", number, 1)[0]; n != int64(strings.Count(lines, "\n")) || n > limits.LabelsKept {
 		d.fail("labels has the number %.20q", number)
 	}
 	counts := map[string]int{}
@@ -163,6 +162,7 @@ func (d *decoder) labels(s string) []store.ErrorCount {
 	return topErrors(counts)
 }
 
+// label checks one.
 func (d *decoder) label(s string) string {
 	if len(s) > store.MaxLabel || store.ValidateName(s) != nil {
 		d.fail("label is %.70q", s)
@@ -171,7 +171,7 @@ func (d *decoder) label(s string) string {
 	return s
 }
 
-// topErrors is the most frequent 8, ties by label.
+// topErrors are the most frequent few, ties by label.
 func topErrors(counts map[string]int) []store.ErrorCount {
 	if len(counts) == 0 {
 		return nil
@@ -186,7 +186,7 @@ func topErrors(counts map[string]int) []store.ErrorCount {
 		}
 		return out[i].Label < out[j].Label
 	})
-	return out[:min(len(out), maxErrors)]
+	return out[:min(len(out), limits.LabelsShown)]
 }
 
 // live counts the leases that have not ended at m.
@@ -207,19 +207,19 @@ func (d *decoder) live(s string, m int64) int {
 	return n
 }
 
-// replicas counts who reported in the roster's slice of m or the one before.
-func (d *decoder) replicas(s *store.Snapshot, f face) {
+// replicas counts the replicas that reported in the roster's slice of m or the one before.
+func (d *decoder) replicas(s *store.Snapshot, f snapshotFields) {
 	if f.roster == "" {
 		return
 	}
 	n := d.numbers("roster", f.roster, 11)
-	switch now := f.m / slice; {
+	switch now := f.m / limits.SliceFor; {
 	case n[0] == now:
 		s.Replicas = int(n[2] + n[3] - n[4])
 	case n[0] == now-1:
 		s.Replicas = int(n[2])
 	}
-	s.PolicyConflict = n[10] > 0 && f.m < n[10]-1+conflictFor
+	s.PolicyConflict = n[10] > 0 && f.m < n[10]-1+limits.ConflictFor
 }
 
 // transition reads an entry of the history, as f shows it.
@@ -242,6 +242,7 @@ func (d *decoder) transition(name, entry string, off int64) store.Transition {
 	}
 }
 
+// errorCounts reads the labels of an entry of the history.
 func (d *decoder) errorCounts(s string) []store.ErrorCount {
 	if s == "" {
 		return nil
@@ -249,11 +250,12 @@ func (d *decoder) errorCounts(s string) []store.ErrorCount {
 	counts := map[string]int{}
 	for part := range strings.SplitSeq(s, "\t") {
 		n, label, _ := strings.Cut(part, " ")
-		counts[d.label(label)] = int(d.within("count", d.numbers("count", n, 1)[0], 1, maxLabels))
+		counts[d.label(label)] = int(d.within("count", d.numbers("count", n, 1)[0], 1, limits.LabelsKept))
 	}
 	return topErrors(counts)
 }
 
+// witnesses reads those of an entry of the history.
 func (d *decoder) witnesses(s string) []string {
 	if s == "" {
 		return nil
@@ -263,13 +265,13 @@ func (d *decoder) witnesses(s string) []string {
 		d.optional("witness", name)
 	}
 	sort.Strings(names)
-	return names[:min(len(names), maxWitnesses)]
+	return names[:min(len(names), limits.WitnessesShown)]
 }
 
-// replica reads an entry of the roster; false where it no longer counts.
+// replica reads an entry of the roster; false if it no longer counts.
 func (d *decoder) replica(name, s string, m int64) (store.Replica, bool) {
 	n := d.numbers("replica", s, 7, 6)
-	if d.problem != "" || n[0]/slice < m/slice-1 {
+	if d.problem != "" || n[0]/limits.SliceFor < m/limits.SliceFor-1 {
 		return store.Replica{}, false
 	}
 	return store.Replica{

@@ -24,13 +24,14 @@ func (m *Machine) Version(_ int64, name string) (store.Version, bool) {
 	return store.Version{Name: name, Generation: m.generation, Rev: m.rev}, true
 }
 
+// snapshot is what the machine holds, as t shows it.
 func (m *Machine) snapshot(t moment, name string) store.Snapshot {
 	out := store.Snapshot{
 		Name: name, State: m.state, Mode: m.mode, Generation: m.generation, Rev: m.rev,
-		Since: t.date(m.since), Age: duration(t.at - m.since), Openings: int(m.backoff(t.at)),
-		Window: m.tally(t.at), Errors: m.labels.top(),
-		Probing: m.probes.live(t.at), Replicas: m.roster.counted(t.slice()),
-		Policy: m.policy().policy(), PolicyConflict: m.roster.differs(t.at),
+		Since: t.date(m.since), Age: duration(t.at - m.since), Openings: int(m.countedOpenings(t.at)),
+		Window: m.tally(t.at), Errors: m.countLabels(),
+		Probing: m.probes.live(t.at), Replicas: m.roster.counted(sliceOf(t.at)),
+		Policy: m.policyInForce().policy(), PolicyConflict: m.roster.differs(t.at),
 	}
 	if m.state == store.Open {
 		out.RetryIn = t.left(m.until)
@@ -45,18 +46,10 @@ func (m *Machine) snapshot(t moment, name string) store.Snapshot {
 		out.Totals = *m.totals
 	}
 	if m.mode != store.Auto {
-		out.ModeNote = m.orders.mode.shown(t)
+		out.ModeNote = m.overrides.mode.shown(t)
 	}
 	if m.retuned() {
-		out.Retuned, out.PolicyNote = true, m.orders.policy.shown(t)
-	}
-	return out
-}
-
-func (n *note) shown(t moment) store.Note {
-	out := store.Note{By: n.by, Why: n.why, At: t.date(n.at), Timed: n.timed}
-	if n.timed {
-		out.EndsIn = t.left(n.ends)
+		out.Retuned, out.PolicyNote = true, m.overrides.policy.shown(t)
 	}
 	return out
 }

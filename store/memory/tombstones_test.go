@@ -29,15 +29,15 @@ func TestTombstonesAreSweptAsNamesComeAndGo(t *testing.T) {
 	if got, limit := memorystore.Entries(s), 49*perHour; got > limit {
 		t.Errorf("%d tombstones are kept, want at most two days': %d", got, limit)
 	}
-	if got := memorystore.Graves(s); got != memorystore.Entries(s) {
-		t.Errorf("%d graves of %d tombstones", got, memorystore.Entries(s))
+	if got := memorystore.Tombstones(s); got != memorystore.Entries(s) {
+		t.Errorf("%d of %d tombstones wait to be swept", got, memorystore.Entries(s))
 	}
 	if got, _ := s.Read(ctx); len(got) != 0 {
-		t.Errorf("removed ones are shown: %v", got)
+		t.Errorf("removed names are shown: %v", got)
 	}
 }
 
-func TestANameRemovedManyTimesHasOneGrave(t *testing.T) {
+func TestANameRemovedManyTimesHasOneTombstone(t *testing.T) {
 	s := memorystore.New()
 	defer s.Close()
 	ctx := context.Background()
@@ -49,8 +49,8 @@ func TestANameRemovedManyTimesHasOneGrave(t *testing.T) {
 		_ = s.Remove(ctx, "tier")
 		_ = s.Remove(ctx, "tier")
 	}
-	if got := memorystore.Graves(s); got != 1 {
-		t.Errorf("%d graves", got)
+	if got := memorystore.Tombstones(s); got != 1 {
+		t.Errorf("%d tombstones wait to be swept", got)
 	}
 }
 
@@ -68,8 +68,8 @@ func TestABreakerThatCameBackIsNotSwept(t *testing.T) {
 	if got, _ := s.Read(ctx, "tier"); len(got) != 1 {
 		t.Error("it was swept")
 	}
-	if got := memorystore.Graves(s); got != 0 {
-		t.Errorf("%d graves", got)
+	if got := memorystore.Tombstones(s); got != 0 {
+		t.Errorf("%d tombstones wait to be swept", got)
 	}
 }
 

@@ -111,7 +111,7 @@ func TestTrip(t *testing.T) {
 		equal(t, "openings", got.Snapshot.Openings, 2)
 		equal(t, "reason", got.Made.Reason, store.ByOperator)
 	})
-	t.Run("while open starts the period anew, without a step", func(t *testing.T) {
+	t.Run("while open starts the period again, without a step", func(t *testing.T) {
 		r := newRig(t, policy)
 		r.settle("web-1", r.halfOpen("web-1", "c1", 1).Leases[0], failure)
 		before := r.read()
@@ -127,7 +127,7 @@ func TestTrip(t *testing.T) {
 		got := r.command(store.Command{Action: store.Trip, For: time.Hour}).Snapshot
 		equal(t, "period", got.RetryIn, time.Hour)
 		equal(t, "openings", got.Openings, 1)
-		equal(t, "anew", r.command(store.Command{Action: store.Trip, For: 2 * time.Hour}).Snapshot.RetryIn, 2*time.Hour)
+		equal(t, "again", r.command(store.Command{Action: store.Trip, For: 2 * time.Hour}).Snapshot.RetryIn, 2*time.Hour)
 	})
 }
 

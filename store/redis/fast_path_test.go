@@ -13,6 +13,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/commontrip/commontrip/internal/limits"
 	"github.com/commontrip/commontrip/scripts/lua"
 	"github.com/commontrip/commontrip/store"
 	"github.com/commontrip/commontrip/tests/redistest"
@@ -43,14 +44,12 @@ func (o otherSync) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pro
 	return next // a duel sends one report at a time
 }
 
-// TestTheShortWayOfAReportComesToTheSame plays the same histories on two stores, of which one has no short way, and compares
-// their hashes after every step, field by field: also what no read shows.
-func TestTheShortWayOfAReportComesToTheSame(t *testing.T) {
-	const head, tail = "local function whole(read, now)\n", "\nend\nlocal call, match"
-	body, isHead := strings.CutPrefix(lua.Sync.Source, head)
-	whole, _, isTail := strings.Cut(body, tail)
-	if !isHead || !isTail {
-		t.Fatal("the script of a report is no longer whole() and a short way")
+// TestTheFastPathComesToTheSame plays the same histories on two stores, of which one has no fast path, and compares their
+// hashes after every step, field by field: also what no read shows.
+func TestTheFastPathComesToTheSame(t *testing.T) {
+	const end = "\nuntil true\n"
+	if strings.Count(lua.Sync.Source, end) != 1 {
+		t.Fatal("the end of the fast path is not to be found in the script of a report")
 	}
 	srv := redistest.Start(t)
 	begin := func(prefix, script string) *duel {
@@ -65,8 +64,8 @@ func TestTheShortWayOfAReportComesToTheSame(t *testing.T) {
 		d.begin("x")
 		return d
 	}
-	long := begin("long", head+whole+"\nend\nreturn whole()")
-	short := begin("short", head+"redis.call('INCR', 'declined')\n"+body)
+	full := begin("full", lua.FullSync().Source)
+	fast := begin("fast", strings.Replace(lua.Sync.Source, end, end+"redis.call('INCR', 'declined')\n", 1))
 	seed := uint64(time.Now().UnixNano())
 	if n, err := strconv.ParseUint(os.Getenv("COMMONTRIP_DIFF_SEED"), 10, 64); err == nil {
 		seed = n
@@ -74,30 +73,30 @@ func TestTheShortWayOfAReportComesToTheSame(t *testing.T) {
 	t.Logf("COMMONTRIP_DIFF_SEED=%d", seed)
 	reports := 0
 	for history := range uint64(32) {
-		g := newGenerator(rand.New(rand.NewPCG(seed, history)), short)
+		g := newGenerator(rand.New(rand.NewPCG(seed, history)), fast)
 		g.calm = []int{1, 4, 4, 25}[history%4]
 		for range 150 {
 			st := g.next()
 			if _, ok := st.request.(store.Report); ok {
 				reports++
 			}
-			for _, d := range []*duel{long, short} {
+			for _, d := range []*duel{full, fast} {
 				if got, want := d.play(st); got != want {
 					t.Fatalf("history %d, %+v: Lua\n%s\nGo\n%s", history, st, got, want)
 				}
 			}
-			if l, s := hashOf(t, long), hashOf(t, short); !maps.Equal(l, s) {
-				t.Fatalf("history %d, %+v: the whole script leaves\n%q\nthe short way\n%q", history, st, l, s)
+			if left, right := hashOf(t, full), hashOf(t, fast); !maps.Equal(left, right) {
+				t.Fatalf("history %d, %+v: the full path leaves\n%q\nthe fast path\n%q", history, st, left, right)
 			}
 		}
-		for _, d := range []*duel{long, short} {
+		for _, d := range []*duel{full, fast} {
 			d.play(step{g.now, wipe{}})
 			d.begin("x")
 		}
 	}
-	declined, err := short.redis.client.(*redis.Client).Get(t.Context(), "declined").Int()
+	declined, err := fast.redis.client.(*redis.Client).Get(t.Context(), "declined").Int()
 	if err != nil || declined == 0 || declined > reports*4/5 {
-		t.Errorf("%d of %d reports went the long way, %v; want some, and four of five at most", declined, reports, err)
+		t.Errorf("%d of %d reports took the full path, %v; want some, and four of five at most", declined, reports, err)
 	}
 }
 
@@ -112,9 +111,9 @@ func hashOf(t *testing.T, d *duel) map[string]string {
 	return fields
 }
 
-// TestTheShortWayLeavesAlone plays what random histories seldom meet.
-func TestTheShortWayLeavesAlone(t *testing.T) {
-	const now, day = nowMillis / slice * slice, 24 * 3600 * second
+// TestTheFastPathLeavesAlone plays what random histories seldom meet.
+func TestTheFastPathLeavesAlone(t *testing.T) {
+	const now, day = nowMillis / limits.SliceFor * limits.SliceFor, 24 * 3600 * second
 	report := func(seq uint64, known store.Known, good int) store.Report {
 		r := store.Report{Policy: store.Policy{WindowCalls: 10}, Replica: "web-0#1", Seq: seq, MaxAge: time.Second, Known: known}
 		if good > 0 {

@@ -1,0 +1,28 @@
+package limits_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/commontrip/commontrip/internal/limits"
+	"github.com/commontrip/commontrip/store"
+)
+
+// TestTheBoundsOfAPolicyAreThoseOfPackageStore: store imports nothing, and spells them itself.
+func TestTheBoundsOfAPolicyAreThoseOfPackageStore(t *testing.T) {
+	day := limits.Day * time.Millisecond
+	for name, bound := range map[string]struct{ most, more store.Policy }{
+		"WindowCalls": {store.Policy{WindowCalls: limits.MaxWindowCalls}, store.Policy{WindowCalls: limits.MaxWindowCalls + 1}},
+		"Reporters":   {store.Policy{Reporters: limits.MaxReporters}, store.Policy{Reporters: limits.MaxReporters + 1}},
+		"Probes":      {store.Policy{Probes: limits.MaxProbes}, store.Policy{Probes: limits.MaxProbes + 1}},
+		"WindowTime":  {store.Policy{WindowTime: day}, store.Policy{WindowTime: day + limits.Buckets*time.Millisecond}},
+		"OpenFor":     {store.Policy{OpenFor: day}, store.Policy{OpenFor: day + time.Millisecond}},
+	} {
+		if err := bound.most.Validate(); err != nil {
+			t.Errorf("%s: the greatest value is refused: %v", name, err)
+		}
+		if bound.more.Validate() == nil {
+			t.Errorf("%s: more than the greatest value is accepted", name)
+		}
+	}
+}

@@ -1,0 +1,14 @@
+-- Machine time in ms, and the numbers that grow with it.
+
+-- Brings machine time to the store's clock, b.now. It never goes back: a clock that stepped back is carried on from where
+-- machine time was. Gives false if the field clock is not a script's.
+local function moment(b)
+  local at, off, kept = string.match(b.f.clock, '^(%d+) (%-?%d+) (%d+)$')
+  if not at then return false end
+  b.m, b.kept = math.max(tonumber(at), b.now + tonumber(off)), tonumber(kept)
+  return b.m <= MAX_NUMBER
+end
+
+-- The generation or rev after n: one more, or machine time if that is greater, so that a store that forgot n does not use
+-- it again.
+local function next_number(n, at) return math.max(n + 1, at) end
