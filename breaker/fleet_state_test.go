@@ -110,10 +110,10 @@ func TestNumbersOnlyGrow(t *testing.T) {
 		states, modes := map[uint64]State{}, map[uint64]Mode{}
 		for i := range 100 {
 			s := told(1+rng.Uint64N(20), 1+rng.Uint64N(20))
-			if _, known := states[s.Generation]; !known { // a generation has one state, a rev one mode
+			if _, known := states[s.Generation]; !known { // a generation has one state, and a rev one mode
 				states[s.Generation] = State(rng.IntN(3))
 			}
-			if _, known := modes[s.Rev]; !known || i == 0 {
+			if _, known := modes[s.Rev]; !known {
 				modes[s.Rev] = Mode(rng.IntN(3))
 			}
 			s.State, s.Mode = states[s.Generation], modes[s.Rev]
@@ -305,6 +305,7 @@ func TestASnapshotThatCannotBeThisBreakersIsRefused(t *testing.T) {
 func FuzzWhatASnapshotSaysMakesNoRequestInvalid(f *testing.F) {
 	f.Add("tier", uint8(1), uint8(1), uint64(1), uint64(2), int64(time.Second), 3, "failure-rate", "web-1", true, int64(time.Second), "ops", "deploy", 0.5, 5)
 	f.Add("tier", uint8(2), uint8(2), uint64(1)<<53, uint64(2), int64(-1), -1, "a\nb", "\xff", true, int64(-1), "", "\x00", -1.0, -5)
+	f.Add("tier", uint8(0), uint8(0), uint64(1), uint64(2), int64(time.Hour), 0, "", "one\ntwo", false, int64(0), "", "", 0.5, 0)
 	f.Add("tier", uint8(1), uint8(1), uint64(1)<<53-1, uint64(0), int64(1)<<62, 1<<40, "", "", true, int64(1)<<62, "", "", 0.0, 0)
 	f.Fuzz(func(t *testing.T, name string, state, mode uint8, generation, rev uint64, retryIn int64, openings int, reason, cause string,
 		retuned bool, endsIn int64, by, why string, rate float64, streak int,
@@ -328,6 +329,9 @@ func FuzzWhatASnapshotSaysMakesNoRequestInvalid(f *testing.F) {
 		}
 		if _, err := report.Normalize(); err != nil {
 			t.Fatalf("of %+v came a report that no store takes: %v", s, err)
+		}
+		if held := fleet.held; held.Cause != "" && store.ValidateName(held.Cause) != nil || held.Age < 0 || held.RetryIn < 0 || held.Openings < 0 {
+			t.Fatalf("of %+v is kept %+v", s, held)
 		}
 		now := fleet.at(t0, 1)
 		for _, end := range []time.Duration{now.retryAt, now.modeEnds, now.policyEnds} {

@@ -224,8 +224,9 @@ func TestAfterAFailedExchangeTheLaneWaits(t *testing.T) {
 				t.Fatalf("after %d failures the lane waits %v, want up to %v", fails, wait, most)
 			}
 			m.syncNow()
-			if w, next := l.plan(uptime()); w.start || next > l.notBefore {
-				t.Fatalf("after %d failures an exchange begins at once, or the lane looks again too late", fails)
+			l.refreshAt, l.collectAt = uptime()+time.Hour, uptime()+time.Hour // nothing else is due before
+			if w, next := l.plan(uptime()); w.start || next != l.notBefore {
+				t.Fatalf("after %d failures an exchange begins at once, or the lane looks again in %v and not in %v", fails, next-uptime(), wait)
 			}
 			time.Sleep(wait)
 		}
@@ -312,6 +313,13 @@ func TestTheStoresPatienceIsObeyedWithinBounds(t *testing.T) {
 		m.reported(again, false, false)
 		if got := l.wait(m); got != want {
 			t.Errorf("asked to wait %v it waits %v, want %v", again, got, want)
+		}
+	}
+	m.reported(time.Hour, false, false)
+	for stale, want := range map[time.Duration]time.Duration{time.Minute: time.Second, 600 * time.Millisecond: 200 * time.Millisecond} {
+		l.timing.StaleAfter = stale // an outcome that waits for longer than a third of it may be too old when it is sent
+		if got := l.wait(m); got != want {
+			t.Errorf("if outcomes are too old after %v it waits %v, want %v", stale, got, want)
 		}
 	}
 	l.remote = false

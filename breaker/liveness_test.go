@@ -181,17 +181,21 @@ func TestALostLaneIsLostNoMoreWhenItsLastMemberLeaves(t *testing.T) {
 
 func TestAClosedLaneTurnsNoMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := laneOf(1)
-		l.sent(now())
-		l.exchanged(now(), nil)
-		l.wantTurns(t, "the first answer", turn{changed: true})
-		l.close()
+		live, unanswered := laneOf(1), laneOf(1)
+		for _, l := range []*testLane{live, unanswered} {
+			l.sent(now())
+		}
+		live.exchanged(now(), nil)
+		live.wantTurns(t, "the first answer", turn{changed: true})
+		live.close()
+		unanswered.close()
 		time.Sleep(time.Minute)
-		l.exchanged(now(), errAway)
-		l.exchanged(now(), nil)
-		l.giveUp()
-		l.wantTurns(t, "closed")
-		if m := l.members[0]; !closedNow(m.requestSync()) {
+		live.exchanged(now(), errAway)
+		unanswered.giveUp()
+		unanswered.exchanged(now(), nil)
+		live.wantTurns(t, "closed while it was live")
+		unanswered.wantTurns(t, "closed while it owed an answer")
+		if m := live.members[0]; !closedNow(m.requestSync()) {
 			t.Error("a caller that asks for an exchange is not told that there will be none")
 		}
 	})
