@@ -45,7 +45,7 @@ mutants: ## small bugs put into machine, scripts and breaker, one at a time: doe
 	@scripts/install-redis.sh
 	REQUIRE_REDIS=1 go run ./tests/mutants
 
-test: ## the tests with the race detector, in minutes; installs redis-server where it may, and says what it leaves out
+test: ## the tests with the race detector, in minutes; installs redis-server if it may, and says what it leaves out
 	@scripts/test.sh -short
 
 test-all: ## all tests with the race detector, with what make test leaves out since it takes the processor for long
@@ -84,7 +84,7 @@ diff: ## random histories through the machine in Go and in Lua, which must agree
 	REQUIRE_REDIS=1 COMMONTRIP_DIFF_STEPS='$(DIFF_STEPS)' \
 		go test -run '^TestDifferential' ./store/redis -count=1 -v -timeout 60m
 
-vuln: ## govulncheck, where its database can be reached
+vuln: ## govulncheck, if its database can be reached
 	@checker="$$(scripts/tool.sh govulncheck)"; set -x; "$$checker" ./...
 
 tools: ## install what the other targets need, now: redis-server, promtool, chromium, the linter

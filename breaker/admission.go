@@ -84,6 +84,7 @@ func decide(s *scene) (d decision) {
 		d.verdict = Own
 	}
 	d.rule(s)
+	// mutant: lead
 	if d.asleep || d.until != 0 && d.until-s.at <= lead || d.kind == plain && (d.clocked || s.classifies) {
 		d.kind = asks
 	}
@@ -93,6 +94,7 @@ func decide(s *scene) (d decision) {
 func (d *decision) rule(s *scene) {
 	observe := s.policy.Observe
 	switch {
+	// mutant: forced = case s.fleet.mode == store.ForcedOpen && s.live:
 	case s.fleet.mode == store.ForcedOpen:
 		d.state, d.verdict = Open, Fleet
 		d.refuseWith(RefusedForced, ByOperator, s.fleet.modeEnds, s.policy.OpenFor)
@@ -103,8 +105,10 @@ func (d *decision) rule(s *scene) {
 	case observe:
 		d.state = Closed
 	}
+	// mutant: waits = if s.fleet.waits && s.live {
 	if s.fleet.waits {
 		d.endAt(s.fleet.retryAt)
+		// mutant: dry-run
 		if !observe {
 			d.refuseWith(RefusedOpen, s.fleet.reason, s.fleet.retryAt, 0)
 		}
@@ -171,6 +175,7 @@ func (d *decision) needsLease() bool { return d.fleetLease || d.localLease }
 func (d *decision) rampLets(at time.Duration) bool {
 	const least = 1.0 / 64
 	share := least + (1-least)*float64(at-d.rampFrom)/float64(d.rampOver)
+	// mutant: ramp
 	return share >= 1 || rand.Float64() < share
 }
 

@@ -25,7 +25,7 @@ func subjects(b *testing.B, run func(b *testing.B, br *breaker.Breaker)) {
 		run(b, br)
 	})
 	b.Run("remote", func(b *testing.B) {
-		m, err := breaker.NewManager(far{newHome(), &network{}})
+		m, err := breaker.NewManager(remoteStore{newBackend(), &network{}})
 		if err != nil {
 			b.Fatal(err)
 		}

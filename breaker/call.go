@@ -31,8 +31,9 @@ func Do[T any](ctx context.Context, b *Breaker, fn func(context.Context) (T, err
 }
 
 func doPlainly[T any](ctx context.Context, e *epoch, fn func(context.Context) (T, error)) (v T, err error) {
+	// mutant: panic
 	err = ErrPanic // should fn not come back
-	defer endPlainly(e, ctx, &err)
+	defer endPlainly(ctx, e, &err)
 	v, err = fn(ctx)
 	return v, err
 }
@@ -72,7 +73,7 @@ func (b *Breaker) Run(ctx context.Context, fn func(context.Context) error) (err 
 
 func runPlainly(ctx context.Context, e *epoch, fn func(context.Context) error) (err error) {
 	err = ErrPanic
-	defer endPlainly(e, ctx, &err)
+	defer endPlainly(ctx, e, &err)
 	err = fn(ctx)
 	return err
 }
@@ -157,6 +158,7 @@ func (p *Permit) Probe() bool {
 
 // Done ends the call with its error, which is classified as by Do.
 func (p *Permit) Done(err error) {
+	// mutant: permit = switch state := atomic.LoadUint64(&p.state); {
 	switch state := atomic.SwapUint64(&p.state, ended); {
 	case state == openPlain && err == nil:
 		countSuccess(p.epoch)
@@ -211,7 +213,7 @@ func (b *Breaker) admitSlowly(ctx context.Context) (Permit, error) {
 }
 
 // endPlainly ends a plain call of Do or Run.
-func endPlainly(e *epoch, ctx context.Context, err *error) {
+func endPlainly(ctx context.Context, e *epoch, err *error) {
 	if *err == nil {
 		countSuccess(e)
 		return

@@ -26,7 +26,7 @@ func solo(t testing.TB, opts ...breaker.Option) *breaker.Breaker {
 	return b
 }
 
-// short is a policy that trips soon and rests for a second.
+// short is a policy that opens soon, for a second.
 var short = breaker.Policy{ConsecutiveFailures: 3, OpenFor: time.Second, Probes: 1, ProbeSuccesses: 1, ProbeLease: 10 * time.Second}
 
 // halfOpen gives a breaker of that policy whose open time is over.
@@ -42,7 +42,7 @@ func halfOpen(t testing.TB, p breaker.Policy, opts ...breaker.Option) *breaker.B
 }
 
 func TestABreakerWithoutAnyConfigurationOpensAndComesBack(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		b := solo(t)
 		times(4, func() {
 			if err := b.Run(t.Context(), fail); !errors.Is(err, errTier) {
@@ -144,7 +144,7 @@ func TestIgnoredOutcomesBreakNoStreakAndEnterNoWindow(t *testing.T) {
 }
 
 func TestSlowSuccessesTripTheSlowCallRateAndEndAStreak(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		b := solo(t, breaker.WithPolicy(breaker.Policy{SlowCallRate: 0.5, SlowCallAfter: time.Second, MinCalls: 4, WindowCalls: 4}))
 		slow := func(context.Context) error { time.Sleep(time.Second + time.Millisecond); return nil }
 		onTime := func(context.Context) error { time.Sleep(time.Second); return nil }
@@ -160,8 +160,8 @@ func TestSlowSuccessesTripTheSlowCallRateAndEndAStreak(t *testing.T) {
 }
 
 func TestCallsLongerThanTheWindowStillCount(t *testing.T) {
-	// A breaker that books calls under the time of their start never sees those that last longer than its window.
-	bubble(t, func(t *testing.T) {
+	// A breaker that counts a call at the time when it began never sees calls that last longer than its window.
+	inVirtualTime(t, func(t *testing.T) {
 		b := solo(t, breaker.WithPolicy(breaker.Policy{WindowTime: time.Second, FailureRate: 0.5, MinCalls: 4}))
 		long := func(context.Context) error { time.Sleep(3 * time.Second); return errTier }
 		var wg sync.WaitGroup
@@ -174,9 +174,9 @@ func TestCallsLongerThanTheWindowStillCount(t *testing.T) {
 }
 
 func TestATimeWindowKnowsTheAgeOfSuccesses(t *testing.T) {
-	// Successes only count on the hot path; were they all as old as the failure that comes after them, those that had
-	// left the window would hide it.
-	bubble(t, func(t *testing.T) {
+	// Successes are only counted until something is reported. If all of them were as old as the failure after them, those
+	// that have left the window would hide that failure.
+	inVirtualTime(t, func(t *testing.T) {
 		b := solo(t, breaker.WithPolicy(breaker.Policy{WindowTime: 10 * time.Second, FailureRate: 0.5, MinCalls: 4}))
 		times(100, func() { _ = b.Run(t.Context(), succeed) })
 		time.Sleep(15 * time.Second)
@@ -187,7 +187,7 @@ func TestATimeWindowKnowsTheAgeOfSuccesses(t *testing.T) {
 			t.Fatalf("%+v", s.Totals)
 		}
 	})
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		b := solo(t, breaker.WithPolicy(breaker.Policy{WindowTime: 10 * time.Second, FailureRate: 0.5, MinCalls: 4}))
 		for range 20 { // ten a second; those of the last ten seconds stay
 			times(10, func() { _ = b.Run(t.Context(), succeed) })
@@ -227,7 +227,7 @@ func TestAPanicCountsAsAFailureAndGoesOnUpWithItsValue(t *testing.T) {
 }
 
 func TestGoexitCountsAsAFailureAndGivesItsProbeBack(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		b := halfOpen(t, short)
 		exit := func() {
 			done := make(chan struct{})
@@ -276,7 +276,7 @@ func TestACancelledCallerIsIgnoredButADeadlineIsAFailure(t *testing.T) {
 	wantState(t, b, breaker.Open)
 }
 
-func TestSomebodyElsesCancellationIsAFailure(t *testing.T) {
+func TestACancellationThatIsNotTheCallersIsAFailure(t *testing.T) {
 	b := solo(t, breaker.WithPolicy(short))
 	times(3, func() { _ = b.Run(t.Context(), func(context.Context) error { return context.Canceled }) })
 	wantState(t, b, breaker.Open)
@@ -300,7 +300,7 @@ func TestAnEndedContextIsToldBeforeARefusalAndCountsNothing(t *testing.T) {
 func TestAPanickingClassifierCountsAsAFailureAndHoldsNothing(t *testing.T) {
 	var b *breaker.Breaker
 	b = solo(t, breaker.WithPolicy(short), breaker.WithClassifier(func(context.Context, error) breaker.Outcome {
-		_ = b.State() // re-enters
+		_ = b.State() // calls back into the breaker
 		panic("classifier")
 	}))
 	times(3, func() {
@@ -494,7 +494,7 @@ func TestSuccessesCountedInParallelAreAllCounted(t *testing.T) {
 }
 
 func TestARefusalTellsWhenToAskAgainAsTimeGoesBy(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		b := solo(t, breaker.WithPolicy(short))
 		times(3, func() { _ = b.Run(t.Context(), fail) })
 		var open *breaker.OpenError
@@ -517,8 +517,8 @@ func TestARefusalTellsWhenToAskAgainAsTimeGoesBy(t *testing.T) {
 }
 
 func TestSuccessesOfATimeWindowAreNotLostHoweverLongNothingFails(t *testing.T) {
-	// They were kept, a run for each tenth of the window, until there were too many of them.
-	bubble(t, func(t *testing.T) {
+	// They waited, one run for each tenth of the window, until there were too many runs and the oldest were lost.
+	inVirtualTime(t, func(t *testing.T) {
 		b := solo(t, breaker.WithPolicy(breaker.Policy{WindowTime: time.Second}))
 		times(5000, func() {
 			_ = b.Run(t.Context(), succeed)
@@ -532,7 +532,7 @@ func TestSuccessesOfATimeWindowAreNotLostHoweverLongNothingFails(t *testing.T) {
 }
 
 func TestAClassifierThatExitsCountsAsAFailureAndHoldsNoProbe(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		var exits atomic.Bool
 		b := solo(t, breaker.WithClassifier(func(ctx context.Context, err error) breaker.Outcome {
 			if exits.Load() {
@@ -552,7 +552,7 @@ func TestAClassifierThatExitsCountsAsAFailureAndHoldsNoProbe(t *testing.T) {
 }
 
 func TestALabelThatExitsCostsTheCallItsLabelAndNotItsOutcome(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		b := solo(t, breaker.WithErrorLabel(func(error) string { runtime.Goexit(); return "" }))
 		for range 5 {
 			go func() { _ = b.Run(context.Background(), fail) }()

@@ -86,6 +86,7 @@ func (p *probes) claimRemotely(ctx context.Context, at time.Duration) (*lease, *
 		l := p.claim(exchange)
 		p.end()
 		if !pending.deliver(l) {
+			// mutant: parked
 			p.park(l)
 		}
 	}()
@@ -176,6 +177,7 @@ func (p *probes) unpark(at time.Duration) *lease {
 	if l == nil || l.ends <= at {
 		return nil
 	}
+	// mutant: parked-generation
 	if l.Generation != p.c.admission.Load().epoch.generation {
 		p.giveBack(l)
 		return nil

@@ -56,7 +56,7 @@ func TestAGoroutineStaysWithOneShardUntilItCollides(t *testing.T) {
 		note()
 	}
 	if len(used) < 2 {
-		t.Error("after 31 collisions the goroutine is where it was")
+		t.Error("after 31 collisions the goroutine still uses the same shard")
 	}
 }
 

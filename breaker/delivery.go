@@ -84,6 +84,7 @@ func (d *delivery) observePush(name string, generation uint64, t *store.Transiti
 	switch {
 	case !d.began || t.Name != name:
 	case d.deliverNext(name, t):
+	// mutant: missed
 	case t.Generation > d.generation || t.Rev > d.rev:
 		d.gap = true
 	case t.Generation == generation:
@@ -126,6 +127,7 @@ func (d *delivery) deliverRepair(name string, t *store.Transition) {
 	if t.Reason != store.ByRepair || t.From != t.To {
 		return
 	}
+	// mutant: repaired
 	if at := t.At.UnixMilli(); at > d.repairedAt {
 		d.repairedAt = at
 		d.deliver(name, eventOf(t))

@@ -59,7 +59,7 @@ func (e Event) LogValue() slog.Value {
 	if e.Name != "" {
 		attrs = append(attrs, slog.String("breaker", printable(e.Name)))
 	}
-	attrs = append(attrs, slog.String("text", e.String()))
+	attrs = append(attrs, slog.String("sentence", e.String()))
 	if t := &e.Transition; t.Generation != 0 || t.Rev != 0 {
 		attrs = append(attrs, slog.Any("transition", slog.GroupValue(transitionAttrs(t)...)))
 	}

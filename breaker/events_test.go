@@ -22,7 +22,7 @@ import (
 )
 
 func TestAListenerThatPanicsBlocksExitsOrCallsBackHarmsNobody(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		var b *breaker.Breaker
 		var after events
 		var mu sync.Mutex
@@ -64,7 +64,7 @@ func TestAListenerThatPanicsBlocksExitsOrCallsBackHarmsNobody(t *testing.T) {
 }
 
 func TestAListenerThatExitsHearsTheNextEventToo(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		var n atomic.Int64
 		b := solo(t, breaker.WithListener(func(breaker.Event) { n.Add(1); runtime.Goexit() }))
 		for range 5 {
@@ -79,8 +79,8 @@ func TestAListenerThatExitsHearsTheNextEventToo(t *testing.T) {
 	})
 }
 
-func TestWhatASlowListenerMissesIsSaid(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+func TestASlowListenerIsToldWhatItMissed(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		release := make(chan struct{})
 		var heard events
 		b := solo(t, breaker.WithListener(func(e breaker.Event) { <-release; heard.hear(e) }))
@@ -104,7 +104,7 @@ func TestWhatASlowListenerMissesIsSaid(t *testing.T) {
 }
 
 func TestRacingFailuresOpenOnceAndEventsAlternateInOrder(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		var heard events
 		p := short
 		p.OpenFor = 10 * time.Millisecond
@@ -137,7 +137,7 @@ func TestRacingFailuresOpenOnceAndEventsAlternateInOrder(t *testing.T) {
 }
 
 func TestATransitionMadeThroughAnotherManagerOfTheSameMemoryStoreIsHeardOnce(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		s := memorystore.New()
 		var heard events
 		a, err := breaker.NewManager(s, breaker.WithPolicy(short), breaker.WithReplica("a"))
@@ -224,7 +224,7 @@ func TestAnEventsLogValueHasItsParts(t *testing.T) {
 	var out bytes.Buffer
 	e := breaker.Event{Kind: breaker.Transitioned, Name: "mcp", Transition: store.Transition{To: breaker.Open, Generation: 7, Reason: breaker.ByFailureRate, Cause: "web-7#a"}}
 	slog.New(slog.NewTextHandler(&out, nil)).Info("breaker", "event", e)
-	for _, want := range []string{"event.kind=transitioned", "event.breaker=mcp", "event.transition.to=open", "event.transition.reason=failure-rate", "event.transition.cause=web-7#a"} {
+	for _, want := range []string{"event.kind=transitioned", "event.breaker=mcp", "event.transition.to=open", "event.transition.reason=failure-rate", "event.transition.cause=web-7#a", "event.sentence="} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %s in %s", want, &out)
 		}
@@ -232,7 +232,7 @@ func TestAnEventsLogValueHasItsParts(t *testing.T) {
 }
 
 func TestMissedTransitionsComeFromTheHistoryInOrder(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		f := newFleet(t)
 		var heard events
 		a := f.replica(breaker.WithPolicy(streak))
@@ -264,7 +264,7 @@ func TestMissedTransitionsComeFromTheHistoryInOrder(t *testing.T) {
 }
 
 func TestAPushAfterALostOneDoesNotHideIt(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		f := newFleet(t)
 		var heard events
 		a := f.replica(breaker.WithPolicy(streak))
@@ -288,9 +288,9 @@ func TestAPushAfterALostOneDoesNotHideIt(t *testing.T) {
 	})
 }
 
-// A history that was not answered was asked for again only with the next report: of an open breaker, seconds later.
+// A history that was not answered was requested again only with the next report. Of an open breaker that was seconds later.
 func TestAHistoryThatIsNotAnsweredIsAskedForAgain(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		f := newFleet(t)
 		var heard events
 		a := f.replica(breaker.WithPolicy(streak))

@@ -36,6 +36,7 @@ func (f *fleetState) nextRequest() uint64 {
 
 // apply takes over a snapshot that came in answer to a request, or was pushed (request 0), and was received at that time.
 func (f *fleetState) apply(name string, s *store.Snapshot, request uint64, at instant, c *core) (moved fleetMove) {
+	// mutant: newer
 	newState := !f.synced || s.Generation > f.generation || s.Generation == f.generation && request > f.stateBy
 	newMode := !f.synced || s.Rev > f.rev || s.Rev == f.rev && request > f.modeBy
 	if !newState && !newMode {
@@ -176,6 +177,7 @@ func (f *fleetState) known(at instant) store.Known {
 		Openings: held.Openings, Mode: held.Mode, Retuned: held.Retuned,
 	}
 	if held.State == Open {
+		// mutant: known = k.RetryIn = held.RetryIn
 		k.RetryIn = max(held.RetryIn-at.since(f.stateAt), 0)
 	}
 	if k.Mode != store.Auto {
@@ -195,6 +197,7 @@ func less(n store.Note, passed time.Duration) store.Note {
 // sanitize reports whether a snapshot can be that of the breaker of this name, and cuts what is out of bounds. No store is
 // trusted so far that its answer could stop a replica, or make the next report invalid.
 func (f *fleetState) sanitize(name string, s *store.Snapshot) bool {
+	// mutant: sanitize
 	if s.Name != name || s.State > HalfOpen || s.Mode > store.ForcedClosed ||
 		s.Generation > store.MaxNumber || s.Rev > store.MaxNumber {
 		return false

@@ -19,44 +19,47 @@ var errTier = errors.New("the tier failed")
 func succeed(context.Context) error { return nil }
 func fail(context.Context) error    { return errTier }
 
-// far makes a memory store look remote, with a network that takes a while, breaks or hangs. It is what a Redis store is
-// to a Manager, inside a bubble of virtual time.
-type far struct {
-	*home
+// remoteStore makes a memory store look remote, with a network that takes a while, breaks or hangs. It is what a Redis store
+// is to a Manager, in virtual time.
+type remoteStore struct {
+	*backend
 	net *network
 }
 
-// home is where a fleet's store is, until it loses its memory.
-type home struct {
+// backend holds what the replicas of a fleet share.
+type backend struct {
 	now atomic.Pointer[memorystore.Store]
 }
 
-func newHome() *home {
-	h := &home{}
-	h.now.Store(memorystore.New())
-	return h
+func newBackend() *backend {
+	b := &backend{}
+	b.now.Store(memorystore.New())
+	return b
 }
 
-// wipe makes the store forget everything. Who watches sees a gap.
-func (h *home) wipe() { _ = h.now.Swap(memorystore.New()).Close() }
+// wipe makes the store lose its memory. Each replica that watches it is told of a gap.
+func (b *backend) wipe() { _ = b.now.Swap(memorystore.New()).Close() }
 
-func (f far) store() *memorystore.Store { return f.home.now.Load() }
+func (remote remoteStore) store() *memorystore.Store { return remote.backend.now.Load() }
 
-func (f far) Roster(ctx context.Context, name string) ([]store.Replica, error) {
-	return f.store().Roster(ctx, name)
+func (remote remoteStore) Roster(ctx context.Context, name string) ([]store.Replica, error) {
+	return remote.store().Roster(ctx, name)
 }
 
-func (f far) Remove(ctx context.Context, name string) error { return f.store().Remove(ctx, name) }
-func (f far) Lane(string) int                               { return 0 }
-func (f far) Close() error                                  { return nil }
+func (remote remoteStore) Remove(ctx context.Context, name string) error {
+	return remote.store().Remove(ctx, name)
+}
+func (remote remoteStore) Lane(string) int { return 0 }
+func (remote remoteStore) Close() error    { return nil }
 
+// network is a replica's way to the store.
 type network struct {
 	delay  atomic.Int64 // of each exchange, half before and half after the store
 	down   atomic.Bool  // every exchange fails, after the delay
 	hung   atomic.Bool  // every exchange lasts until its context ends
 	deaf   atomic.Bool  // pushes are lost
 	lose   atomic.Bool  // answers are lost, requests arrive
-	blank  atomic.Int64 // so many histories are not answered
+	blank  atomic.Int64 // how many histories are not answered from now on
 	syncs  atomic.Int64
 	reads  atomic.Int64
 	claims atomic.Int64
@@ -86,8 +89,8 @@ func (n *network) wait(ctx context.Context, d time.Duration) error {
 	return ctx.Err()
 }
 
-// trip makes one exchange: there, the work, and back.
-func (n *network) trip(ctx context.Context, work func() error) error {
+// exchange makes one exchange: there, the work, and back.
+func (n *network) exchange(ctx context.Context, work func() error) error {
 	half := time.Duration(n.delay.Load()) / 2
 	if err := n.wait(ctx, half); err != nil {
 		return err
@@ -100,78 +103,78 @@ func (n *network) trip(ctx context.Context, work func() error) error {
 	return errors.Join(err, n.wait(ctx, half))
 }
 
-func (f far) Info() store.Info { return store.Info{Kind: "far", Remote: true} }
+func (remote remoteStore) Info() store.Info { return store.Info{Kind: "remote", Remote: true} }
 
-func (f far) Sync(ctx context.Context, reports []store.Report) (results []store.Result) {
-	f.net.syncs.Add(1)
-	f.net.mu.Lock()
-	f.net.reports = append(f.net.reports, reports...)
-	f.net.mu.Unlock()
-	err := f.net.trip(ctx, func() error { results = f.store().Sync(ctx, reports); return nil })
+func (remote remoteStore) Sync(ctx context.Context, reports []store.Report) (results []store.Result) {
+	remote.net.syncs.Add(1)
+	remote.net.mu.Lock()
+	remote.net.reports = append(remote.net.reports, reports...)
+	remote.net.mu.Unlock()
+	err := remote.net.exchange(ctx, func() error { results = remote.store().Sync(ctx, reports); return nil })
 	if err != nil {
 		results = make([]store.Result, len(reports))
 		for i := range results {
 			results[i].Err = err
 		}
 	}
-	f.net.mu.Lock()
-	defer f.net.mu.Unlock()
+	remote.net.mu.Lock()
+	defer remote.net.mu.Unlock()
 	for i := range results {
-		results[i].Again = f.net.again
+		results[i].Again = remote.net.again
 	}
 	return results
 }
 
-func (f far) Claim(ctx context.Context, c store.Claim) (g store.Grant, err error) {
-	f.net.claims.Add(1)
-	if e := f.net.trip(ctx, func() error { g, err = f.store().Claim(ctx, c); return err }); e != nil {
+func (remote remoteStore) Claim(ctx context.Context, c store.Claim) (g store.Grant, err error) {
+	remote.net.claims.Add(1)
+	if e := remote.net.exchange(ctx, func() error { g, err = remote.store().Claim(ctx, c); return err }); e != nil {
 		return store.Grant{}, e
 	}
 	return g, nil
 }
 
-func (f far) Settle(ctx context.Context, s store.Settlement) (r store.Result, err error) {
-	if e := f.net.trip(ctx, func() error { r, err = f.store().Settle(ctx, s); return err }); e != nil {
+func (remote remoteStore) Settle(ctx context.Context, s store.Settlement) (r store.Result, err error) {
+	if e := remote.net.exchange(ctx, func() error { r, err = remote.store().Settle(ctx, s); return err }); e != nil {
 		return store.Result{}, e
 	}
 	return r, nil
 }
 
-func (f far) Command(ctx context.Context, c store.Command) (r store.Result, err error) {
-	if e := f.net.trip(ctx, func() error { r, err = f.store().Command(ctx, c); return err }); e != nil {
+func (remote remoteStore) Command(ctx context.Context, c store.Command) (r store.Result, err error) {
+	if e := remote.net.exchange(ctx, func() error { r, err = remote.store().Command(ctx, c); return err }); e != nil {
 		return store.Result{}, e
 	}
 	return r, nil
 }
 
-func (f far) Read(ctx context.Context, names ...string) (s []store.Snapshot, err error) {
-	if e := f.net.trip(ctx, func() error { s, err = f.store().Read(ctx, names...); return err }); e != nil {
+func (remote remoteStore) Read(ctx context.Context, names ...string) (s []store.Snapshot, err error) {
+	if e := remote.net.exchange(ctx, func() error { s, err = remote.store().Read(ctx, names...); return err }); e != nil {
 		return nil, e
 	}
 	return s, nil
 }
 
-func (f far) Versions(ctx context.Context, names ...string) (v []store.Version, err error) {
-	f.net.reads.Add(1)
-	if e := f.net.trip(ctx, func() error { v, err = f.store().Versions(ctx, names...); return err }); e != nil {
+func (remote remoteStore) Versions(ctx context.Context, names ...string) (v []store.Version, err error) {
+	remote.net.reads.Add(1)
+	if e := remote.net.exchange(ctx, func() error { v, err = remote.store().Versions(ctx, names...); return err }); e != nil {
 		return nil, e
 	}
 	return v, nil
 }
 
-func (f far) History(ctx context.Context, name string, limit int) (h []store.Transition, err error) {
-	if f.net.blank.Add(-1) >= 0 {
+func (remote remoteStore) History(ctx context.Context, name string, limit int) (h []store.Transition, err error) {
+	if remote.net.blank.Add(-1) >= 0 {
 		return nil, errNetwork
 	}
-	if e := f.net.trip(ctx, func() error { h, err = f.store().History(ctx, name, limit); return err }); e != nil {
+	if e := remote.net.exchange(ctx, func() error { h, err = remote.store().History(ctx, name, limit); return err }); e != nil {
 		return nil, e
 	}
 	return h, nil
 }
 
-func (f far) Watch(ctx context.Context, fn func(store.Event)) error {
-	return f.store().Watch(ctx, func(e store.Event) {
-		if !f.net.deaf.Load() && !f.net.down.Load() && !f.net.hung.Load() {
+func (remote remoteStore) Watch(ctx context.Context, fn func(store.Event)) error {
+	return remote.store().Watch(ctx, func(e store.Event) {
+		if !remote.net.deaf.Load() && !remote.net.down.Load() && !remote.net.hung.Load() {
 			fn(e)
 		}
 	})
@@ -179,11 +182,11 @@ func (f far) Watch(ctx context.Context, fn func(store.Event)) error {
 
 // fleet is a memory store that several replicas reach over networks of their own.
 type fleet struct {
-	*home
+	*backend
 	t *testing.T
 }
 
-func newFleet(t *testing.T) *fleet { return &fleet{newHome(), t} }
+func newFleet(t *testing.T) *fleet { return &fleet{newBackend(), t} }
 
 // read is what the store holds of a breaker.
 func (f *fleet) read(name string) store.Snapshot {
@@ -201,11 +204,11 @@ type replica struct {
 	net *network
 }
 
-// replica starts one. It is closed at the end of the test, unless the test closed it.
+// replica starts one, which the test must close.
 func (f *fleet) replica(opts ...breaker.ManagerOption) *replica {
 	f.t.Helper()
 	net := &network{}
-	m, err := breaker.NewManager(far{f.home, net}, opts...)
+	m, err := breaker.NewManager(remoteStore{f.backend, net}, opts...)
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -222,7 +225,7 @@ func (r *replica) close() {
 	_ = r.Close(ctx)
 }
 
-// register registers and does not expect trouble.
+// register registers a breaker, and fails the test if that fails.
 func (r *replica) register(t *testing.T, name string, opts ...breaker.Option) *breaker.Breaker {
 	t.Helper()
 	b, err := r.Register(t.Context(), name, opts...)
@@ -257,8 +260,8 @@ func (e *events) kinds() (kinds []breaker.EventKind) {
 	return kinds
 }
 
-// bubble runs a test in virtual time.
-func bubble(t *testing.T, f func(t *testing.T)) {
+// inVirtualTime runs a test in virtual time.
+func inVirtualTime(t *testing.T, f func(t *testing.T)) {
 	t.Helper()
 	synctest.Test(t, f)
 }
@@ -277,7 +280,7 @@ func wantState(t *testing.T, b *breaker.Breaker, want breaker.State) {
 	}
 }
 
-// refusal is why err refuses a call; empty where it does not.
+// refusal is why err refuses a call; empty: it refuses none.
 func refusal(err error) breaker.Refusal {
 	var open *breaker.OpenError
 	if errors.As(err, &open) {

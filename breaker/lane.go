@@ -186,6 +186,7 @@ func (m *member) reported(again time.Duration, more, missed bool) {
 	defer l.mu.Unlock()
 	at := uptime()
 	m.retries = 0
+	// mutant: again
 	m.again = max(again, 0)
 	if more {
 		m.wantSync = true
@@ -257,6 +258,7 @@ func (l *lane) enqueue(m *member, due time.Duration) {
 	case !m.queued:
 		m.queued, m.due = true, due
 		l.queue = append(l.queue, m)
+	// mutant: turn
 	case m.retries == 0: // one that is to be sent again waits for its turn, whoever asks
 		m.due = min(m.due, due)
 	}
@@ -294,6 +296,7 @@ func (l *lane) plan(at time.Duration) (w work, next time.Duration) {
 	defer l.mu.Unlock()
 	w.sleepers = l.refresh(at)
 	next = l.refreshAt
+	// mutant: ready
 	ready := !l.busy && at >= l.notBefore
 	if !l.busy && !ready {
 		next = min(next, l.notBefore)

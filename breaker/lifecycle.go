@@ -70,6 +70,7 @@ func (m *Manager) shut(ctx context.Context) error {
 			b.drain()
 		}
 	}
+	// mutant: close
 	why := m.Sync(ctx)
 	m.reporter.stop()
 	left := 0

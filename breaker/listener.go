@@ -83,6 +83,7 @@ func (l *listener) next() (Event, bool) {
 
 // call outlives a panic in fn: there is nobody to hand it to.
 func (l *listener) call(e Event) {
+	// mutant: listener
 	defer func() { _ = recover() }()
 	l.fn(e)
 }

@@ -168,6 +168,7 @@ func (l *lane) markUnhealthy() (t turn) {
 	if l.closed {
 		return t
 	}
+	// mutant: nobody
 	if len(l.members) == 0 {
 		l.healthy.Store(false)
 		if l.timer != nil {

@@ -103,6 +103,7 @@ func (l *localBreaker) follow(s *localScene, after *store.Snapshot, made *store.
 	switch {
 	case l.state == Open:
 		l.retryAt = s.at + after.RetryIn + rand.N(after.RetryIn/2+1)
+		// mutant: undone
 		if before == Closed && !s.counts {
 			l.command(s, store.Command{Action: store.Reset})
 			return m

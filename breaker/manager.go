@@ -1,7 +1,6 @@
 package breaker
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -66,10 +65,7 @@ func NewManager(s store.Store, opts ...ManagerOption) (*Manager, error) {
 	}
 	m.defaults.audience = &audience{replica, listen(c.listen)}
 	m.reporter = newReporter(&m.core, m.defaults.audience)
-	m.core.ctx = context.Background() // a local store serves on after Close
-	if remote {
-		m.core.ctx = m.reporter.ctx
-	}
+	m.core.ctx = m.reporter.exchangeContext()
 	return m, nil
 }
 

@@ -35,7 +35,7 @@ func TestALocalManagerJudgesInTheCaller(t *testing.T) {
 
 func TestALocalManagersSuccessesReachTheStoreByTheNextRefresh(t *testing.T) {
 	// An operator's page that reads the store would show "0 calls" until the first failure.
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		s := memorystore.New()
 		m, err := breaker.NewManager(s)
 		if err != nil {
@@ -51,16 +51,16 @@ func TestALocalManagersSuccessesReachTheStoreByTheNextRefresh(t *testing.T) {
 	})
 }
 
-// started is how many goroutines of this bubble the package has started.
+// started is how many goroutines of this test the package has started.
 func started() int {
 	stacks := make([]byte, 1<<20)
 	stacks = stacks[:runtime.Stack(stacks, true)]
-	own, _, _ := strings.Cut(string(stacks), "]:") // this goroutine's first line names the bubble
-	_, bubble, _ := strings.Cut(own, "synctest")
+	own, _, _ := strings.Cut(string(stacks), "]:") // this goroutine's first line names the test's virtual time
+	_, number, _ := strings.Cut(own, "synctest")
 	n := 0
 	for stack := range strings.SplitSeq(string(stacks), "\n\n") {
 		head, _, _ := strings.Cut(stack, "\n")
-		if strings.Contains(head, "synctest"+bubble+"]") && strings.Contains(stack, "created by github.com/commontrip/commontrip/breaker.") {
+		if strings.Contains(head, "synctest"+number+"]") && strings.Contains(stack, "created by github.com/commontrip/commontrip/breaker.") {
 			n++
 		}
 	}
@@ -68,7 +68,7 @@ func started() int {
 }
 
 func TestAManagerHasTwoGoroutinesAndOneALaneAtMost(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		f := newFleet(t)
 		r := f.replica()
 		defer r.close()
@@ -96,20 +96,20 @@ func TestAManagerHasTwoGoroutinesAndOneALaneAtMost(t *testing.T) {
 	})
 }
 
-// lanes is a store of two parts, the second of which hangs.
-type lanes struct {
-	far
+// twoLaneStore is a store of two parts, the second of which hangs.
+type twoLaneStore struct {
+	remoteStore
 	hung *atomic.Bool
 }
 
-func (l lanes) Lane(name string) int {
+func (l twoLaneStore) Lane(name string) int {
 	if strings.HasPrefix(name, "b") {
 		return 1
 	}
 	return 0
 }
 
-func (l lanes) Sync(ctx context.Context, reports []store.Report) []store.Result {
+func (l twoLaneStore) Sync(ctx context.Context, reports []store.Report) []store.Result {
 	if l.hung.Load() && l.Lane(reports[0].Name) == 1 {
 		<-ctx.Done()
 		results := make([]store.Result, len(reports))
@@ -118,20 +118,20 @@ func (l lanes) Sync(ctx context.Context, reports []store.Report) []store.Result 
 		}
 		return results
 	}
-	return l.far.Sync(ctx, reports)
+	return l.remoteStore.Sync(ctx, reports)
 }
 
-func (l lanes) Versions(ctx context.Context, names ...string) ([]store.Version, error) {
+func (l twoLaneStore) Versions(ctx context.Context, names ...string) ([]store.Version, error) {
 	if l.hung.Load() && l.Lane(names[0]) == 1 {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
-	return l.far.Versions(ctx, names...)
+	return l.remoteStore.Versions(ctx, names...)
 }
 
 func TestAPartOfTheStoreThatHangsHoldsOnlyItsOwnBreakers(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		s := lanes{far{newHome(), &network{}}, &atomic.Bool{}}
+	inVirtualTime(t, func(t *testing.T) {
+		s := twoLaneStore{remoteStore{newBackend(), &network{}}, &atomic.Bool{}}
 		m, err := breaker.NewManager(s, breaker.WithPolicy(streak))
 		if err != nil {
 			t.Fatal(err)
@@ -151,14 +151,14 @@ func TestAPartOfTheStoreThatHangsHoldsOnlyItsOwnBreakers(t *testing.T) {
 	})
 }
 
-// picky is a store that refuses the reports of one breaker.
-type picky struct {
-	far
+// refusingStore is a store that refuses the reports of one breaker.
+type refusingStore struct {
+	remoteStore
 	refuse *atomic.Value
 }
 
-func (p picky) Sync(ctx context.Context, reports []store.Report) []store.Result {
-	results := p.far.Sync(ctx, reports)
+func (p refusingStore) Sync(ctx context.Context, reports []store.Report) []store.Result {
+	results := p.remoteStore.Sync(ctx, reports)
 	for i := range reports {
 		if reports[i].Name == p.refuse.Load() {
 			results[i] = store.Result{Err: errors.New("WRONGTYPE")}
@@ -168,8 +168,8 @@ func (p picky) Sync(ctx context.Context, reports []store.Report) []store.Result 
 }
 
 func TestOneBreakersErrorIsItsOwn(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		s := picky{far{newHome(), &network{}}, &atomic.Value{}}
+	inVirtualTime(t, func(t *testing.T) {
+		s := refusingStore{remoteStore{newBackend(), &network{}}, &atomic.Value{}}
 		s.refuse.Store("")
 		var heard events
 		m, err := breaker.NewManager(s, breaker.WithPolicy(streak), breaker.WithListener(heard.hear))
@@ -202,14 +202,14 @@ func TestOneBreakersErrorIsItsOwn(t *testing.T) {
 	})
 }
 
-// liar answers with nonsense.
-type liar struct {
-	far
+// wrongStore answers with nonsense.
+type wrongStore struct {
+	remoteStore
 	lie *atomic.Value // func(*store.Snapshot)
 }
 
-func (l liar) Sync(ctx context.Context, reports []store.Report) []store.Result {
-	results := l.far.Sync(ctx, reports)
+func (l wrongStore) Sync(ctx context.Context, reports []store.Report) []store.Result {
+	results := l.remoteStore.Sync(ctx, reports)
 	for i := range results {
 		l.lie.Load().(func(*store.Snapshot))(&results[i].Snapshot)
 	}
@@ -219,7 +219,7 @@ func (l liar) Sync(ctx context.Context, reports []store.Report) []store.Result {
 	return results
 }
 
-func TestAStoreThatLiesIsAStoreThatFailed(t *testing.T) {
+func TestAWrongAnswerCountsAsAFailure(t *testing.T) {
 	for name, lie := range map[string]func(*store.Snapshot){
 		"another name":    func(s *store.Snapshot) { s.Name = "another" },
 		"no state":        func(s *store.Snapshot) { s.State = 7 },
@@ -227,8 +227,8 @@ func TestAStoreThatLiesIsAStoreThatFailed(t *testing.T) {
 		"a huge number":   func(s *store.Snapshot) { s.Generation = 1 << 60 },
 		"too few answers": func(s *store.Snapshot) { s.Name = "short" },
 	} {
-		bubble(t, func(t *testing.T) {
-			s := liar{far{newHome(), &network{}}, &atomic.Value{}}
+		inVirtualTime(t, func(t *testing.T) {
+			s := wrongStore{remoteStore{newBackend(), &network{}}, &atomic.Value{}}
 			s.lie.Store(func(*store.Snapshot) {})
 			m, err := breaker.NewManager(s, breaker.WithPolicy(streak))
 			if err != nil {
@@ -251,8 +251,8 @@ func TestAStoreThatLiesIsAStoreThatFailed(t *testing.T) {
 }
 
 func TestNegativeAndEndlessTimesOfAStoreAreCut(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		s := liar{far{newHome(), &network{}}, &atomic.Value{}}
+	inVirtualTime(t, func(t *testing.T) {
+		s := wrongStore{remoteStore{newBackend(), &network{}}, &atomic.Value{}}
 		s.lie.Store(func(s *store.Snapshot) {
 			s.State, s.Generation, s.RetryIn, s.Age, s.Openings = breaker.Open, 99, 1<<62, -5, -7
 			s.Reason, s.Cause = "\n", "\x00"
@@ -271,7 +271,7 @@ func TestNegativeAndEndlessTimesOfAStoreAreCut(t *testing.T) {
 }
 
 func TestCommandsAreInForceHereWhenTheyReturnAndEverywhereSoon(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		f := newFleet(t)
 		a, b := f.replica(breaker.WithPolicy(streak)), f.replica(breaker.WithPolicy(streak))
 		defer a.close()
@@ -322,7 +322,7 @@ func TestCommandsAreInForceHereWhenTheyReturnAndEverywhereSoon(t *testing.T) {
 }
 
 func TestStatusSnapshotsAndPollingWriteNothing(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		f := newFleet(t)
 		r := f.replica(breaker.WithPolicy(streak))
 		defer r.close()
@@ -346,61 +346,68 @@ func TestStatusSnapshotsAndPollingWriteNothing(t *testing.T) {
 }
 
 func TestManyThingsAtOnceEndCleanly(t *testing.T) {
-	s := far{newHome(), &network{}}
-	s.net.delay.Store(int64(time.Millisecond))
-	m, err := breaker.NewManager(s, breaker.WithTiming(breaker.Timing{FlushInterval: time.Millisecond, RefreshInterval: 10 * time.Millisecond}),
-		breaker.WithPolicy(breaker.Policy{ConsecutiveFailures: 3, OpenFor: time.Millisecond, Probes: 1, ProbeSuccesses: 1}), breaker.WithListener(func(breaker.Event) {}))
+	inVirtualTime(t, func(t *testing.T) {
+		s := remoteStore{newBackend(), &network{}}
+		s.net.delay.Store(int64(time.Millisecond))
+		m, err := breaker.NewManager(s, breaker.WithTiming(breaker.Timing{FlushInterval: time.Millisecond, RefreshInterval: 10 * time.Millisecond}),
+			breaker.WithPolicy(breaker.Policy{ConsecutiveFailures: 3, OpenFor: time.Millisecond, Probes: 1, ProbeSuccesses: 1}), breaker.WithListener(func(breaker.Event) {}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				for range 50 {
+					manyThings(t.Context(), m, s.net)
+					time.Sleep(rand.N(20 * time.Millisecond))
+				}
+			})
+		}
+		wg.Wait()
+		s.net.down.Store(false)
+		if err := m.Sync(t.Context()); err != nil { // what has waited for too long is lost now, and Close knows of none
+			t.Fatal(err)
+		}
+		if err := m.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if names := m.Names(); !slices.IsSorted(names) {
+			t.Fatal(names)
+		}
+	})
+}
+
+// manyThings calls one of four breakers a few times, and does something else to it or to the network.
+func manyThings(ctx context.Context, m *breaker.Manager, net *network) {
+	name := fmt.Sprint("tier-", rand.N(4))
+	b, err := m.GetOrRegister(ctx, name)
 	if err != nil {
-		t.Fatal(err)
+		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-	defer cancel()
-	var wg sync.WaitGroup
-	for range 8 {
-		wg.Go(func() {
-			for ctx.Err() == nil {
-				name := fmt.Sprint("tier-", rand.N(4))
-				b, err := m.GetOrRegister(ctx, name)
-				if err != nil {
-					continue
-				}
-				for range 20 {
-					_ = b.Run(context.Background(), func(context.Context) error {
-						if rand.N(3) == 0 {
-							return nil
-						}
-						return errTier
-					})
-				}
-				switch rand.N(10) {
-				case 0:
-					_ = m.Unregister(name)
-				case 1:
-					_ = m.ResetAll(ctx)
-				case 2:
-					_, _ = b.Command(ctx, breaker.Command{Action: breaker.ForceOpen, For: time.Millisecond, By: "x"})
-				case 3:
-					s.net.down.Store(rand.N(2) == 0)
-				case 4:
-					_ = m.Sync(ctx)
-				}
+	for range 20 {
+		_ = b.Run(ctx, func(context.Context) error {
+			if rand.N(3) == 0 {
+				return nil
 			}
+			return errTier
 		})
 	}
-	wg.Wait()
-	s.net.down.Store(false)
-	end, stop := context.WithTimeout(context.Background(), 10*time.Second)
-	defer stop()
-	if err := m.Close(end); err != nil {
-		t.Fatal(err)
-	}
-	if names := m.Names(); !slices.IsSorted(names) {
-		t.Fatal(names)
+	switch rand.N(10) {
+	case 0:
+		_ = m.Unregister(name)
+	case 1:
+		_ = m.ResetAll(ctx)
+	case 2:
+		_, _ = b.Command(ctx, breaker.Command{Action: breaker.ForceOpen, For: time.Millisecond, By: "x"})
+	case 3:
+		net.down.Store(rand.N(2) == 0)
+	case 4:
+		_ = m.Sync(ctx)
 	}
 }
 
 func TestCloseInsideAListenerComesBack(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		closed := make(chan struct{})
 		var m *breaker.Manager
 		m, err := breaker.NewManager(memorystore.New(), breaker.WithPolicy(short), breaker.WithListener(func(breaker.Event) {
@@ -416,8 +423,8 @@ func TestCloseInsideAListenerComesBack(t *testing.T) {
 	})
 }
 
-func TestAnIdleManagerStaysFreshWithOneQuestionAHeartbeat(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+func TestAnIdleManagerStaysLiveWithOneExchangeAHeartbeat(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		f := newFleet(t)
 		var heard events
 		r := f.replica(breaker.WithListener(heard.hear))
@@ -436,7 +443,7 @@ func TestAnIdleManagerStaysFreshWithOneQuestionAHeartbeat(t *testing.T) {
 
 func TestAfterCloseALocalStoreGoesOnAndItsProbesAreSettled(t *testing.T) {
 	// The context of settlements ended with the Manager: each probe's place was held until its lease ended.
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		m, err := breaker.NewManager(memorystore.New(), breaker.WithPolicy(streak))
 		if err != nil {
 			t.Fatal(err)
@@ -456,18 +463,18 @@ func TestAfterCloseALocalStoreGoesOnAndItsProbesAreSettled(t *testing.T) {
 	})
 }
 
-// unknowing knows no breaker when it comes to commands.
-type unknowing struct{ far }
+// unknowingStore answers each command with ErrUnknown.
+type unknowingStore struct{ remoteStore }
 
-func (unknowing) Command(context.Context, store.Command) (store.Result, error) {
+func (unknowingStore) Command(context.Context, store.Command) (store.Result, error) {
 	return store.Result{}, store.ErrUnknown
 }
 
 func TestACommandWhoseBreakerIsUnregisteredMeanwhileComesBack(t *testing.T) {
-	// It waited for the end of an exchange that nobody would begin, for as long as its context had no end.
-	bubble(t, func(t *testing.T) {
+	// It waited for an exchange that never began, until its context ended.
+	inVirtualTime(t, func(t *testing.T) {
 		net := &network{}
-		m, err := breaker.NewManager(unknowing{far{newHome(), net}})
+		m, err := breaker.NewManager(unknowingStore{remoteStore{newBackend(), net}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -497,9 +504,9 @@ func TestACommandWhoseBreakerIsUnregisteredMeanwhileComesBack(t *testing.T) {
 	})
 }
 
-func TestWhatManyBreakersMissedHoldsUpNoReport(t *testing.T) {
-	// Their histories were read one after the other in one exchange, and outcomes grew too old behind it.
-	bubble(t, func(t *testing.T) {
+func TestTheHistoriesOfManyBreakersDelayNoReport(t *testing.T) {
+	// Their histories were read one after the other in one exchange, and outcomes became too old meanwhile.
+	inVirtualTime(t, func(t *testing.T) {
 		f := newFleet(t)
 		var heard events
 		operator, r := f.replica(), f.replica(breaker.WithListener(heard.hear))

@@ -19,7 +19,7 @@ import (
 	memorystore "github.com/commontrip/commontrip/store/memory"
 )
 
-func TestBadInputIsRefusedAtTheDoorWithFieldValueAndRange(t *testing.T) {
+func TestBadInputIsRefusedWithFieldValueAndRange(t *testing.T) {
 	s := memorystore.New()
 	newManager := func(opts ...breaker.ManagerOption) error { _, err := breaker.NewManager(s, opts...); return err }
 	newBreaker := func(name string, opts ...breaker.Option) error { _, err := breaker.New(name, opts...); return err }
@@ -61,7 +61,7 @@ func TestTimingHasItsDefaults(t *testing.T) {
 }
 
 func TestAPolicyWithoutARuleTakesThoseOfTheDefault(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		for _, c := range []struct {
 			remote      bool
 			given, want breaker.Policy
@@ -88,7 +88,7 @@ func TestAPolicyWithoutARuleTakesThoseOfTheDefault(t *testing.T) {
 		} {
 			var s store.Store = memorystore.New()
 			if c.remote {
-				s = far{newHome(), &network{}}
+				s = remoteStore{newBackend(), &network{}}
 			}
 			m, err := breaker.NewManager(s, breaker.WithPolicy(c.given))
 			if err != nil {
@@ -109,7 +109,7 @@ func TestAPolicyWithoutARuleTakesThoseOfTheDefault(t *testing.T) {
 }
 
 func TestRegistersOptionsComeOnTopOfTheManagers(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		var all, one events
 		other := errors.New("other")
 		m, err := breaker.NewManager(memorystore.New(), breaker.WithPolicy(short), breaker.WithIgnore(errTier), breaker.WithListener(all.hear))
@@ -203,7 +203,7 @@ func TestStoreDownHasATextForm(t *testing.T) {
 
 func TestANilAmongIgnoredErrorsMakesNoSuccessIgnored(t *testing.T) {
 	// errors.Is(nil, nil) holds: every probe that succeeded was Ignored, and the breaker never closed.
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		b := solo(t, breaker.WithIgnore(nil, context.Canceled))
 		times(5, func() { _ = b.Run(t.Context(), fail) })
 		wantState(t, b, breaker.Open)

@@ -14,8 +14,8 @@ import (
 	"github.com/commontrip/commontrip/store"
 )
 
-func TestWithoutTheStoreAReplicaStandsOnItsOwnVerdictAndSaysSo(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+func TestWithoutTheStoreTheOwnVerdictRulesAndListenersHearOfIt(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		f := newFleet(t)
 		var heard events
 		r := f.replica(breaker.WithPolicy(streak), breaker.WithListener(heard.hear))
@@ -64,8 +64,8 @@ func TestWithoutTheStoreAReplicaStandsOnItsOwnVerdictAndSaysSo(t *testing.T) {
 }
 
 func TestAnOpenFleetStaysOpenThroughAnOutageUntilItsTimeAndThenProbes(t *testing.T) {
-	// On a store's error a fresh closed breaker would admit everybody just when the network is bad.
-	bubble(t, func(t *testing.T) {
+	// A breaker that closed when its store fails would admit every call just when the network is bad.
+	inVirtualTime(t, func(t *testing.T) {
 		f := newFleet(t)
 		r := f.replica(breaker.WithPolicy(streak))
 		defer r.close()
@@ -95,8 +95,8 @@ func TestAnOpenFleetStaysOpenThroughAnOutageUntilItsTimeAndThenProbes(t *testing
 	})
 }
 
-func TestAnOwnOpenVerdictOutlivesTheHealUntilItsOwnProbesCloseIt(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+func TestALocalOpeningOutlastsTheOutageUntilItsOwnProbesCloseIt(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		f := newFleet(t)
 		r := f.replica(breaker.WithPolicy(streak))
 		defer r.close()
@@ -134,8 +134,8 @@ func TestAnOwnOpenVerdictOutlivesTheHealUntilItsOwnProbesCloseIt(t *testing.T) {
 	})
 }
 
-func TestAnOwnOpenVerdictEndsWhenTheFleetsGenerationMoves(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+func TestALocalOpeningEndsWhenTheFleetsGenerationMoves(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		f := newFleet(t)
 		r := f.replica(breaker.WithPolicy(streak))
 		defer r.close()
@@ -155,7 +155,7 @@ func TestAnOwnOpenVerdictEndsWhenTheFleetsGenerationMoves(t *testing.T) {
 }
 
 func TestAReplicaWithABrokenNetworkToTheTierIsolatesItselfAndLeavesTheFleetAlone(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		f := newFleet(t)
 		p := streak
 		p.Reporters = 2
@@ -180,7 +180,7 @@ func TestAReplicaWithABrokenNetworkToTheTierIsolatesItselfAndLeavesTheFleetAlone
 }
 
 func TestAReplicaWhoseOwnVerdictTripsReportsAtOnce(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		f := newFleet(t)
 		r := f.replica(breaker.WithPolicy(streak), breaker.WithTiming(breaker.Timing{FlushInterval: time.Second}))
 		defer r.close()
@@ -199,7 +199,7 @@ func TestStoreDownDecidesWhoRulesInAnOutage(t *testing.T) {
 		mode breaker.StoreDown
 		want breaker.Refusal
 	}{{breaker.OwnVerdict, breaker.RefusedOpen}, {breaker.AdmitAll, ""}, {breaker.RejectAll, breaker.RefusedStoreDown}} {
-		bubble(t, func(t *testing.T) {
+		inVirtualTime(t, func(t *testing.T) {
 			f := newFleet(t)
 			r := f.replica(breaker.WithPolicy(streak), breaker.WithStoreDown(c.mode))
 			defer r.close()
@@ -223,7 +223,7 @@ func TestStoreDownDecidesWhoRulesInAnOutage(t *testing.T) {
 }
 
 func TestAForcedModeHoldsThroughAnOutageUntilItsEnd(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		f := newFleet(t)
 		r := f.replica(breaker.WithPolicy(streak))
 		defer r.close()
@@ -241,14 +241,14 @@ func TestAForcedModeHoldsThroughAnOutageUntilItsEnd(t *testing.T) {
 		time.Sleep(time.Second)
 		p, err := b.Acquire(t.Context())
 		if err != nil || !p.Probe() {
-			t.Fatalf("after a forced open comes half-open, not a herd: %v", err)
+			t.Fatalf("a forced open must end in half-open: %v", err)
 		}
 		p.Done(nil)
 	})
 }
 
 func TestTheEndOfATimedCommandIsToldToTheStoreAtOnce(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		f := newFleet(t)
 		var heard events
 		r := f.replica(breaker.WithPolicy(streak), breaker.WithListener(heard.hear))
@@ -269,8 +269,8 @@ func TestTheEndOfATimedCommandIsToldToTheStoreAtOnce(t *testing.T) {
 	})
 }
 
-func TestAStandingModeRulesTheOwnVerdictToo(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+func TestAForcedModeRulesTheOwnVerdictToo(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		f := newFleet(t)
 		r := f.replica(breaker.WithPolicy(streak))
 		defer r.close()
@@ -290,8 +290,8 @@ func TestAStandingModeRulesTheOwnVerdictToo(t *testing.T) {
 	})
 }
 
-func TestAStoreThatLostItsMemoryIsToldByAnyReplica(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+func TestAStoreThatLostItsMemoryIsRepairedByAnyReplica(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		f := newFleet(t)
 		var heard events
 		a := f.replica(breaker.WithPolicy(streak), breaker.WithListener(heard.hear))
@@ -327,8 +327,8 @@ func TestAStoreThatLostItsMemoryIsToldByAnyReplica(t *testing.T) {
 	})
 }
 
-func TestAViewNeverGoesBack(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+func TestTheFleetStateNeverGoesBack(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		f := newFleet(t)
 		r := f.replica(breaker.WithPolicy(streak))
 		defer r.close()
@@ -360,7 +360,7 @@ func TestAViewNeverGoesBack(t *testing.T) {
 }
 
 func TestCloseReportsEverythingAndIsIdempotent(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		f := newFleet(t)
 		r := f.replica(breaker.WithPolicy(breaker.Policy{FailureRate: 1, MinCalls: 100}))
 		b := r.register(t, "tier")
@@ -393,7 +393,7 @@ func TestCloseReportsEverythingAndIsIdempotent(t *testing.T) {
 }
 
 func TestCloseComesBackInTimeAndSaysWhatItCouldNotReport(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		f := newFleet(t)
 		r := f.replica()
 		b := r.register(t, "tier")
@@ -416,8 +416,8 @@ func TestCloseComesBackInTimeAndSaysWhatItCouldNotReport(t *testing.T) {
 }
 
 func TestCloseSaysWhatBecameTooOldUnderASlowStore(t *testing.T) {
-	// What a slow store kept waiting for longer than StaleAfter was dropped by Close, which returned nil.
-	bubble(t, func(t *testing.T) {
+	// Close dropped the outcomes that a slow store kept waiting for longer than StaleAfter, and returned nil.
+	inVirtualTime(t, func(t *testing.T) {
 		f := newFleet(t)
 		r := f.replica(breaker.WithPolicy(breaker.Policy{FailureRate: 1, MinCalls: 100}))
 		b := r.register(t, "tier")
@@ -441,8 +441,8 @@ func TestCloseSaysWhatBecameTooOldUnderASlowStore(t *testing.T) {
 }
 
 func TestCloseReportsWhatCameBeforeItWhileCallsGoOn(t *testing.T) {
-	// What came during the last exchange was an error of Close, whose cause was nil.
-	bubble(t, func(t *testing.T) {
+	// Calls that ended during the last exchange made Close return an error without a cause.
+	inVirtualTime(t, func(t *testing.T) {
 		f := newFleet(t)
 		r := f.replica()
 		r.net.delay.Store(int64(30 * time.Millisecond))
@@ -476,7 +476,7 @@ func TestCloseReportsWhatCameBeforeItWhileCallsGoOn(t *testing.T) {
 
 func TestAfterCloseTheOwnVerdictRulesWhateverStoreDownSays(t *testing.T) {
 	for _, mode := range []breaker.StoreDown{breaker.OwnVerdict, breaker.AdmitAll, breaker.RejectAll} {
-		bubble(t, func(t *testing.T) {
+		inVirtualTime(t, func(t *testing.T) {
 			r := newFleet(t).replica(breaker.WithPolicy(streak), breaker.WithStoreDown(mode))
 			b := r.register(t, "tier")
 			r.close()
@@ -491,9 +491,9 @@ func TestAfterCloseTheOwnVerdictRulesWhateverStoreDownSays(t *testing.T) {
 	}
 }
 
-func TestAStoreThatNobodyAsksIsNotLost(t *testing.T) {
-	// A lane whose last breaker was unregistered had no answer for StaleAfter, since it had no question.
-	bubble(t, func(t *testing.T) {
+func TestALaneThatIsAskedNothingIsNotLost(t *testing.T) {
+	// A lane whose last breaker had been unregistered counted as lost, since it was asked nothing and so gave no answer.
+	inVirtualTime(t, func(t *testing.T) {
 		var heard events
 		r := newFleet(t).replica(breaker.WithListener(heard.hear))
 		defer r.close()
@@ -517,10 +517,10 @@ func TestAStoreThatNobodyAsksIsNotLost(t *testing.T) {
 	})
 }
 
-func TestALostPartOfTheStoreThatNobodyAsksHidesNoOtherLoss(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+func TestALostLaneWithoutBreakersHidesNoOtherLoss(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		var heard events
-		s := lanes{far{newHome(), &network{}}, &atomic.Bool{}}
+		s := twoLaneStore{remoteStore{newBackend(), &network{}}, &atomic.Bool{}}
 		m, err := breaker.NewManager(s, breaker.WithListener(heard.hear))
 		if err != nil {
 			t.Fatal(err)
@@ -541,9 +541,9 @@ func TestALostPartOfTheStoreThatNobodyAsksHidesNoOtherLoss(t *testing.T) {
 	})
 }
 
-func TestALongFlushIntervalDoesNotHammerADeadStore(t *testing.T) {
+func TestALongFlushIntervalDoesNotFloodAStoreThatIsDown(t *testing.T) {
 	// Its doublings overflowed, and the pause between two attempts fell to a millisecond.
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		r := newFleet(t).replica(breaker.WithTiming(breaker.Timing{FlushInterval: 24 * time.Hour}))
 		defer r.close()
 		b := r.register(t, "tier")

@@ -101,6 +101,7 @@ func (o *outbox) append(r run) {
 			last.at = r.at
 			return
 		}
+		// mutant: bound
 		if n >= maxRuns {
 			k.loseOldest(maxRuns / 8)
 		}
@@ -123,6 +124,7 @@ func (o *outbox) expire(at instant, stale time.Duration) {
 	if k == nil {
 		return
 	}
+	// mutant: stale
 	if f := k.inFlight; f != nil && at.since(f.at) > stale {
 		n := f.outcomes()
 		k.lost += n
@@ -156,6 +158,7 @@ func (o *outbox) next(at instant, generation, rejected uint64, evenEmpty bool) *
 		k.rejectedSent = rejected
 		k.pack(k.inFlight, generation)
 	}
+	// mutant: resent = o.seq++; k.inFlight.seq = o.seq
 	return k.inFlight
 }
 
@@ -214,6 +217,7 @@ func (o *outbox) acknowledge(seq uint64) {
 func (o *outbox) close() {
 	o.closed = true
 	if o.kept != nil {
+		// mutant: at-close
 		o.kept.lostAtClose = o.kept.lost
 	}
 }

@@ -67,6 +67,7 @@ func (call *probe) expire(dryRun bool) {
 func (call *probe) end(how ending) {
 	if call.settled.CompareAndSwap(false, true) {
 		call.timer.Stop()
+		// mutant: settled = call.cancel(nil)
 		call.settle(how)
 	}
 }

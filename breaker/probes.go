@@ -41,6 +41,7 @@ func (p *probes) endPause() { p.pause.Store(nil) }
 // start marks that a claim is in flight, for at most d. It reports whether none was.
 func (p *probes) start(at, d time.Duration) bool {
 	until := p.busyUntil.Load()
+	// mutant: in-flight
 	return until <= int64(at) && p.busyUntil.CompareAndSwap(until, int64(at+d))
 }
 

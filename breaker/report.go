@@ -78,6 +78,7 @@ func (c *coordinator) flushLocal() error {
 func (c *coordinator) differs(v store.Version) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	// mutant: differs
 	return v.Generation != c.rooms.fleet.generation || v.Rev != c.rooms.fleet.rev || c.rooms.liveness.failing
 }
 

@@ -35,6 +35,14 @@ func newReporter(c *core, a *audience) *reporter {
 	return r
 }
 
+// exchangeContext is the one of exchanges beside the lanes'. A local store serves on after the Manager has stopped.
+func (r *reporter) exchangeContext() context.Context {
+	if r.core.remote {
+		return r.ctx
+	}
+	return context.Background()
+}
+
 // run is the goroutine. It sleeps until something is due.
 func (r *reporter) run() {
 	defer r.running.Done()
@@ -167,6 +175,7 @@ func (r *reporter) exchange(l *lane, w work) {
 		for _, m := range w.histories {
 			m.breaker.fillGap(ctx)
 			if m.breaker.hasGap() { // the history did not come, or is old by now
+				// mutant: unanswered
 				m.requestHistory(l.backoff(20))
 			}
 		}

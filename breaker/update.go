@@ -49,15 +49,18 @@ func (r *rooms) update(c change) {
 	live, liveUntil := r.live(at)
 	r.tellLiveness(live)
 
+	// mutant: order = r.delivery.observe(r.c.name, r.fleet.generation, c.news)
 	r.followLocal(c.local)
 	local := r.localScene(at, live)
 	if c.fleet.generation {
+		// mutant: reset
 		r.followLocal(r.local.reset(&local))
 		if r.probes != nil {
 			r.probes.endPause()
 		}
 	}
 	fleet := r.fleet.at(at, r.c.core.spread())
+	// mutant: takeover
 	if r.takesOver(&fleet, live) {
 		r.followLocal(r.localBreaker().takeOver(&local, fleet.reason))
 	}
@@ -65,6 +68,7 @@ func (r *rooms) update(c change) {
 	if e := r.epoch; e == nil || c.newEpoch || e.generation != r.fleet.generation || e.local != r.local.number() {
 		r.epoch = e.next(r.c, r.fleet.generation, r.local.number(), r.c.member != nil && !r.c.detached.Load())
 		if e != nil {
+			// mutant: end
 			e.end()
 			r.collect(e, now())
 		}
@@ -75,6 +79,7 @@ func (r *rooms) update(c change) {
 	r.publish(d)
 	r.arm(d.until, at)
 
+	// mutant: gap
 	if c.fleet.replaced {
 		r.delivery.miss()
 	}
@@ -128,8 +133,10 @@ func (r *rooms) localScene(at time.Duration, live bool) localScene {
 	switch {
 	case r.fleet.policy.Observe:
 	case live:
+		// mutant: isolated
 		s.counts = r.fleet.policy.Reporters > 1 && r.c.core.remote
 	default:
+		// mutant: alone
 		s.counts = r.storeDown() == OwnVerdict
 	}
 	return s
@@ -218,6 +225,7 @@ func (r *rooms) collect(e *epoch, at instant) {
 		count := min(n, store.MaxCount)
 		n -= count
 		successes := run{generation: e.generation, at: moment, since: moment.up, count: int(count), outcome: Success}
+		// mutant: late = successes.generation = r.fleet.generation
 		r.outbox.append(successes)
 		r.observe(e, successes)
 	}

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Plays the story of the demo cluster end to end, and says what holds. It starts the cluster anew and takes it away at the
+# Plays the story of the demo cluster end to end, and says what holds. It starts the cluster again and takes it away at the
 # end, whatever happened. Every wait is bounded. Story and end are judged apart:
 #
 #   0  the story holds, and the cluster is gone

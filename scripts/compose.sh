@@ -96,7 +96,7 @@ up() {
 		  $URL/replicas   what each replica holds of each breaker
 		  $URL/served     who served how many requests
 		  $PROMETHEUS/alerts     Prometheus, with the alerts of deploy/prometheus; it scrapes every replica
-		  http://127.0.0.1:$COMMONTRIP_GRAFANA_PORT            Grafana with the board, where COMPOSE_PROFILES=grafana is set
+		  http://127.0.0.1:$COMMONTRIP_GRAFANA_PORT            Grafana with the board, if COMPOSE_PROFILES=grafana is set
 
 		  docker exec ${COMPOSE_PROJECT_NAME}${SEPARATOR}load${SEPARATOR}1 /commontrip list
 		  docker exec ${COMPOSE_PROJECT_NAME}${SEPARATOR}load${SEPARATOR}1 /demo ask http://tier1:8081/mode 503    break a tier: 503, hang, refuse; mend it: well
@@ -116,7 +116,7 @@ ours() {
 	esac
 }
 
-# take_away removes all of the cluster that can be removed now, and fails where something is left.
+# take_away removes all of the cluster that can be removed now, and fails if something is left.
 take_away() {
 	local one attached status=0
 	for one in $(ours container); do
@@ -138,7 +138,7 @@ take_away() {
 	return "$status"
 }
 
-# down does so, and again for a while where the engine is still busy with what it was told before. It goes by the engine
+# down does so, and again for a while if the engine is still busy with what it was told before. It goes by the engine
 # alone, and not by the files from which the cluster was made.
 down() {
 	docker info >/dev/null 2>&1 || fail "Docker does not answer; what it runs of the cluster is still there"
@@ -151,7 +151,7 @@ down() {
 			echo "compose: what is left:"
 			left_over
 			echo "compose: to end it, run this again: make compose-down"
-			echo "compose: where a network \"has active endpoints\" of no container, restart the engine before (such as: systemctl restart docker)"
+			echo "compose: if a network \"has active endpoints\" of no container, restart the engine before (such as: systemctl restart docker)"
 		} >&2
 		rm -f "$log"
 		return 1

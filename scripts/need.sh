@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes a command available: says where it is, or installs it with apt where that is allowed (root, or a sudo that asks
-# no password). Where it is not allowed, it says how to get it and ends with 1. Run twice, it changes nothing.
+# Makes a command available: says where it is, or installs it with apt if that is allowed (root, or a sudo that asks
+# no password). If it is not allowed, it says how to get it and ends with 1. Run twice, it changes nothing.
 # Usage: scripts/need.sh COMMAND PACKAGE...
 set -euo pipefail
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes a folder that `docker build` can take for the root of an image FROM scratch: programs of this machine, with the
-# shared objects that they need, and nothing else. Where this machine is no Linux it ends with 1.
+# shared objects that they need, and nothing else. If this machine is not Linux it ends with 1.
 # Usage: scripts/program-root.sh FOLDER PROGRAM...
 set -euo pipefail
 

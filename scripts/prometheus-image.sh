@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes a folder from which `docker build` makes an image of Prometheus with this project's rules, without any registry:
-# this machine's prometheus, or, where it has none and may not install it, the official image from a registry.
+# this machine's prometheus, or, if it has none and may not install it, the official image from a registry.
 # Usage: scripts/prometheus-image.sh FOLDER
 set -euo pipefail
 cd "$(dirname "$0")/.."

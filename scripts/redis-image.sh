@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes a folder from which `docker build` makes an image of Redis without any registry: this machine's redis-server and
-# redis-cli. Where this machine is no Linux, or has no redis-server and may not install it, the image is the official one,
+# redis-cli. If this machine is not Linux, or has no redis-server and may not install it, the image is the official one,
 # and docker needs a registry.
 # Usage: scripts/redis-image.sh FOLDER
 set -euo pipefail

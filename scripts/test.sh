@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Runs the tests of the main module with the race detector, and installs before what they cannot do without, where it
+# Runs the tests of the main module with the race detector, and installs before what they cannot do without, if it
 # may: redis-server, and a C compiler for the detector. Arguments go to go test.
 #
 # With -short tests leave out what takes the processor for long; at the end it says which did. Without it all runs.
 #
-# promtool and chromium, for the tests of rules and of the dashboard in a browser, are big: they are used where they are,
-# and installed by `make tools`, or where REQUIRE_PROMTOOL=1 and REQUIRE_CHROMIUM=1 are set, as in CI. Tests whose tool is
-# missing are skipped, each with a line that says so; where REQUIRE_... is set they fail.
+# promtool and chromium, for the tests of rules and of the dashboard in a browser, are big: they are used if they are there,
+# and installed by `make tools`, or if REQUIRE_PROMTOOL=1 and REQUIRE_CHROMIUM=1 are set, as in CI. Tests whose tool is
+# missing are skipped, each with a line that says so; if REQUIRE_... is set they fail.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -41,6 +41,7 @@ left_out() {
 		fi
 	done
 	echo "  store/redis: TestDifferential plays $COMMONTRIP_DIFF_STEPS steps"
+	echo "  everywhere: random histories of properties are a fifth as many"
 }
 
 # The deadline is for what hangs. On a machine that is busy with other things a package may take many times its own time.

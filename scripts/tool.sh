@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Prints the path of a development tool at its pinned version, and builds it first where it is not there yet.
+# Prints the path of a development tool at its pinned version, and builds it first if it is not there yet.
 # Usage: scripts/tool.sh golangci-lint|govulncheck
 #
 # Tools are built through the Go module proxy into a cache outside of the tree ($COMMONTRIP_TOOLS, by default the

@@ -9,7 +9,8 @@
 //   - A generation is one stretch of one state. Its number grows at each transition and never comes back.
 //   - A rev counts what operators leave standing: a forced mode, a retuned policy, and their ends.
 //   - A run is a number of equal outcomes, one after the other; a report is a list of runs.
-//   - A lease is the right to send one probe to a tier that is half-open. Only so many live at once, fleet-wide.
+//   - A lease is the right to send one probe to a tier that is half-open. At most [Policy].Probes
+//     live at once, fleet-wide.
 //   - A snapshot is what the store holds about one breaker, as of now.
 //
 // Time in a store is the store's own clock, in integer milliseconds. Replicas send ages and receive durations, so that
@@ -18,8 +19,8 @@
 // An error from a store means that the store failed, unless it is [ErrInvalid] or [ErrUnknown]: then the request was
 // wrong. A refusal is a value: a [Grant] without leases.
 //
-// Package memorystore (store/memory) is the reference, package redisstore (store/redis) the one for fleets. Whoever adds
-// another runs package storetest on it: a store that does not pass every law there is no store.
+// Package memorystore (store/memory) is the reference, package redisstore (store/redis) the one for fleets. If you
+// add another, run package storetest on it. A store that does not pass every law there is not a store.
 //
 // docs/architecture.md shows how a store and the replicas work together. docs/machine.md says line by line what a store does
 // with each request.

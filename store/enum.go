@@ -22,7 +22,7 @@ const (
 	ForcedClosed             // all calls are admitted
 )
 
-// Outcome is how a call ended. The zero value is none of them and is refused, so that a forgotten field is no success.
+// Outcome is how a call ended. The zero value is none of them and is refused, so that a forgotten field is not a success.
 type Outcome uint8
 
 // The three outcomes.

@@ -35,7 +35,7 @@ func invalid(field string, value any, want string) error {
 	return fmt.Errorf("%w: %s is %v; want %s", ErrInvalid, field, value, want)
 }
 
-// UnreadableError is what Read gives beside its snapshots where the store answered, and holds of some breakers what it
+// UnreadableError is what Read gives beside its snapshots if the store answered, and holds of some breakers what it
 // cannot have written. It says nothing about the others.
 type UnreadableError struct {
 	Names []string // those breakers, in the order asked

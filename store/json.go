@@ -147,7 +147,7 @@ type totalsJSON struct {
 	Slow     uint64 `json:"slow"`
 	Ignored  uint64 `json:"ignored"`
 	Late     uint64 `json:"late"`
-	Rejected uint64 `json:"rejected"`
+	Rejected uint64 `json:"refused"`
 }
 
 type errorCountJSON struct {
@@ -177,8 +177,8 @@ type snapshotJSON struct {
 	Policy         Policy           `json:"policy"`
 	Retuned        bool             `json:"retuned"`
 	PolicyConflict bool             `json:"policy_conflict"`
-	ModeNote       *Note            `json:"mode_note,omitempty"`   // where Mode stands
-	PolicyNote     *Note            `json:"policy_note,omitempty"` // where Retuned
+	ModeNote       *Note            `json:"mode_note,omitempty"`   // if Mode stands
+	PolicyNote     *Note            `json:"policy_note,omitempty"` // if Retuned
 }
 
 // MarshalJSON gives the one JSON form, with the derived field "effective" beside "state".

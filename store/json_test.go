@@ -124,7 +124,7 @@ func TestJSONForms(t *testing.T) {
 		`"state":"half-open"`, `"mode":"forced-open"`, `"effective":"open"`, `"generation":9007199254740991`, `"since":"2026-01-02T03:04:05.006Z"`,
 		`"age_ms":1000`, `"retry_in_ms":2000`, `"mode_note":{"by":"ann","why":"x","at":"2026-01-02T03:04:05.006Z","timed":true,"ends_in_ms":60000}`,
 		`"errors":[{"label":"timeout","count":4}]`, `"policy_conflict":true`, `"window":{"calls":9,"failures":5,"slow":2,"consecutive":1}`,
-		`"totals":{"calls":1,"failures":2,"slow":3,"ignored":4,"late":5,"rejected":6}`,
+		`"totals":{"calls":1,"failures":2,"slow":3,"ignored":4,"late":5,"refused":6}`,
 	} {
 		if !strings.Contains(string(got), part) {
 			t.Errorf("%s is not in %s", part, got)

@@ -55,7 +55,7 @@ func (c Claim) Normalize() (Claim, error) {
 	return c, nil
 }
 
-// Normalize checks s; see [Report.Normalize]. A lease's bad ID is no error but one that nobody holds, and becomes empty.
+// Normalize checks s; see [Report.Normalize]. A lease's bad ID is not an error. Nobody holds it, and it becomes empty.
 func (s Settlement) Normalize() (Settlement, error) {
 	for _, err := range [...]error{
 		checkName("Settlement.Lease.Name", s.Lease.Name),
@@ -104,7 +104,7 @@ func (c Command) Normalize() (Command, error) {
 	return c, nil
 }
 
-// normalize looks at notes and policy only where they stand, and empties them elsewhere.
+// normalize looks at notes and policy only if they stand, and empties them elsewhere.
 func (k Known) normalize() (Known, error) {
 	for _, err := range [...]error{
 		checkNumber("Known.Generation", k.Generation),
@@ -236,7 +236,7 @@ func checkFor(a Action, d time.Duration) error {
 	return nil
 }
 
-// cutAges gives runs with whole milliseconds, the caller's own slice where they are already.
+// cutAges gives runs with whole milliseconds, the caller's own slice if they are already.
 func cutAges(runs []Run) []Run {
 	for i := range runs {
 		if runs[i].Age != cut(runs[i].Age) {

@@ -10,15 +10,15 @@ import (
 // Policy says when a breaker opens and how it comes back. Each zero field takes its default; the zero Policy is
 // [DefaultPolicy]. Any one rule trips: ConsecutiveFailures, FailureRate, SlowCallRate.
 type Policy struct {
-	WindowCalls         int           // newest calls judged; 1..10000; default 100 where WindowTime is 0. Both set: refused
+	WindowCalls         int           // newest calls judged; 1..10000; default 100 if WindowTime is 0. Both set: refused
 	WindowTime          time.Duration // time judged, in 10 buckets; 1 s..24 h
-	ConsecutiveFailures int           // rule: so many in a row, in order of arrival; default 5 where no rule is set
-	ConsecutiveFor      time.Duration // and they must have lasted so long; 0..24 h; default 0
+	ConsecutiveFailures int           // rule: this many in a row, in order of arrival; default 5 if no rule is set
+	ConsecutiveFor      time.Duration // and they must have lasted this long; 0..24 h; default 0
 	FailureRate         float64       // rule: share of calls in the window, 0..1, kept as 1/10000; exactly at it trips; 0 = off
 	SlowCallRate        float64       // rule: share of slow calls, 0..1, as FailureRate; needs SlowCallAfter
 	SlowCallAfter       time.Duration // a call that takes longer is slow; 0..24 h; 0 = no clock is read
-	MinCalls            int           // rates are judged from so many calls on; default 10, or WindowCalls where less
-	Reporters           int           // adverse outcomes must come from so many replicas (or all that call, if fewer); 1..16; default 1
+	MinCalls            int           // rates are judged once the window has this many calls; default 10, or WindowCalls if less
+	Reporters           int           // adverse outcomes must come from this many replicas (or all that call, if fewer); 1..16; default 1
 	OpenFor             time.Duration // how long calls are refused; 1 ms..24 h; default 60 s
 	OpenForMax          time.Duration // each failed round of probes doubles OpenFor up to this; OpenFor..24 h; default OpenFor
 	Probes              int           // live probe leases, fleet-wide; 1..1000; default 3
@@ -95,7 +95,7 @@ func (p Policy) Validate() error {
 	case d.WindowCalls != 0 && !within(d.WindowCalls, 1, 10_000):
 		return badField("WindowCalls", p.WindowCalls, "1..10000, or 0 for the default")
 	case p.WindowTime != 0 && p.WindowCalls != 0:
-		return badField("WindowTime", p.WindowTime, "0 where WindowCalls is set")
+		return badField("WindowTime", p.WindowTime, "0 if WindowCalls is set")
 	case d.WindowTime != 0 && !within(d.WindowTime, time.Second, day):
 		return badField("WindowTime", p.WindowTime, "1s..24h, or 0 for a window of calls")
 	case !within(d.ConsecutiveFailures, 0, 1_000_000):
@@ -107,7 +107,7 @@ func (p Policy) Validate() error {
 	case !within(d.SlowCallRate, 0, 1):
 		return badField("SlowCallRate", p.SlowCallRate, "0..1")
 	case d.SlowCallRate != 0 && d.SlowCallAfter == 0:
-		return badField("SlowCallRate", p.SlowCallRate, "0 where SlowCallAfter is not set")
+		return badField("SlowCallRate", p.SlowCallRate, "0 if SlowCallAfter is not set")
 	case !within(d.SlowCallAfter, 0, day):
 		return badField("SlowCallAfter", p.SlowCallAfter, "0..24h")
 	case !within(d.MinCalls, 1, minCallsMax):
@@ -153,7 +153,7 @@ func roundUp(d, unit time.Duration) time.Duration {
 	return d - rest + unit
 }
 
-// roundRate leaves what is no positive finite number.
+// roundRate leaves what is not a positive finite number.
 func roundRate(r float64) float64 {
 	if !(r > 0) || math.IsInf(r, 1) {
 		return r

@@ -155,7 +155,7 @@ func TestValidateNamesTheFirstBadField(t *testing.T) {
 			t.Errorf("%+v: got %v, want %s", c.bad, err, c.field)
 		}
 		if !errors.Is(err, store.ErrInvalid) {
-			t.Errorf("%v is no ErrInvalid", err)
+			t.Errorf("%v is not ErrInvalid", err)
 		}
 	}
 }
@@ -205,7 +205,7 @@ func wantSoundDefaults(t rapid.TB, p store.Policy) {
 	}
 	if err := p.Validate(); err != nil {
 		if !errors.Is(err, store.ErrInvalid) {
-			t.Errorf("%v is no ErrInvalid", err)
+			t.Errorf("%v is not ErrInvalid", err)
 		}
 		return
 	}

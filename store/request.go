@@ -21,10 +21,10 @@ type Known struct {
 	RetryIn         time.Duration // what is left of the open time when it is sent
 	Openings        int
 	Mode            Mode
-	ModeNote        Note // read where Mode stands
+	ModeNote        Note // read if Mode stands
 	Retuned         bool
-	Policy          Policy // read where Retuned
-	PolicyNote      Note   // read where Retuned
+	Policy          Policy // read if Retuned
+	PolicyNote      Note   // read if Retuned
 }
 
 // Report is what one replica says about one breaker.
@@ -68,7 +68,7 @@ type Lease struct {
 	For        time.Duration // what is left of it
 }
 
-// Grant is the answer to a Claim. Without Leases it is a refusal, and RetryIn says when to ask again; 0 where the
+// Grant is the answer to a Claim. Without Leases it is a refusal, and RetryIn says when to ask again; 0 if the
 // breaker is closed.
 type Grant struct {
 	Leases   []Lease
@@ -86,7 +86,7 @@ type Settlement struct {
 	Label   string
 }
 
-// Command is an operator's word to the whole fleet.
+// Command is what an operator asks of the whole fleet.
 type Command struct {
 	Name   string
 	Action Action

@@ -151,7 +151,7 @@ func display(replica string) string {
 	return replica
 }
 
-// percent has one digit after the point where it is not a whole number.
+// percent has one digit after the point if it is not a whole number.
 func percent(part, whole int) string {
 	if whole <= 0 {
 		return "0 %"

@@ -27,7 +27,7 @@ type Note struct {
 	By, Why string
 	At      time.Time     // by the store's clock, for display
 	Timed   bool          // false: until lifted
-	EndsIn  time.Duration // where Timed; 0 = over, the next script ends it
+	EndsIn  time.Duration // if Timed; 0 = over, the next script ends it
 }
 
 // Snapshot is what a store holds about one breaker, as of now.
@@ -53,7 +53,7 @@ type Snapshot struct {
 	ModeNote, PolicyNote    Note
 }
 
-// Effective is the state that rules calls: a forced mode first, then Closed where the policy only observes, then State.
+// Effective is the state that rules calls: a forced mode first, then Closed if the policy only observes, then State.
 func (s Snapshot) Effective() State {
 	switch {
 	case s.Mode == ForcedOpen:

@@ -12,9 +12,9 @@ type Store interface {
 	Sync(ctx context.Context, reports []Report) []Result
 	// Claim leases probes. A refusal is a Grant without leases.
 	Claim(ctx context.Context, c Claim) (Grant, error)
-	// Settle says how a probe went; the Result's Err stays nil. Twice, or too late, changes nothing and is no error.
+	// Settle says how a probe went; the Result's Err stays nil. Twice, or too late, changes nothing and is not an error.
 	Settle(ctx context.Context, s Settlement) (Result, error)
-	// Command carries out an operator's word; the Result's Err stays nil. ErrUnknown for a name that Read does not show.
+	// Command carries out an operator's command; the Result's Err stays nil. ErrUnknown for a name that Read does not show.
 	Command(ctx context.Context, c Command) (Result, error)
 	// Read never writes. Named breakers come in the order asked, unknown ones left out; no names = all, by name. An
 	// *[UnreadableError] comes beside the snapshots of the others.
@@ -29,7 +29,7 @@ type Store interface {
 	// in between. It returns ctx.Err() or ErrClosed. fn may call the store; while it blocks, later events wait or
 	// become a Resync.
 	Watch(ctx context.Context, fn func(Event)) error
-	// Remove forgets a breaker, but for a tombstone that keeps its numbers from coming back; an unknown one is no error.
+	// Remove forgets a breaker, but for a tombstone that keeps its numbers from coming back; an unknown one is not an error.
 	Remove(ctx context.Context, name string) error
 	// Lane groups names that share their fate, such as one Redis node; a small number, 0 on.
 	Lane(name string) int

@@ -9,7 +9,7 @@ import (
 )
 
 // Listener gives a listener that writes each event to l. Fields: breaker (absent for the manager's own events), kind,
-// and, if a transition is told of, from, to, mode, generation, rev, at, and as far as they are known reason, action,
+// and, if a transition is told of, sentence, from, to, mode, generation, rev, at, and as far as they are known reason, action,
 // cause, why, the window's tallies, errors (label to count) and witnesses; error if one belongs to the event.
 //
 // It is safe for concurrent use. A nil l panics.
@@ -89,7 +89,7 @@ func fields(e breaker.Event) []zap.Field {
 	fs = append(fs, zap.Stringer("kind", e.Kind))
 	if t := e.Transition; t.Generation != 0 || t.Rev != 0 {
 		fs = append(fs,
-			zap.Stringer("from", t.From), zap.Stringer("to", t.To), zap.Stringer("mode", t.Mode),
+			zap.String("sentence", e.String()), zap.Stringer("from", t.From), zap.Stringer("to", t.To), zap.Stringer("mode", t.Mode),
 			zap.Uint64("generation", t.Generation), zap.Uint64("rev", t.Rev))
 		if !t.At.IsZero() {
 			fs = append(fs, zap.Time("at", t.At))

@@ -31,7 +31,7 @@ func ExampleListener() {
 	}})
 	listen(breaker.Event{Kind: breaker.StoreLost, Err: errors.New("connection refused")})
 	// Output:
-	// {"level":"warn","msg":"breaker opened","breaker":"users","kind":"transitioned","from":"closed","to":"open","mode":"auto","generation":7,"rev":0,"reason":"consecutive-failures","window":{"calls":61,"failures":5,"slow":0,"consecutive":5},"errors":{"503":5}}
+	// {"level":"warn","msg":"breaker opened","breaker":"users","kind":"transitioned","sentence":"users opened because 5 calls in a row failed; errors: 5 x 503","from":"closed","to":"open","mode":"auto","generation":7,"rev":0,"reason":"consecutive-failures","window":{"calls":61,"failures":5,"slow":0,"consecutive":5},"errors":{"503":5}}
 	// {"level":"warn","msg":"store lost","kind":"store-lost","error":"connection refused"}
 }
 

@@ -66,6 +66,7 @@ func TestATransitionIsToldInFields(t *testing.T) {
 	got := lines[0].ContextMap()
 	want := map[string]any{
 		"breaker": "users", "kind": "transitioned", "from": "closed", "to": "open", "mode": "auto",
+		"sentence":   "users opened because 12 of the last 20 calls failed (60 %); errors: 11 x 503, 1 x timeout; seen by web-1 and web-2",
 		"generation": uint64(7), "rev": uint64(2), "at": at, "reason": "failure-rate", "cause": "web-1#a",
 	}
 	for key, value := range want {

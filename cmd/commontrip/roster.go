@@ -54,7 +54,7 @@ func (a *app) writeRoster(roster []store.Replica) {
 		return
 	}
 	var t table
-	t.head("REPLICA", "HEARD", "CALLS", "FAILED", "NOTE")
+	t.head("REPLICA", "SEEN", "CALLS", "FAILED", "NOTE")
 	for _, r := range roster {
 		var notes []string
 		if r.OwnOpen {

@@ -60,7 +60,7 @@ func TestATransitionIsToldInTheSameWordsEverywhere(t *testing.T) {
 
 // The page shows the server's sentence, and the demo the library's: neither has words of its own.
 func TestNobodyElseHasWordsForATransition(t *testing.T) {
-	own := regexp.MustCompile(`in a row failed|probes failed|probes succeeded|seen by|opened again|forced open['"]? by|forced mode is over|had lost it`)
+	own := regexp.MustCompile(`in a row failed|seen by|probes succeeded|probes failed|opened again|forced open['"]? by|forced mode is over|had lost it`)
 	for _, folder := range []string{"../../dashboard/ui", "../demo", "."} {
 		files, err := os.ReadDir(folder)
 		if err != nil {

@@ -132,7 +132,7 @@ func (f *fleet) look() []replicaTally {
 	return tallies
 }
 
-// census asks every replica for what it counted up to now; the longest waits start anew.
+// census asks every replica for what it counted up to now; the longest waits start again.
 func (f *fleet) census(ctx context.Context) ([]replicaTally, error) {
 	tallies := make([]replicaTally, len(f.members))
 	errs := make([]error, len(f.members))

@@ -227,7 +227,7 @@ func (h *fleetHalf) operated(ctx context.Context) error {
 	}
 	h.tell(done.Made)
 	lifted := h.fleet.until(ctx, patience, h.are(isClosed))
-	h.report.promise(all && lifted, "an operator's word holds everywhere",
+	h.report.promise(all && lifted, "an operator's command holds everywhere",
 		"forced: %s; lifted: %s", yes(all), yes(lifted))
 	return h.pause(ctx, 2*time.Second) // the ramp ends
 }

@@ -32,7 +32,7 @@ const (
 	start   verb = "start"   // the first: Tier or Replica says what to be
 	behave  verb = "behave"  // a tier: take Mode and Latency
 	network verb = "network" // a replica: its network to the tier works, or not
-	census  verb = "census"  // answer with all that was counted; the largest waits start anew
+	census  verb = "census"  // answer with all that was counted; the largest waits start again
 	stop    verb = "stop"    // finish, and end
 )
 

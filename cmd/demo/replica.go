@@ -28,7 +28,7 @@ type replicaSpec struct {
 type load interface {
 	serve(ctx context.Context)
 	network(up bool)
-	tally(fresh bool) *replicaTally // fresh: the largest waits start anew
+	tally(fresh bool) *replicaTally // fresh: the largest waits start again
 	close(ctx context.Context)
 }
 

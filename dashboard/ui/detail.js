@@ -113,7 +113,7 @@ function facts() {
       said(calls.sub, `${count(row.totals.calls)} in all, ${count(row.totals.failures)} failed`);
       said(refused.value, perSecond(row.live.refused_per_s));
       refused.value.classList.toggle('alarm', row.live.refused_per_s > 0);
-      said(refused.sub, `${count(row.totals.rejected)} in all`);
+      said(refused.sub, `${count(row.totals.refused)} in all`);
       said(probing.value, row.state === 'half-open' ? `${row.probe_successes} of ${row.policy.probe_successes}` : '\u2013');
       said(probing.sub, probes(row));
       said(steps.value, row.openings ? `step ${row.openings}` : '\u2013');
@@ -150,7 +150,7 @@ function showRoster(node, roster) {
     node.replaceChildren(el('p', { class: 'sub' }, 'Nobody reports on it.'));
     return;
   }
-  const head = ['Replica', 'Heard', 'Calls', 'Failed', 'Says'].map((text) => el('th', { scope: 'col' }, text));
+  const head = ['Replica', 'Seen', 'Calls', 'Failed', 'Says'].map((text) => el('th', { scope: 'col' }, text));
   const rows = roster.map((r) => el('tr', {},
     el('th', { scope: 'row', title: r.name }, el('bdi', {}, person(r.name))),
     el('td', {}, `${duration(r.seen_ms)} ago`),

@@ -94,9 +94,9 @@ export function slow(row) {
 }
 
 export function probes(row) {
-  if (row.state === 'closed') return row.probing ? `${row.probing} still out` : '';
-  if (row.state === 'open') return row.probing ? `${row.probing} out` : '';
-  return `${row.probing} of ${row.policy.probes} out \u00b7 ${row.probe_successes} of ${row.policy.probe_successes} good`;
+  if (row.state === 'closed') return row.probing ? `${row.probing} still under way` : '';
+  if (row.state === 'open') return row.probing ? `${row.probing} under way` : '';
+  return `${row.probing} of ${row.policy.probes} under way \u00b7 ${row.probe_successes} of ${row.policy.probe_successes} good`;
 }
 
 export function backoff(row) {

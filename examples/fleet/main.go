@@ -73,9 +73,7 @@ func main() {
 
 	history, err := fleet.History(ctx, tier, 1)
 	check(err)
-	trip := history[0]
-	fmt.Printf("why: %d of %d calls failed (%s), seen by %d replicas\n",
-		trip.Window.Failures, trip.Window.Calls, trip.Reason, len(trip.Witnesses))
+	fmt.Println("why:", history[0].Sentence())
 
 	// An operator's command reaches all of them, too. A command line needs no manager for it: the store is enough.
 	_, err = fleet.Command(ctx, store.Command{Name: tier, Action: store.Reset, By: "oncall", Why: "fixed upstream"})

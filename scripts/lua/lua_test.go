@@ -274,8 +274,8 @@ func TestAServerOf32BitsIsRefused(t *testing.T) {
 		KEYS, ARGV = { 'key' }, { '1700000000000', '', '', 'web-0', '0', '0', '', '0', '1', '0', '0', '0', '0', '' }
 		local function none() return {} end
 		redis = { call = none, pcall = none, error_reply = function(text) return { err = text } end }
-		local format = string.format
-		string.format = function(f, n) return f == '%d' and '-1' or format(f, n) end
+		local printf = string.format -- as it is
+		string.format = function(f, n) return f == '%d' and '-1' or printf(f, n) end
 		reply = (function() ` + lua.Sync.Source + ` end)()`)
 	if err != nil {
 		t.Fatal(err)

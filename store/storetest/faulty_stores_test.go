@@ -409,7 +409,7 @@ func TestTheHonestStorePassesEveryLaw(t *testing.T) {
 	}
 }
 
-// A store without handles may give itself each time, and begin anew where it is to forget.
+// A store without handles may give itself each time, and begin again if it is to forget.
 func TestAHarnessMayGiveOneHandle(t *testing.T) {
 	for _, law := range Laws() {
 		var only store.Store

@@ -146,7 +146,7 @@ func (f *fixture) sync(r store.Report) store.Result {
 	return results[0]
 }
 
-// send is sync where no error is expected.
+// send is sync if no error is expected.
 func (f *fixture) send(r store.Report) store.Result {
 	f.Helper()
 	result := f.sync(r)
@@ -234,7 +234,7 @@ func (f *fixture) settleAs(s store.Settlement) store.Result {
 	return result
 }
 
-// command carries out c on the tier, by oncall where c does not say.
+// command carries out c on the tier, by oncall if c does not say.
 func (f *fixture) command(c store.Command) store.Result {
 	f.Helper()
 	if c.Name == "" {
@@ -368,7 +368,7 @@ func (f *fixture) wipe() {
 	f.Helper()
 	f.h.Wipe(f.TB)
 	clear(f.gens)
-	f.store = f.open() // a harness that began anew shows the new state on new handles only; a tombstone there shows nowhere
+	f.store = f.open() // a harness that began again shows the new state on new handles only; a tombstone there shows nowhere
 }
 
 func (f *fixture) wantState(want store.State) {

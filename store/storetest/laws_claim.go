@@ -233,7 +233,7 @@ var claimRules = []rule{
 	},
 	{
 		"a claim makes a breaker",
-		"A claim makes a machine where none is, closed and without replicas.",
+		"A claim makes a machine if there is none, closed and without replicas.",
 		func(f *fixture) {
 			f.wantRefused("a", 0)
 			s := f.read()

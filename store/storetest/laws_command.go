@@ -94,7 +94,7 @@ var commandRules = []rule{
 	},
 	{
 		"lifting force closed closes with an empty window",
-		"When ForceClosed ends the breaker is closed, with an empty window, in a new generation even where it was closed below.",
+		"When ForceClosed ends the breaker is closed, with an empty window, in a new generation even if it was closed below.",
 		func(f *fixture) {
 			f.fail(3)
 			f.do(store.ForceClosed)
@@ -150,7 +150,7 @@ var commandRules = []rule{
 	},
 	{
 		"trip while open starts the period anew",
-		"Trip while open starts the period anew with the step of backoff that it had: Openings stay, the generation is new.",
+		"Trip while open starts the period again with the step of backoff that it had: Openings stay, the generation is new.",
 		func(f *fixture) {
 			f.policy = doubling
 			f.trip()

@@ -89,7 +89,7 @@ var openingRules = []rule{
 	},
 	{
 		"without OpenForMax the open time stays",
-		"OpenForMax is OpenFor where it is not set: nothing doubles.",
+		"OpenForMax is OpenFor if it is not set: nothing doubles.",
 		func(f *fixture) {
 			f.policy = store.Policy{OpenFor: sec}.WithDefaults()
 			f.trip()

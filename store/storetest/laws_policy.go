@@ -24,7 +24,7 @@ func (f *fixture) differ(replica string, p store.Policy) store.Result {
 var policyRules = []rule{
 	{
 		"the first policy becomes the fleet's and stays",
-		"Where there is no policy yet the request's becomes the fleet's; another one that is not announced changes nothing and is shown as a conflict.",
+		"If there is no policy yet the request's becomes the fleet's; another one that is not announced changes nothing and is shown as a conflict.",
 		func(f *fixture) {
 			f.touch()
 			s := f.differ("b", another).Snapshot
@@ -119,7 +119,7 @@ var policyRules = []rule{
 	},
 	{
 		"a conflict is one with the fleet's policy",
-		"A replica conflicts where its policy is not the fleet's, whatever is retuned.",
+		"A replica conflicts if its policy is not the fleet's, whatever is retuned.",
 		func(f *fixture) {
 			f.touch()
 			f.retune(another, 0)

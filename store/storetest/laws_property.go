@@ -137,7 +137,7 @@ type duel struct {
 	rested       time.Duration // waited since the last Remove
 }
 
-// play runs a line on both stages; where the answers differ it prints the whole history as a scenario.
+// play runs a line on both stages; if the answers differ it prints the whole history as a scenario.
 func (d *duel) play(t *rapid.T, line string) {
 	want, err := d.model.play(line)
 	if err != nil {

@@ -25,7 +25,7 @@ var repairRules = []rule{
 	},
 	{
 		"a lower or equal Known moves nothing",
-		"Only a Known above the store's own number repairs; where the numbers are equal the store's word wins.",
+		"Only a Known above the store's own number repairs; if the numbers are equal the store's word wins.",
 		func(f *fixture) {
 			old := f.trip().Snapshot
 			f.after(ms)
@@ -240,7 +240,7 @@ var repairRules = []rule{
 	},
 	{
 		"a bad Known changes nothing",
-		"A Known is validated, where something stands in it; a bad one refuses its request, which changes nothing and spends no Seq.",
+		"A Known is validated, if something stands in it; a bad one refuses its request, which changes nothing and spends no Seq.",
 		func(f *fixture) {
 			f.touch()
 			for _, k := range []store.Known{
@@ -285,7 +285,7 @@ var repairRules = []rule{
 	},
 	{
 		"a claim repairs too",
-		"A claim runs repair, expiry and policy as a report does, and makes a machine where none is; it touches no roster and no conflict.",
+		"A claim runs repair, expiry and policy as a report does, and makes a machine if there is none; it touches no roster and no conflict.",
 		func(f *fixture) {
 			c := f.request("a", 1)
 			c.Known = store.Known{Generation: f.clock.millis(), State: store.Open, Openings: 2}
@@ -342,7 +342,7 @@ var repairRules = []rule{
 	},
 	{
 		"a number far ahead that the store gave is taken back",
-		"A Known more than 24 h ahead is refused only where it is above the store's own number.",
+		"A Known more than 24 h ahead is refused only if it is above the store's own number.",
 		func(f *fixture) {
 			tomorrow := f.clock.millis() + uint64(day.Milliseconds())
 			f.recall("a", store.Known{Generation: tomorrow, Rev: tomorrow})

@@ -118,7 +118,7 @@ var repeatRules = []rule{
 			r.Seq = 1
 			f.send(r)
 			f.wantWindow(2, 2, 0, 2)
-			same(f, "its counts start anew", f.member("a").Calls, uint64(1))
+			same(f, "its counts start again", f.member("a").Calls, uint64(1))
 		},
 	},
 	{

@@ -155,7 +155,7 @@ var settleRules = []rule{
 	},
 	{
 		"a settlement for another generation settles nothing",
-		"Where lease or Settlement is of another generation the lease goes, and nothing else.",
+		"If lease or Settlement is of another generation the lease goes, and nothing else.",
 		func(f *fixture) {
 			l := f.probe("a", 1)[0]
 			l.Generation++
@@ -259,7 +259,7 @@ var settleRules = []rule{
 	},
 	{
 		"one replica's failed probe does not reopen a fleet",
-		"Where Reporters > 1 a failed probe reopens only once failed probes come from that many replicas; until then the place is free and that replica gets no lease for ProbeLease.",
+		"If Reporters > 1 a failed probe reopens only once failed probes come from that many replicas; until then the place is free and that replica gets no lease for ProbeLease.",
 		func(f *fixture) {
 			f.policy = quorum(2)
 			f.tell("b", failures(1))
@@ -276,7 +276,7 @@ var settleRules = []rule{
 	},
 	{
 		"a replica that fails again after its ban reopens",
-		"One replica's failure reopens too where it fails again with a lease granted after its first ban.",
+		"One replica's failure reopens too if it fails again with a lease granted after its first ban.",
 		func(f *fixture) {
 			f.policy = quorum(2)
 			f.tell("b", failures(1))

@@ -161,7 +161,7 @@ var tombstoneRules = []rule{
 			f.after(day - ms)
 			same(f, "state just before", f.recall("b", old).Snapshot.State, store.Closed)
 			f.after(day - ms)
-			same(f, "state just before the end anew", f.recall("b", old).Snapshot.State, store.Closed)
+			same(f, "state just before the end again", f.recall("b", old).Snapshot.State, store.Closed)
 			f.after(day)
 			same(f, "state after 24 h of silence", f.recall("b", old).Snapshot.State, store.Open)
 			same(f, "breakers", len(f.readAll(tier)), 1)

@@ -163,7 +163,7 @@ var watchRules = []rule{
 	},
 	{
 		"a push comes after the commit",
-		"All writes come before the push: whoever reads on being told finds at least that generation and rev.",
+		"All writes come before the push: a reader that was told finds at least that generation and rev.",
 		func(f *fixture) {
 			var behind atomic.Int64
 			v := f.watch(func(e store.Event) {

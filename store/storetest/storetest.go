@@ -37,7 +37,7 @@ type Harness struct {
 	// have nothing to look at (InProcess gives handles to such a store).
 	Open func(t testing.TB, now func() time.Time) store.Store
 	// Wipe makes the store forget everything, as a FLUSHALL or a failover to an empty node would. Handles stay open, or,
-	// where a store can only begin anew, the next Open gives one on the new state.
+	// if a store can only begin again, the next Open gives one on the new state.
 	Wipe func(t testing.TB)
 }
 

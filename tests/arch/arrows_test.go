@@ -94,7 +94,7 @@ func TestLibrariesStayWhereTheyBelong(t *testing.T) {
 	}
 }
 
-// covers gives a test of whether an entry of a list names the package: exactly, or as a folder where it ends in "/".
+// covers gives a test of whether an entry of a list names the package: exactly, or as a folder if it ends in "/".
 func covers(name string) func(entry string) bool {
 	return func(entry string) bool {
 		return name == entry || strings.HasSuffix(entry, "/") && strings.HasPrefix(name, entry)

@@ -98,9 +98,9 @@ var houseWords = []struct {
 	{regexp.MustCompile(`(?i)\b(new)?worlds?\b`), "fixture, harness", []string{"store", "tests/chaos", "tests/integration"}},
 	{regexp.MustCompile(`(?i)sabot(eur|age)`), "faulty store", []string{"store", "tests", "docs", "CONTRIBUTING.md"}},
 	{regexp.MustCompile(`(?i)\b(towns?|roads?|islands?)\b`), "network, route, namespace", []string{"tests/chaos", "tests/integration"}},
-	{regexp.MustCompile(`(?i)\bnewFar\b|(type|[*&]) ?\bfar\b`), "remote store", []string{"metrics", "tests/chaos", "tests/deploy", "tests/integration"}},
+	{regexp.MustCompile(`(?i)\bnewFar\b|(type|[*&]) ?\bfar\b`), "remote store", []string{"breaker", "metrics", "tests/chaos", "tests/deploy", "tests/integration"}},
 	{regexp.MustCompile(`(?i)\bbubbles?\b`), "virtual time", []string{
-		"dashboard", "docs", "fallback", "metrics", "retry", "store", "tests/chaos", "tests/peers", "transport",
+		"breaker", "dashboard", "docs", "fallback", "metrics", "retry", "store", "tests/chaos", "tests/peers", "transport",
 	}},
 	{regexp.MustCompile(`(?i)\banew\b`), "again", plainWords},
 	{regexp.MustCompile(`(?i)\bherds?\b`), "thundering herd", plainWords},
@@ -113,13 +113,15 @@ var houseWords = []struct {
 
 // plainWords are the folders whose comments and texts have been put into plain words.
 var plainWords = []string{
-	"cmd/commontrip", "config", "dashboard", "deploy", "examples", "fallback", "health", "metrics", "retry", "transport", "zaplog",
+	"cmd/commontrip", "config", "dashboard", "deploy", "examples", "fallback", "health", "metrics", "retry", "store/*", "transport",
+	"zaplog", "CONTRIBUTING.md", "Makefile", "README.md", "scripts/*", "docs/cli.md", "docs/configuration.md", "docs/guide.md",
+	"docs/metrics.md", "docs/operations.md", "docs/production-checklist.md", "docs/semantics.md", "docs/troubleshooting.md",
 }
 
 // ownMeaning are uses that mean what the word says: a place, a time that is over, an absence, the field's own term.
 var ownMeaning = regexp.MustCompile(`(?i)` + strings.Join([]string{
 	`\b(is|are|was|were) no (longer|more|such|other)\b`, `\bthere (is|are|was|were) no\b`, `thundering herds?\b`,
-	`\b(is|says|place|said|out) where\b`, `\bwhere (the fleet's verdict is|the board|its meaning|there was nothing|it counts like|two readings|each came)`,
+	`\b(is|says|place|said|out) where\b`, `\bwhere (to look|it is registered|your inner pages|the cluster and its Prometheus|Debian|it is given|Redis runs it|ejecting|it was|the fleet's verdict is|the board|its meaning|there was nothing|it counts like|two readings|each came)`,
 	`(as|not) so (many|much|long|few)\b`, `bubbles: true`,
 }, "|"))
 

@@ -137,17 +137,17 @@ func TestANameReboundToThisServerReachesNothing(t *testing.T) {
 }
 
 func TestScenario34AnotherSitesPageGetsNowhereInABrowser(t *testing.T) {
-	row := scoreboard.Start(t, 34, "dashboard: another site's page, and a rebound name, in a browser")
+	scenario := scoreboard.Start(t, 34, "dashboard: another site's page, and a rebound name, in a browser")
 	page := open(t)
 	x := newTarget(t)
 	attempts, succeeded := x.assail(page)
 	more, alsoSucceeded := x.rebind(open(t))
-	row.AtLeast("attacks", attempts+more, 30)
-	row.Zero("attacks that succeeded", succeeded+alsoSucceeded)
+	scenario.AtLeast("attacks", attempts+more, 30)
+	scenario.Zero("attacks that succeeded", succeeded+alsoSucceeded)
 
 	own := open(t)
 	own.watchForScripts()
 	own.do(chromedp.Navigate(x.address), chromedp.Click(chromedp.CSS("li.row a")))
 	own.await("document.querySelector('h1')?.textContent === 'mcp' && document.querySelectorAll('.policy tr').length > 0")
-	row.Zero("violations of its own policy by the page", len(own.caught()))
+	scenario.Zero("violations of its own policy by the page", len(own.caught()))
 }

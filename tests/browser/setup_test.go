@@ -197,8 +197,8 @@ type fleet struct {
 	seq   map[string]uint64
 }
 
-func newFleet(t *testing.T) *fleet {
-	s := memorystore.New()
+func newFleet(t *testing.T, opts ...memorystore.Option) *fleet {
+	s := memorystore.New(opts...)
 	t.Cleanup(func() { _ = s.Close() })
 	return &fleet{t, s, map[string]uint64{}}
 }

@@ -184,7 +184,7 @@ func TestNoRightIsGivenThatIsNotUsed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// In a Cluster, for pushes that are no longer wanted, where the roster is swept: not here.
+	// In a Cluster, for pushes that are no longer wanted, if the roster is swept: not here.
 	elsewhere := []string{"cluster|slots", "asking", "unsubscribe", "hdel"}
 	for _, right := range rights(t, writer) {
 		if slices.Contains(elsewhere, right) {

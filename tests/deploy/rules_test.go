@@ -16,7 +16,7 @@ const (
 	page    = "https://github.com/commontrip/commontrip/blob/main/docs/operations.md#"
 )
 
-// promtool runs it in the rules' folder. Where it is missing the test is skipped, and fails where REQUIRE_PROMTOOL=1 is
+// promtool runs it in the rules' folder. If it is missing the test is skipped, and fails if REQUIRE_PROMTOOL=1 is
 // set.
 func promtool(t *testing.T, args ...string) {
 	t.Helper()

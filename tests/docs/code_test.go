@@ -34,7 +34,7 @@ var imports = map[string]string{
 	"sdkmetric": "go.opentelemetry.io/otel/sdk/metric", "otelbridge": "go.opentelemetry.io/contrib/bridges/prometheus",
 }
 
-// A block is a file where it has a package clause, else declarations, else statements. What stands around it (ctx, a
+// A block is a file if it has a package clause, else declarations, else statements. What stands around it (ctx, a
 // store, a tier's call) is given by testdata/given.go. A block that bridges to OpenTelemetry is compiled in the module
 // that depends on it.
 func TestEveryBlockOfGoCompilesAndItsTestsPass(t *testing.T) {
@@ -146,7 +146,7 @@ const (
 	statements
 )
 
-// fileOf makes a file of a block, without a package clause where the block has none.
+// fileOf makes a file of a block, without a package clause if the block has none.
 func fileOf(t *testing.T, b block) (code string, k kind) {
 	t.Helper()
 	place := fmt.Sprintf("//line %s:%d\n", b.page, b.line)

@@ -21,7 +21,7 @@ type page struct {
 type block struct {
 	page  string
 	line  int    // of its first line, from 1
-	lang  string // "" where the fence names none
+	lang  string // "" if the fence names none
 	lines []string
 }
 

@@ -15,7 +15,7 @@ import (
 	memorystore "github.com/commontrip/commontrip/store/memory"
 )
 
-var update = flag.Bool("update", false, "write the table of docs/guide.md anew")
+var update = flag.Bool("update", false, "write the table of docs/guide.md again")
 
 const guide = "docs/guide.md"
 

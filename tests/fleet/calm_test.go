@@ -29,21 +29,21 @@ func TestAHealthyTierNeverTripsAFleet(t *testing.T) {
 	}{{20, 20 * time.Millisecond}, {200, 200 * time.Millisecond}} {
 		t.Run(fmt.Sprintf("%d replicas", fleet.replicas), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, 1, nearby, store.FleetPolicy())
-				w.tier.fail(0.01)
+				h := newHarness(t, 1, nearby, store.FleetPolicy())
+				h.tier.fail(0.01)
 				for range fleet.replicas {
-					w.join(fleet.every)
+					h.join(fleet.every)
 				}
-				w.pass(length)
-				for _, r := range w.replicas {
+				h.pass(length)
+				for _, r := range h.replicas {
 					r.leave()
 				}
-				w.verify()
-				history, err := w.store.History(t.Context(), tierName, 0)
+				h.verify()
+				history, err := h.store.History(t.Context(), tierName, 0)
 				if err != nil || len(history) != 0 {
-					t.Errorf("after %d calls the history is %v, %v; want none", w.tier.calls.Load(), history, err)
+					t.Errorf("after %d calls the history is %v, %v; want none", h.tier.calls.Load(), history, err)
 				}
-				t.Logf("%d calls, %d of them failed, no trip", w.tier.calls.Load(), w.tier.failures.Load())
+				t.Logf("%d calls, %d of them failed, no trip", h.tier.calls.Load(), h.tier.failures.Load())
 			})
 		})
 	}
@@ -53,31 +53,31 @@ func TestAHealthyTierNeverTripsAFleet(t *testing.T) {
 func TestADeadTierIsFoundWithinATenthOfASecond(t *testing.T) {
 	for seed := uint64(1); seed <= 6; seed++ {
 		synctest.Test(t, func(t *testing.T) {
-			w := newWorld(t, seed, nearby, store.FleetPolicy())
+			h := newHarness(t, seed, nearby, store.FleetPolicy())
 			for range 20 {
-				w.join(20 * time.Millisecond)
+				h.join(20 * time.Millisecond)
 			}
-			w.pass(3 * time.Second)
-			w.tier.fail(1)
+			h.pass(3 * time.Second)
+			h.tier.fail(1)
 			died := time.Now()
-			for open := 0; open < len(w.replicas); {
-				w.pass(time.Millisecond)
+			for open := 0; open < len(h.replicas); {
+				h.pass(time.Millisecond)
 				open = 0
-				for _, r := range w.replicas {
+				for _, r := range h.replicas {
 					if r.breaker.State() == breaker.Open {
 						open++
 					}
 				}
 			}
 			found := time.Since(died)
-			t.Logf("seed %d: every replica refuses after %v, %d failing calls", seed, found, w.tier.failures.Load())
+			t.Logf("seed %d: every replica refuses after %v, %d failing calls", seed, found, h.tier.failures.Load())
 			if found > 100*time.Millisecond {
 				t.Errorf("seed %d: found after %v, want at most 100ms", seed, found)
 			}
-			for _, r := range w.replicas {
+			for _, r := range h.replicas {
 				r.leave()
 			}
-			w.verify()
+			h.verify()
 		})
 	}
 }
@@ -87,25 +87,25 @@ func TestADeadTierIsFoundWithinATenthOfASecond(t *testing.T) {
 func TestAReplicaReportsOnceAFlushIntervalWhateverItsTraffic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := Network{MinDelay: 2 * time.Millisecond, MaxDelay: 4 * time.Millisecond}
-		w := newWorld(t, 1, net, store.Policy{ConsecutiveFailures: 1_000_000})
-		w.tier.fail(0.5)
+		h := newHarness(t, 1, net, store.Policy{ConsecutiveFailures: 1_000_000})
+		h.tier.fail(0.5)
 		for range 5 {
-			w.join(2 * time.Millisecond)
+			h.join(2 * time.Millisecond)
 		}
-		w.pass(time.Second)
+		h.pass(time.Second)
 		const seconds = 5
-		before := make([]uint64, len(w.replicas))
-		for i, r := range w.replicas {
+		before := make([]uint64, len(h.replicas))
+		for i, r := range h.replicas {
 			before[i] = r.link.Syncs.Load()
 		}
-		w.pass(seconds * time.Second)
+		h.pass(seconds * time.Second)
 		const most = seconds*int(time.Second/(20*time.Millisecond)) + 2
-		for i, r := range w.replicas {
+		for i, r := range h.replicas {
 			if n := r.link.Syncs.Load() - before[i]; n > uint64(most) {
 				t.Errorf("%s sent %d reports in %d s, want at most %d", r.manager.Replica(), n, seconds, most)
 			}
 			r.leave()
 		}
-		w.verify()
+		h.verify()
 	})
 }

@@ -60,48 +60,48 @@ func (s storm) rage(t *testing.T, seed uint64) toll {
 		MinDelay: time.Millisecond, MaxDelay: 50 * time.Millisecond,
 		LoseRequest: 0.02, LoseReply: 0.05, Double: 0.02, LosePush: 0.3, DoublePush: 0.05,
 	}
-	w := newWorld(t, seed, net, policy)
-	w.tier.latency.Store(int64(20 * time.Millisecond))
+	h := newHarness(t, seed, net, policy)
+	h.tier.latency.Store(int64(20 * time.Millisecond))
 	for range s.replicas {
-		w.join(s.every)
+		h.join(s.every)
 	}
-	s.blow(w, rand.New(rand.NewPCG(seed, 2)))
-	w.tier.fail(0)
-	w.pass(2*time.Minute + 12*s.openFor) // over every open period, backoff and lease
-	if truth := w.truth(); truth.State != breaker.Closed {
+	s.blow(h, rand.New(rand.NewPCG(seed, 2)))
+	h.tier.fail(0)
+	h.pass(2*time.Minute + 12*s.openFor) // over every open period, backoff and lease
+	if truth := h.truth(); truth.State != breaker.Closed {
 		t.Errorf("minutes after the tier came back the breaker is %v", truth.State)
 	}
-	if w.truth().Generation == 0 {
+	if h.truth().Generation == 0 {
 		t.Error("no storm: nothing ever tripped")
 	}
-	apart := w.agree()
-	for _, r := range w.replicas {
+	apart := h.agree()
+	for _, r := range h.replicas {
 		r.leave()
 	}
-	return toll{tally: w.verify(), transitions: w.trips.Load(), calls: w.tier.calls.Load(), apart: apart}
+	return toll{tally: h.verify(), transitions: h.trips.Load(), calls: h.tier.calls.Load(), apart: apart}
 }
 
 // blow does one thing after the other to the fleet.
-func (s storm) blow(w *world, rng *rand.Rand) {
+func (s storm) blow(h *harness, rng *rand.Rand) {
 	const report = 10 * time.Minute
 	began := time.Now()
 	end, next := began.Add(s.length), began.Add(report)
 	for time.Now().Before(end) {
-		here := w.here()
+		here := h.here()
 		switch r := here[rng.IntN(len(here))]; rng.IntN(6) {
 		case 0, 1:
-			w.tier.fail(1)
+			h.tier.fail(1)
 		case 2, 3:
-			w.tier.fail(0.01)
+			h.tier.fail(0.01)
 		case 4:
 			r.cut(time.Duration(rng.Int64N(int64(10 * time.Second))))
 		case 5:
 			r.leave()
-			w.join(s.every)
+			h.join(s.every)
 		}
-		w.pass(time.Duration(rng.Int64N(int64(s.pause))))
+		h.pass(time.Duration(rng.Int64N(int64(s.pause))))
 		if now := time.Now(); now.After(next) {
-			w.t.Logf("after %v: %d trips, %d calls", now.Sub(began).Round(time.Minute), w.trips.Load(), w.tier.calls.Load())
+			h.t.Logf("after %v: %d trips, %d calls", now.Sub(began).Round(time.Minute), h.trips.Load(), h.tier.calls.Load())
 			next = next.Add(report)
 		}
 	}
@@ -111,25 +111,25 @@ func (s storm) blow(w *world, rng *rand.Rand) {
 func TestATripReachesEveryReplicaThoughEveryPushIsLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := Network{MinDelay: time.Millisecond, MaxDelay: 5 * time.Millisecond, LosePush: 1}
-		w := newWorld(t, 1, net, store.FleetPolicy())
+		h := newHarness(t, 1, net, store.FleetPolicy())
 		for range 50 {
-			w.join(time.Second)
+			h.join(time.Second)
 		}
-		w.pass(5 * time.Second)
-		w.tier.fail(1)
-		for w.truth().State == breaker.Closed {
-			w.pass(time.Millisecond)
+		h.pass(5 * time.Second)
+		h.tier.fail(1)
+		for h.truth().State == breaker.Closed {
+			h.pass(time.Millisecond)
 		}
-		w.pass(time.Second + 100*time.Millisecond) // RefreshInterval and one exchange
-		for _, r := range w.replicas {
-			if status := r.breaker.Status(); status.Fleet.Generation != w.truth().Generation {
-				t.Errorf("%s holds generation %d, the fleet is in %d", r.manager.Replica(), status.Fleet.Generation, w.truth().Generation)
+		h.pass(time.Second + 100*time.Millisecond) // RefreshInterval and one exchange
+		for _, r := range h.replicas {
+			if status := r.breaker.Status(); status.Fleet.Generation != h.truth().Generation {
+				t.Errorf("%s holds generation %d, the fleet is in %d", r.manager.Replica(), status.Fleet.Generation, h.truth().Generation)
 			}
 		}
-		for _, r := range w.replicas {
+		for _, r := range h.replicas {
 			r.leave()
 		}
-		w.verify()
+		h.verify()
 	})
 }
 
@@ -149,37 +149,37 @@ func TestReplicasWithLittleTrafficTripTogether(t *testing.T) {
 func trickle(t *testing.T, seed uint64, replicas int) (burnt, most int) {
 	const every = 10 * time.Second
 	policy := store.FleetPolicy()
-	w := newWorld(t, seed, Network{MinDelay: time.Millisecond, MaxDelay: 5 * time.Millisecond}, policy)
+	h := newHarness(t, seed, Network{MinDelay: time.Millisecond, MaxDelay: 5 * time.Millisecond}, policy)
 	for range replicas {
-		w.join(every)
+		h.join(every)
 	}
-	w.pass(2 * every)
-	w.tier.fail(1)
-	for w.truth().State == breaker.Closed {
-		w.pass(10 * time.Millisecond)
+	h.pass(2 * every)
+	h.tier.fail(1)
+	for h.truth().State == breaker.Closed {
+		h.pass(10 * time.Millisecond)
 	}
-	w.pass(100 * time.Millisecond)
-	burnt = int(w.tier.failures.Load())
-	for _, r := range w.replicas {
+	h.pass(100 * time.Millisecond)
+	burnt = int(h.tier.failures.Load())
+	for _, r := range h.replicas {
 		if r.breaker.State() != breaker.Open {
 			t.Errorf("%s still calls", r.manager.Replica())
 		}
 	}
-	for _, r := range w.replicas {
+	for _, r := range h.replicas {
 		r.leave()
 	}
-	w.verify()
+	h.verify()
 	told := int(time.Duration(replicas) * 100 * time.Millisecond / every)
 	return burnt, int(policy.FailureRate*float64(policy.WindowCalls)) + 2*told
 }
 
-// The open time of a thousand replicas ends in the same millisecond: the tier sees the budget, no herd.
+// The open time of a thousand replicas ends in the same millisecond: the tier sees the budget, not a thundering herd.
 func TestAThousandReplicasSendAHandfulOfProbesBetweenThem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { recover1000(t, 1, 0) })
 }
 
-// herd is what a tier and the store see when it comes back.
-type herd struct {
+// recovery is what a tier and the store see when it comes back.
+type recovery struct {
 	probing int // calls until the fleet closed
 	claims  int // in that time
 	took    time.Duration
@@ -188,35 +188,35 @@ type herd struct {
 }
 
 // recover1000 lets a thousand replicas find their tier dead and well again.
-func recover1000(t *testing.T, seed uint64, rampUp time.Duration) (h herd) {
+func recover1000(t *testing.T, seed uint64, rampUp time.Duration) (back recovery) {
 	policy := store.FleetPolicy()
 	policy.OpenFor, policy.ProbeSuccesses, policy.RampUp = 5*time.Second, 6, rampUp
-	w := newWorld(t, seed, Network{MinDelay: time.Millisecond, MaxDelay: 10 * time.Millisecond}, policy)
-	w.tier.latency.Store(int64(200 * time.Millisecond))
+	h := newHarness(t, seed, Network{MinDelay: time.Millisecond, MaxDelay: 10 * time.Millisecond}, policy)
+	h.tier.latency.Store(int64(200 * time.Millisecond))
 	for range 1000 {
-		w.join(time.Second)
+		h.join(time.Second)
 	}
-	w.tier.fail(1)
-	for w.truth().State == breaker.Closed {
-		w.pass(10 * time.Millisecond)
+	h.tier.fail(1)
+	for h.truth().State == breaker.Closed {
+		h.pass(10 * time.Millisecond)
 	}
-	w.tier.fail(0)
-	w.pass(4900 * time.Millisecond)
-	calls, claims, ends := w.tier.calls.Load(), w.claims(), time.Now()
-	for w.truth().State != breaker.Closed {
-		w.pass(time.Millisecond)
+	h.tier.fail(0)
+	h.pass(4900 * time.Millisecond)
+	calls, claims, ends := h.tier.calls.Load(), h.claims(), time.Now()
+	for h.truth().State != breaker.Closed {
+		h.pass(time.Millisecond)
 	}
-	h.probing, h.claims, h.took = int(w.tier.calls.Load()-calls), int(w.claims()-claims), time.Since(ends)
-	calls = w.tier.calls.Load()
-	w.pass(time.Second)
-	h.first = int(w.tier.calls.Load() - calls)
-	if most := policy.ProbeSuccesses + policy.Probes; h.probing > most {
-		t.Errorf("%d calls reached the tier while it was probed, want at most %d", h.probing, most)
+	back.probing, back.claims, back.took = int(h.tier.calls.Load()-calls), int(h.claims()-claims), time.Since(ends)
+	calls = h.tier.calls.Load()
+	h.pass(time.Second)
+	back.first = int(h.tier.calls.Load() - calls)
+	if most := policy.ProbeSuccesses + policy.Probes; back.probing > most {
+		t.Errorf("%d calls reached the tier while it was probed, want at most %d", back.probing, most)
 	}
-	h.over = max(int(w.tier.mostProbe.Load())-policy.Probes, 0)
-	for _, r := range w.replicas {
+	back.over = max(int(h.tier.mostProbe.Load())-policy.Probes, 0)
+	for _, r := range h.replicas {
 		r.leave()
 	}
-	w.verify()
-	return h
+	h.verify()
+	return back
 }

@@ -65,7 +65,7 @@ func TestTheUserWithTheLeastRights(t *testing.T) {
 	holds(t, s)
 }
 
-// TestTheNewestServers needs a registry; where none answers, redis-server of this machine has been tested above.
+// TestTheNewestServers needs a registry; if none answers, redis-server of this machine has been tested above.
 func TestTheNewestServers(t *testing.T) {
 	for _, image := range []string{"redis:latest", "valkey/valkey:latest"} {
 		t.Run(image, func(t *testing.T) {
@@ -77,7 +77,7 @@ func TestTheNewestServers(t *testing.T) {
 	}
 }
 
-// pull gets an image, or skips where no registry gives it.
+// pull gets an image, or skips if no registry gives it.
 func pull(t *testing.T, image string) {
 	t.Helper()
 	provider, err := testcontainers.NewDockerProvider()

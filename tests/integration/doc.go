@@ -7,10 +7,10 @@
 // Sentinels, and one of a Cluster, where the servers' own network falls in two. It is cut by nft in the containers.
 //
 // `make integration` runs it. It needs Docker and no registry: the servers are this machine's redis-server, in an image
-// that scripts/redis-image.sh makes. Where a registry answers, the newest Redis and Valkey take the suite too.
+// that scripts/redis-image.sh makes. If a registry answers, the newest Redis and Valkey take the suite too.
 //
 // Every container, network and image of a run has a label with the time at which the run started. The run removes them
-// by that label, whatever became of its tests, and fails where a test left one behind; what a killed run left is removed
+// by that label, whatever became of its tests, and fails if a test left one behind; what a killed run left is removed
 // by the first run that starts longer than the time limit after it. Clients reach a container by a port of the loopback,
 // whatever address the servers tell each other.
 package integration

@@ -105,7 +105,7 @@ func sweep(which func(started string) bool) (removed []string, err error) {
 	return removed, err
 }
 
-// needDocker skips where these tests are not asked for or Docker is missing; the latter fails where REQUIRE_DOCKER=1.
+// needDocker skips if these tests are not asked for or Docker is missing; the latter fails if REQUIRE_DOCKER=1.
 func needDocker(t *testing.T) {
 	t.Helper()
 	if os.Getenv("COMMONTRIP_INTEGRATION") != "1" || testing.Short() {
@@ -120,7 +120,7 @@ func needDocker(t *testing.T) {
 	}
 }
 
-// dockerAnswers asks by Docker's own client: the library waits long, or panics, where there is no Docker.
+// dockerAnswers asks by Docker's own client: the library waits long, or panics, if there is no Docker.
 var dockerAnswers = sync.OnceValue(func() error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience/4)
 	defer cancel()
@@ -166,7 +166,7 @@ var buildImage = sync.OnceValues(func() (string, error) {
 	}})
 })
 
-// addTool puts a program into an image, where this machine has it. Whoever uses it asks whether it is there.
+// addTool puts a program into an image, if this machine has it. A test that uses it asks whether it is there.
 func addTool(root, program string) {
 	c := exec.Command("../../scripts/program-root.sh", root, program)
 	c.Env = append(os.Environ(), "PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin")

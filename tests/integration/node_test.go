@@ -11,7 +11,7 @@ import (
 	"github.com/testcontainers/testcontainers-go"
 )
 
-// node is a server in a container as the scenarios of faults know one. Where it comes back after kill its port at the
+// node is a server in a container as the scenarios of faults know one. If it comes back after kill its port at the
 // loopback is another, and its address among its peers the same, since nothing else starts meanwhile.
 type node struct {
 	*server

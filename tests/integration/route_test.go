@@ -104,7 +104,7 @@ func (s *server) drop(t testing.TB, others []*node) {
 		"add chain ip apart out { type filter hook output priority 0; }; add rule ip apart out ip daddr "+set+" drop")
 }
 
-// nft changes the rules of a server's network. It skips, or fails where REQUIRE_NETNS=1, where that is not possible.
+// nft changes the rules of a server's network. If that is not possible it skips, or fails if REQUIRE_NETNS=1.
 func (s *server) nft(t testing.TB, command string) {
 	t.Helper()
 	code, out, err := s.container.Exec(t.Context(), []string{"nft", command}, exec.WithUser("0"))

@@ -10,7 +10,7 @@ import (
 	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 )
 
-// scenario begins a scenario of the scoreboard, in the quick profile where none is asked for.
+// scenario begins a scenario of the scoreboard, in the quick profile if none is asked for.
 func scenario(t *testing.T, number int, name string) *scoreboard.Scenario {
 	t.Helper()
 	if os.Getenv("COMMONTRIP_CHAOS") == "" {
@@ -22,7 +22,7 @@ func scenario(t *testing.T, number int, name string) *scoreboard.Scenario {
 // stage is a shape in which servers can fail.
 type stage struct {
 	deployment faults.Deployment
-	splits     int // into two masters: where somebody chooses who wins, each of them in turn
+	splits     int // into two masters: if somebody chooses who wins, each of them in turn
 	watched    faults.Watched
 	shards     faults.Shards
 }

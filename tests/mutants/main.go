@@ -1,5 +1,5 @@
 // Command mutants asks whether the tests bite: it breaks the machine, its Lua and the breaker in many small ways, one at a
-// time, and runs the tests that ought to notice. It prints which test killed which mutant, and fails where one lives, does
+// time, and runs the tests that ought to notice. It prints which test killed which mutant, and fails if one lives, does
 // not compile, or does not fit its line.
 //
 // A mutant is an edit at a marker, a comment "mutant: id" above a line of the source. The edits name operators and numbers
@@ -98,7 +98,7 @@ func (all deaths) verdict() error {
 // death is the end of one mutant.
 type death struct {
 	mutant
-	killer string // the test; empty where it lives
+	killer string // the test; empty if it lives
 	own    bool   // it was the test that is about this
 	err    error  // it could not be tried
 	took   time.Duration

@@ -16,7 +16,7 @@ import (
 //	// mutant: rate-at
 //	return rate > 0 && n*10_000 >= int64(rate)*calls
 //
-// The id names the place, not the bug, and is the only one in its folder. Where an edit needs names, they stand behind the
+// The id names the place, not the bug, and is the only one in its folder. If an edit needs names, they stand behind the
 // id, so that who renames sees them:
 //
 //	-- mutant: lifetime = return longest

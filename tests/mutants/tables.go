@@ -29,7 +29,7 @@ var areas = []area{
 		}
 		return own, []suite{{"./store/redis", "^(TestConformanceOnRedis|TestDifferential)$"}, {"./store/redis", "."}}
 	}},
-	{"breaker", "", nil, inBreaker, func(law string) (suite, []suite) {
+	{"breaker", "", atBreaker, nil, func(law string) (suite, []suite) {
 		return suite{"./breaker", "^" + law + "$"}, []suite{{"./breaker", "."}, {"./tests/fleet", "."}}
 	}},
 	{"retry", "", atRetry, nil, func(law string) (suite, []suite) {

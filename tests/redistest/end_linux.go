@@ -2,7 +2,7 @@ package redistest
 
 import "syscall"
 
-// endWithParent lets the kernel end the server even where the test binary is killed.
+// endWithParent lets the kernel end the server even if the test binary is killed.
 func endWithParent() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 }

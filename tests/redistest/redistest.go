@@ -4,7 +4,7 @@
 //	srv := redistest.Start(t)
 //	s, err := redisstore.Open(srv.URL())
 //
-// Where redis-server is missing the test is skipped, and fails where REQUIRE_REDIS=1 is set.
+// If redis-server is missing the test is skipped, and fails if REQUIRE_REDIS=1 is set.
 package redistest
 
 import (
@@ -107,7 +107,7 @@ func (s *Server) launch(prepare func() error) {
 	s.t.Fatalf("redis-server does not start: %v\n%s", err, s.logTail())
 }
 
-// Require skips the test where redis-server is missing, or fails it where REQUIRE_REDIS=1 is set.
+// Require skips the test if redis-server is missing, or fails it if REQUIRE_REDIS=1 is set.
 func Require(t testing.TB) {
 	t.Helper()
 	if _, err := exec.LookPath("redis-server"); err == nil {
@@ -155,7 +155,7 @@ func (s *Server) Stop() { s.signal(syscall.SIGSTOP) }
 // Cont lets a stopped process go on.
 func (s *Server) Cont() { s.signal(syscall.SIGCONT) }
 
-// Restart kills the process and starts it anew on the same port, with what it persisted: nothing, unless Start was told
+// Restart kills the process and starts it again on the same port, with what it persisted: nothing, unless Start was told
 // otherwise.
 func (s *Server) Restart() {
 	s.t.Helper()
@@ -226,7 +226,7 @@ func (s *Server) signal(sig syscall.Signal) {
 	}
 }
 
-// start runs the process from a goroutine that keeps its thread until the process ends: where the system can end a
+// start runs the process from a goroutine that keeps its thread until the process ends: if the system can end a
 // child with its parent, it watches the thread that started it.
 func (s *Server) start() error {
 	args := s.args

@@ -128,7 +128,7 @@ func TestACallThatMissedItsDeadlineIsAFailure(t *testing.T) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}})
-	// Until the deadline is so long that the call reaches the tier on this machine.
+	// Until the deadline is long enough that the call reaches the tier on this machine.
 	for within := 20 * time.Millisecond; ; within *= 2 {
 		b := newBreaker(t)
 		ctx, cancel := context.WithTimeout(t.Context(), within)

@@ -103,7 +103,7 @@ func TestTransportCountsTheClientsTimeoutAsAFailure(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			came.Store(false)
-			// Until the timeout is so long that the request reaches the tier on this machine.
+			// Until the timeout is long enough that the request reaches the tier on this machine.
 			for within := 20 * time.Millisecond; ; within *= 2 {
 				b := newBreaker(t)
 				resp, err := send(clientOf(t, b), within)

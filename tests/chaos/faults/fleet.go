@@ -240,7 +240,7 @@ func Work(replicas []*Replica, every time.Duration, tiers ...string) (rest func(
 	})
 }
 
-// Command gives a command through a replica, again where the store does not answer in time.
+// Command gives a command through a replica, again if the store does not answer in time.
 func (r *Replica) Command(t testing.TB, c store.Command) store.Snapshot {
 	t.Helper()
 	c.By = "operator"

@@ -119,7 +119,7 @@ func (w Watched) strike(t *testing.T, f *Fleet, e *listening, blow Blow, spans *
 }
 
 // promoted waits until a Sentinel names another master than the one that was struck: before, no client can find it. It
-// tells since when that one says that it is a master. Another may have said so before: where Sentinels do not see in time
+// tells since when that one says that it is a master. Another may have said so before: if Sentinels do not see in time
 // what they have done, they give that failover up and promote the other replica.
 func (w Watched) promoted(t *testing.T, struck Node) (n Node, master, named time.Time) {
 	t.Helper()

@@ -61,7 +61,7 @@ func NewSwitch(t testing.TB, to string) *Switch {
 // Addr is where replicas connect to.
 func (s *Switch) Addr() string { return s.listener.Addr().String() }
 
-// To leads to another server from now on, and ends all connections. Where to is empty, new ones are ended at once.
+// To leads to another server from now on, and ends all connections. If to is empty, new ones are ended at once.
 func (s *Switch) To(to string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -48,7 +48,7 @@ func build(name string, args ...string) (string, error) {
 	return path, nil
 }
 
-// buildPlain has the race detector where the test has it.
+// buildPlain has the race detector if the test has it.
 var buildPlain = sync.OnceValues(func() (string, error) {
 	if raced {
 		return build("replica", "-race")
@@ -57,7 +57,7 @@ var buildPlain = sync.OnceValues(func() (string, error) {
 })
 
 // buildSkewed is of a replica whose wall clock can be moved. It has no race detector: with each Go it builds the whole standard
-// library anew, which takes long enough without.
+// library again, which takes long enough without.
 var buildSkewed = sync.OnceValues(func() (string, error) {
 	dir, err := built()
 	if err != nil {

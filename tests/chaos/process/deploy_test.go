@@ -13,7 +13,7 @@ import (
 
 // A fleet under load is replaced process by process, each under the name of the one before: half of them are told to end,
 // half are killed. Who is told reports everything; who takes over is heard from its first report on, though its Seq starts
-// anew; and nothing is counted that was not called.
+// again; and nothing is counted that was not called.
 func TestScenario08RollingDeployUnderTheSameNames(t *testing.T) {
 	scenario := scoreboard.Start(t, 8, "rolling deploy under the same names")
 	server := redistest.Start(t)

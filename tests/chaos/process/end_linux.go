@@ -2,7 +2,7 @@ package process
 
 import "syscall"
 
-// endWithParent lets the kernel end a replica even where the test binary is killed while the replica is halted.
+// endWithParent lets the kernel end a replica even if the test binary is killed while the replica is halted.
 func endWithParent() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 }

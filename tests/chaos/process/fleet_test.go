@@ -151,7 +151,7 @@ func heard(r *Replica, kind breaker.EventKind) bool {
 // pass lets a fault last.
 func pass(d time.Duration) { <-time.After(d) }
 
-// missing is what is left of a after b, and nothing where b is more.
+// missing is what is left of a after b, and nothing if b is more.
 func missing(a, b uint64) int {
 	if b >= a {
 		return 0

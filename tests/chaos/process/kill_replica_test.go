@@ -187,7 +187,7 @@ func killReplica(t *testing.T, server *redistest.Server, name string, point cutP
 	return k
 }
 
-// trip opens a breaker by an operator's word, as soon as the store knows it.
+// trip opens a breaker by an operator's command, as soon as the store knows it.
 func trip(t testing.TB, s *redisstore.Store, name string) {
 	t.Helper()
 	await.Until(t, "the trip is carried out", func() bool {

@@ -94,7 +94,7 @@ func play(t *testing.T, rng *rand.Rand, deadFor time.Duration, join func(*protec
 	return d
 }
 
-// join makes a fleet with a shared store, which is away from the tenth second on where it is told so.
+// join makes a fleet with a shared store, which is away from the tenth second on if it is told so.
 func (w *protection) join(away bool) {
 	w.store = memorystore.New()
 	for i := range protected {

@@ -90,7 +90,7 @@ func launch(t testing.TB, path string, c wire.Config) *Replica {
 	return r
 }
 
-// run runs the process from a goroutine that keeps its thread until the process ends: where the system can end a child
+// run runs the process from a goroutine that keeps its thread until the process ends: if the system can end a child
 // with its parent, it watches the thread that started it.
 func (r *Replica) run(out io.Reader) error {
 	started := make(chan error, 1)
@@ -179,7 +179,7 @@ func (r *Replica) Send(q wire.Request) <-chan wire.Line {
 	return answer
 }
 
-// Try sends a request and waits for its answer. It is ErrGone where the process has ended, and the answer's own error where
+// Try sends a request and waits for its answer. It is ErrGone if the process has ended, and the answer's own error if
 // it has one.
 func (r *Replica) Try(q wire.Request) (wire.Line, error) {
 	waiting, cancel := await.WithTimeout(context.Background(), Deadline)
@@ -207,7 +207,7 @@ func said(line wire.Line) error {
 	return nil
 }
 
-// Do is Try where an error ends the test.
+// Do is Try if an error ends the test.
 func (r *Replica) Do(q wire.Request) wire.Line {
 	r.t.Helper()
 	line, err := r.Try(q)

@@ -15,7 +15,7 @@ const head = `# Reliability: what was attacked, and what held
 
 Each scenario is a fault or an attack that a test injects for real: it breaks something, heals it, and demands that everybody
 agrees again. Counts are held to their bars, and a scenario that breaks one has failed. Times are the largest seen and stand
-beside what is wanted; they are the machine's too, so they fail no scenario, and where one was longer the table says so.
+beside what is wanted; they are the machine's too, so they fail no scenario, and if one was longer the table says so.
 
 This page is made from the lines of [reliability.jsonl](reliability.jsonl), of each test the newest, by
 ` + "`go run ./tests/chaos/report`" + `; do not edit it. To play a scenario again, by its number and seed:

@@ -163,7 +163,7 @@ func (c *conn) answerBy(f frame) bool {
 	return true
 }
 
-// answer gives the client the reply to x, once the server has; false where the connection has ended.
+// answer gives the client the reply to x, once the server has; false if the connection has ended.
 func (c *conn) answer(x *exchange) bool {
 	var reply []byte
 	for range x.replies {
@@ -249,7 +249,7 @@ func (c *conn) write(to net.Conn, raw []byte) error {
 	return nil
 }
 
-// wait returns early where the connection ends.
+// wait returns early if the connection ends.
 func (c *conn) wait(d time.Duration) {
 	if d <= 0 {
 		return

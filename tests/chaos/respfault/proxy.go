@@ -56,7 +56,7 @@ const (
 type Request struct {
 	Verb  Verb
 	Args  []string // the whole command
-	Key   string   // its first key; empty where it has none
+	Key   string   // its first key; empty if it has none
 	Place int      // in its pipeline, from 1
 }
 
@@ -66,7 +66,7 @@ type Rule struct {
 	End  End           // of a cut
 	Wait time.Duration // before the reply, or the cut: c, late
 
-	// Reply makes the bytes that the client gets, of those of the server, which are nil where it was not asked. With
+	// Reply makes the bytes that the client gets, of those of the server, which are nil if it was not asked. With
 	// CutAfter it is what still goes out before the cut. Nil: the server's own, with CutAfter nothing.
 	Reply func(r Request, reply []byte) []byte
 

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// frame is one value of RESP: as it came, its type, and, where it is a list, its texts.
+// frame is one value of RESP: as it came, its type, and, if it is a list, its texts.
 type frame struct {
 	raw   []byte
 	kind  byte
@@ -117,7 +117,7 @@ func Error(text string) func(Request, []byte) []byte {
 	return func(Request, []byte) []byte { return []byte("-" + text + "\r\n") }
 }
 
-// Split takes a reply that is a list apart, each element as it came; false where it is none.
+// Split takes a reply that is a list apart, each element as it came; false if it is none.
 func Split(reply []byte) ([][]byte, bool) {
 	r := bufio.NewReaderSize(strings.NewReader(string(reply)), len(reply)+16)
 	line, err := r.ReadString('\n')

@@ -9,7 +9,7 @@
 //		scenario.Within("behind", behind, refresh+exchange)
 //	}
 //
-// A scenario runs where COMMONTRIP_CHAOS names a profile: quick, as in CI, or full. COMMONTRIP_CHAOS_SEED plays one again;
+// A scenario runs if COMMONTRIP_CHAOS names a profile: quick, as in CI, or full. COMMONTRIP_CHAOS_SEED plays one again;
 // COMMONTRIP_CHAOS_OUT is the file that the lines are appended to.
 package scoreboard
 
@@ -67,7 +67,7 @@ type Scenario struct {
 	line  Line
 }
 
-// Start begins a scenario of the scoreboard by its number; it skips the test where no profile is set. The line is written when
+// Start begins a scenario of the scoreboard by its number; it skips the test if no profile is set. The line is written when
 // the test has ended.
 func Start(t testing.TB, scenario int, name string) *Scenario {
 	t.Helper()
@@ -75,7 +75,7 @@ func Start(t testing.TB, scenario int, name string) *Scenario {
 	switch profile {
 	case Quick, Full:
 	case "":
-		t.Skip("a scenario of the scoreboard runs where COMMONTRIP_CHAOS is quick or full: make chaos")
+		t.Skip("a scenario of the scoreboard runs if COMMONTRIP_CHAOS is quick or full: make chaos")
 	default:
 		t.Fatalf("COMMONTRIP_CHAOS is %q; it is quick or full", profile)
 	}

@@ -28,7 +28,7 @@ type Caller struct {
 	Probe      bool
 }
 
-// Func calls a tier. Its error is [ErrDown] where the tier failed the call.
+// Func calls a tier. Its error is [ErrDown] if the tier failed the call.
 type Func func(ctx context.Context, by Caller) error
 
 // Tier is a tier. The zero value is well and quick. Its methods are safe for concurrent use.

@@ -250,7 +250,7 @@ func read(t *testing.T, s store.Store) map[string]store.Snapshot {
 	return byName
 }
 
-// soon waits for what is counted where it does not come.
+// soon waits for what is counted if it does not come.
 func soon(met func() bool) bool {
 	waiting, cancel := await.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()

@@ -89,7 +89,7 @@ func TestLostLeasesAreGivenTwiceAtMost(t *testing.T) {
 	}
 }
 
-// docs/semantics.md: where a replica that knows of them asks first, they have ended before new ones are given.
+// docs/semantics.md: if a replica that knows of them asks first, they have ended before new ones are given.
 func TestLostLeasesThatAReplicaKnowsOfEndFirst(t *testing.T) {
 	a := loseLeases(t)
 	for range 5 {

@@ -26,7 +26,7 @@ type namespace struct {
 	near, remote string // host:port
 }
 
-// startNamespace skips, or fails where REQUIRE_NETNS=1, where namespaces, ip or nft are missing.
+// startNamespace skips if namespaces, ip or nft are missing, or fails if REQUIRE_NETNS=1.
 func startNamespace(t *testing.T) *namespace {
 	t.Helper()
 	refuse := func(hint string) {

@@ -120,7 +120,7 @@ func singly(outcomes []said) []batch {
 	return out
 }
 
-// cut puts outcomes that follow each other into one report, where they are of one replica, and equal ones into one run.
+// cut puts outcomes that follow each other into one report, if they are of one replica, and equal ones into one run.
 func cut(rng *rand.Rand, outcomes []said) (out []batch) {
 	for _, o := range outcomes {
 		if len(out) == 0 || out[len(out)-1].replica != o.replica || rng.IntN(4) == 0 {

@@ -150,7 +150,7 @@ func settled(t *testing.T, s store.Store, before *holding, bytes int) (h holding
 	}
 }
 
-// openFiles counts file descriptors, where the system tells; else 0.
+// openFiles counts file descriptors, if the system tells; else 0.
 func openFiles(t *testing.T) int {
 	t.Helper()
 	entries, err := os.ReadDir("/proc/self/fd")

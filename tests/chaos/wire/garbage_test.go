@@ -25,7 +25,7 @@ type garbage struct {
 	reads bool // also of replies to reads
 }
 
-// each makes every element of a list anew, and a number of what is none.
+// each makes every element of a list again, and a number of what is none.
 func each(fn func(i int, element []byte) []byte) func([]byte) []byte {
 	return func(reply []byte) []byte {
 		parts, ok := respfault.Split(reply)

@@ -15,7 +15,7 @@ import (
 	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 )
 
-// calm is a policy that trips by an operator's word only, as long as the tier is well.
+// calm is a policy that trips by an operator's command only, as long as the tier is well.
 var calm = store.Policy{ConsecutiveFailures: 3, OpenFor: time.Minute, Probes: 2, ProbeSuccesses: 1}
 
 // pushes is a harness whose operator trips and resets, and what became known of it when.

@@ -14,7 +14,7 @@ import (
 // row is a contender with what was measured of it.
 type row struct {
 	contender
-	closedTime, openTime *timed // openTime is nil where there is no open
+	closedTime, openTime *timed // openTime is nil if there is no open
 }
 
 func contenders(t testing.TB) []contender {
@@ -72,7 +72,7 @@ func TestTableCalls(t *testing.T) {
 		}
 	}
 	page.Show(t, "calls", fmt.Sprintf("Nanoseconds a call, around a function that does nothing; on all cores: as each of the %d sees it. Median (10th to 90th "+
-		"percentile) of the quiet samples, %d kept and %d dropped; ~ where fewer than a third were quiet. Others used %s of the machine.\n\n%s",
+		"percentile) of the quiet samples, %d kept and %d dropped; ~ if fewer than a third were quiet. Others used %s of the machine.\n\n%s",
 		runtime.GOMAXPROCS(0), kept, dropped, page.Percent(use.Noise()), table))
 	page.Show(t, "calls-targets", targets(rows))
 }

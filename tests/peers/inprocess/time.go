@@ -66,7 +66,7 @@ func noise(before measure.Reading, cores int) float64 {
 	return max(use.Noise(), 1-use.Own.Seconds()/(use.Wall.Seconds()*float64(cores)))
 }
 
-// interleave samples each in turn, in an order drawn anew each round, so that what disturbs the machine for a while disturbs
+// interleave samples each in turn, in an order drawn again each round, so that what disturbs the machine for a while disturbs
 // all alike.
 func interleave(all []*timed, rounds int) {
 	for range rounds {

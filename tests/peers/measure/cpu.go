@@ -17,7 +17,7 @@ const tick = 10 * time.Millisecond
 type Reading struct {
 	at    time.Time
 	own   time.Duration // this process
-	busy  time.Duration // every process of the machine, and what the machine under it took; 0 where it is not told
+	busy  time.Duration // every process of the machine, and what the machine under it took; 0 if it is not told
 	steal time.Duration // of that, what the machine under this one took
 }
 

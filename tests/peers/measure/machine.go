@@ -40,7 +40,7 @@ func kernel() string {
 	return "Linux " + release
 }
 
-// commit is that of the working copy, with a + where it was changed.
+// commit is that of the working copy, with a + if it was changed.
 func commit() string {
 	hash, err := exec.Command("git", "rev-parse", "--short", "HEAD").Output()
 	if err != nil {

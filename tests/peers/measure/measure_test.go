@@ -54,7 +54,7 @@ func TestDisturbedSamplesAreDropped(t *testing.T) {
 	}
 }
 
-// Whoever burns a processor shows as own use, or as noise where it is another process.
+// Who burns a processor shows as own use, or as noise if it is another process.
 func TestOwnWorkIsNoNoise(t *testing.T) {
 	before := Read()
 	for end := time.Now().Add(100 * time.Millisecond); time.Now().Before(end); {

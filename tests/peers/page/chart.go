@@ -127,7 +127,7 @@ func (s scale) at(v float64) float64 {
 	return s.from + share*(s.to-s.from)
 }
 
-// ticks are the powers of ten, with what lies between where they are few.
+// ticks are the powers of ten, with what lies between if they are few.
 func (s scale) ticks() []float64 {
 	steps := []float64{1}
 	if s.high/s.low <= 1000 {

@@ -113,7 +113,7 @@ func last(heard []float64, of int) string {
 func seconds(s float64) string { return page.Duration(time.Duration(s * float64(time.Second))) }
 
 // breakdown names what takes a server's time, the dearest first. A command's time is that on the clock, so that it is longer
-// than the CPU's where the machine is busy; a script's includes its commands.
+// than the CPU's if the machine is busy; a script's includes its commands.
 func breakdown(w measure.Work) string {
 	names := make([]string, 0, len(w.Commands))
 	for name := range w.Commands {

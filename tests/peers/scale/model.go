@@ -17,7 +17,7 @@ type plan struct {
 // wait is how long outcomes wait to be reported, in seconds.
 func (p plan) wait() float64 { return max(flush, min(p.replicas/p.budget, 1)) }
 
-// scripts is how many scripts a second the fleet runs: one a replica, breaker and wait, where a call came in that time.
+// scripts is how many scripts a second the fleet runs: one a replica, breaker and wait, if a call came in that time.
 func (p plan) scripts() float64 {
 	wait := p.wait()
 	return p.replicas * p.breakers * (1 - math.Exp(-p.calls*wait)) / wait

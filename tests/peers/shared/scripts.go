@@ -24,7 +24,7 @@ if now < tonumber(f[2]) or now < (tonumber(f[3]) or 0) then return -1 end
 redis.call('HSET', KEYS[1], 'probe', now + ARGV[1])
 return round`)
 
-	// KEYS[1] hash; ARGV[1] round, ARGV[2] 1 where it failed, ARGV[3] failures that open, ARGV[4] for how long, ms.
+	// KEYS[1] hash; ARGV[1] round, ARGV[2] 1 if it failed, ARGV[3] failures that open, ARGV[4] for how long, ms.
 	record = redis.NewScript(`
 local f = redis.call('HMGET', KEYS[1], 'state', 'row', 'round')
 local round = tonumber(f[3]) or 0

@@ -50,7 +50,7 @@ const (
 	Command  Verb = "command" // Command is given
 	Sync     Verb = "sync"
 	Close    Verb = "close"
-	Skew     Verb = "skew" // Jumps of the wall clock, one each Every, round and round; only where the replica is built for it
+	Skew     Verb = "skew" // Jumps of the wall clock, one each Every, round and round; only if the replica is built for it
 )
 
 // Request is one line to a replica. ID is the test's, and comes back with the answer; answers may come in another order.

@@ -14,11 +14,11 @@ import (
 	"github.com/commontrip/commontrip/store"
 )
 
-// streak is a fleet's policy that is easy to foresee.
+// streak is a fleet's policy under which it is easy to say what happens.
 var streak = breaker.Policy{ConsecutiveFailures: 5, OpenFor: 10 * time.Second, Probes: 2, ProbeSuccesses: 2, ProbeLease: 5 * time.Second}
 
 func TestEveryReplicaSeesOneTripAndIsToldOfItOnceWithItsOrigin(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		f := newFleet(t)
 		const n = 5
 		heard := make([]events, n)
@@ -48,7 +48,7 @@ func TestEveryReplicaSeesOneTripAndIsToldOfItOnceWithItsOrigin(t *testing.T) {
 }
 
 func TestAnOutcomeWaitsAtMostTheFlushInterval(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		f := newFleet(t)
 		r := f.replica(breaker.WithPolicy(breaker.Policy{ConsecutiveFailures: 1000}))
 		defer r.close()
@@ -70,7 +70,7 @@ func TestAnOutcomeWaitsAtMostTheFlushInterval(t *testing.T) {
 }
 
 func TestAStoreThatAsksForPatienceIsReportedToLessOften(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		f := newFleet(t)
 		r := f.replica()
 		defer r.close()
@@ -90,13 +90,13 @@ func TestAStoreThatAsksForPatienceIsReportedToLessOften(t *testing.T) {
 
 // The largest fleets report once a second, which is also how often a breaker in use is compared with the store.
 func TestAReportThatComesInTimeIsTheComparison(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		r := newFleet(t).replica()
 		defer r.close()
 		r.net.again = time.Second
 		b := r.register(t, "t")
 		call := func() { _ = b.Run(t.Context(), succeed); time.Sleep(50 * time.Millisecond) }
-		times(40, call) // the store's wish is heard with the first answer
+		times(40, call) // the first answer says how long to wait
 		syncs, reads := r.net.syncs.Load(), r.net.reads.Load()
 		times(400, call)
 		syncs, reads = r.net.syncs.Load()-syncs, r.net.reads.Load()-reads
@@ -107,7 +107,7 @@ func TestAReportThatComesInTimeIsTheComparison(t *testing.T) {
 }
 
 func TestAReportWhoseAnswerIsLostIsCountedOnce(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		f := newFleet(t)
 		r := f.replica(breaker.WithPolicy(breaker.Policy{ConsecutiveFailures: 1000}))
 		defer r.close()
@@ -130,7 +130,7 @@ func TestAReportWhoseAnswerIsLostIsCountedOnce(t *testing.T) {
 }
 
 func TestOutcomesOlderThanStaleAfterAreLostAndSaidToBe(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		f := newFleet(t)
 		r := f.replica(breaker.WithPolicy(breaker.Policy{ConsecutiveFailures: 1000}))
 		defer r.close()
@@ -153,7 +153,7 @@ func TestOutcomesOlderThanStaleAfterAreLostAndSaidToBe(t *testing.T) {
 }
 
 func TestPendingOutcomesAreBounded(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		f := newFleet(t)
 		r := f.replica(breaker.WithPolicy(breaker.Policy{FailureRate: 1, MinCalls: 100}), breaker.WithStoreDown(breaker.AdmitAll))
 		defer r.close()
@@ -178,7 +178,7 @@ func TestPendingOutcomesAreBounded(t *testing.T) {
 }
 
 func TestACallNeverWaitsForAStoreThatHangs(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		f := newFleet(t)
 		r := f.replica(breaker.WithPolicy(streak))
 		defer r.close()
@@ -197,7 +197,7 @@ func TestACallNeverWaitsForAStoreThatHangs(t *testing.T) {
 }
 
 func TestAClaimHoldsOneCallForTheClaimTimeoutAndRefusesTheOthers(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		f := newFleet(t)
 		r := f.replica(breaker.WithPolicy(streak))
 		defer r.close()
@@ -220,7 +220,7 @@ func TestAClaimHoldsOneCallForTheClaimTimeoutAndRefusesTheOthers(t *testing.T) {
 		close(waits)
 		waited := 0
 		for w := range waits {
-			if w >= 100*time.Millisecond { // not ClaimTimeout itself: outside of a bubble timers are late
+			if w >= 100*time.Millisecond { // not ClaimTimeout itself: outside of virtual time timers are late
 				t.Errorf("a call waited %v", w)
 			}
 			if w > 0 {
@@ -234,8 +234,9 @@ func TestAClaimHoldsOneCallForTheClaimTimeoutAndRefusesTheOthers(t *testing.T) {
 }
 
 func TestAStoreSlowerThanTheClaimTimeoutStillGetsItsProbes(t *testing.T) {
-	// A lease that comes after the call has gone is the next call's, or else a slow store would keep the tier out for ever.
-	bubble(t, func(t *testing.T) {
+	// A lease that comes after its call has gone is kept for the next call. Otherwise a slow store would keep the breaker open
+	// for ever.
+	inVirtualTime(t, func(t *testing.T) {
 		f := newFleet(t)
 		r := f.replica(breaker.WithPolicy(streak))
 		defer r.close()
@@ -252,7 +253,7 @@ func TestAStoreSlowerThanTheClaimTimeoutStillGetsItsProbes(t *testing.T) {
 }
 
 func TestALeaseThatNoCallComesForIsGivenBack(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		f := newFleet(t)
 		p := streak
 		p.Probes = 1
@@ -273,7 +274,7 @@ func TestALeaseThatNoCallComesForIsGivenBack(t *testing.T) {
 }
 
 func TestNeverMoreProbesThanPlacesInTheWholeFleet(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		f := newFleet(t)
 		var breakers []*breaker.Breaker
 		for range 8 {
@@ -323,7 +324,7 @@ func TestNeverMoreProbesThanPlacesInTheWholeFleet(t *testing.T) {
 }
 
 func TestSuccessfulProbesOfAnyReplicaCloseTheFleet(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		f := newFleet(t)
 		a, b := f.replica(breaker.WithPolicy(streak)), f.replica(breaker.WithPolicy(streak))
 		defer a.close()
@@ -344,8 +345,8 @@ func TestSuccessfulProbesOfAnyReplicaCloseTheFleet(t *testing.T) {
 	})
 }
 
-func TestALostPushIsMadeUpForByTheNextRefresh(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+func TestALostPushIsNoticedAtTheNextRefresh(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		f := newFleet(t)
 		var heard events
 		a := f.replica(breaker.WithPolicy(streak))
@@ -375,7 +376,7 @@ func TestALostPushIsMadeUpForByTheNextRefresh(t *testing.T) {
 }
 
 func TestAnIdleBreakerIsReadSeldomAndItsNextCallAsksAtOnce(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		f := newFleet(t)
 		a, b := f.replica(breaker.WithPolicy(streak)), f.replica(breaker.WithPolicy(streak))
 		defer a.close()
@@ -396,8 +397,8 @@ func TestAnIdleBreakerIsReadSeldomAndItsNextCallAsksAtOnce(t *testing.T) {
 	})
 }
 
-func TestAReplicaThatStartsLateHoldsTheFleetsVerdictBeforeItsFirstCall(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+func TestAReplicaThatStartsLateHasTheFleetsVerdictBeforeItsFirstCall(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		f := newFleet(t)
 		a, b := f.replica(breaker.WithPolicy(streak)), f.replica(breaker.WithPolicy(streak))
 		defer a.close()
@@ -415,7 +416,7 @@ func TestAReplicaThatStartsLateHoldsTheFleetsVerdictBeforeItsFirstCall(t *testin
 
 func TestAReplicaStartsOnItsOwnWhenTheStoreIsAway(t *testing.T) {
 	for _, how := range []string{"down", "hung"} {
-		bubble(t, func(t *testing.T) {
+		inVirtualTime(t, func(t *testing.T) {
 			f := newFleet(t)
 			var heard events
 			r := f.replica(breaker.WithPolicy(streak), breaker.WithListener(heard.hear))
@@ -442,7 +443,7 @@ func TestAReplicaStartsOnItsOwnWhenTheStoreIsAway(t *testing.T) {
 }
 
 func TestAThousandRegistersShareExchanges(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		f := newFleet(t)
 		r := f.replica()
 		defer r.close()
@@ -459,8 +460,8 @@ func TestAThousandRegistersShareExchanges(t *testing.T) {
 	})
 }
 
-func TestSyncBringsAllPendingOutAndAllTruthIn(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+func TestSyncReportsAllThatWaitsAndTakesOverTheFleetState(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		f := newFleet(t)
 		a, b := f.replica(breaker.WithPolicy(streak)), f.replica(breaker.WithPolicy(streak))
 		defer a.close()
@@ -485,7 +486,7 @@ func TestSyncBringsAllPendingOutAndAllTruthIn(t *testing.T) {
 }
 
 func TestANewPolicyIsAnnouncedAndTheLastToStartWins(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		f := newFleet(t)
 		var heard events
 		a := f.replica(breaker.WithPolicy(streak), breaker.WithListener(heard.hear))
@@ -509,9 +510,9 @@ func TestANewPolicyIsAnnouncedAndTheLastToStartWins(t *testing.T) {
 	})
 }
 
-func TestAnUnregisteredBreakerIsReportedAndMayComeBack(t *testing.T) {
-	// A replica that reuses the numbers of its earlier reports is taken for a repeat, and its outcomes are skipped.
-	bubble(t, func(t *testing.T) {
+func TestAnUnregisteredBreakersOutcomesAreReportedAndItMayComeBack(t *testing.T) {
+	// If a replica uses the numbers of its earlier reports again, the store takes the reports for repeats and skips them.
+	inVirtualTime(t, func(t *testing.T) {
 		f := newFleet(t)
 		r := f.replica(breaker.WithPolicy(streak))
 		defer r.close()
@@ -534,8 +535,8 @@ func TestAnUnregisteredBreakerIsReportedAndMayComeBack(t *testing.T) {
 	})
 }
 
-func TestRegisteringTwiceIsAnErrorAndGetOrRegisterIsNone(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+func TestRegisteringTwiceIsAnErrorAndGetOrRegisterIsNot(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		f := newFleet(t)
 		r := f.replica()
 		defer r.close()

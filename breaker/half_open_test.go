@@ -15,7 +15,7 @@ import (
 )
 
 func TestALateSuccessOfAnEarlierGenerationMovesNothing(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		b := solo(t, breaker.WithPolicy(short))
 		late, err := b.Acquire(t.Context())
 		if err != nil {
@@ -44,7 +44,7 @@ func TestALateSuccessOfAnEarlierGenerationMovesNothing(t *testing.T) {
 }
 
 func TestAProbeOfAnEarlierRoundFreesNoPlaceOfTheNext(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		p := short
 		p.Probes = 2
 		b := halfOpen(t, p)
@@ -68,7 +68,7 @@ func TestAProbeOfAnEarlierRoundFreesNoPlaceOfTheNext(t *testing.T) {
 }
 
 func TestOfAThousandCallsAtTheEndOfTheOpenTimeOnlyTheProbesGoThrough(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		p := short
 		p.Probes, p.ProbeSuccesses = 3, 3
 		b := halfOpen(t, p)
@@ -93,7 +93,7 @@ func TestOfAThousandCallsAtTheEndOfTheOpenTimeOnlyTheProbesGoThrough(t *testing.
 }
 
 func TestARefusedProbeIsToldWhenToAskAgain(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		b := halfOpen(t, short)
 		p, _ := b.Acquire(t.Context())
 		_, err := b.Acquire(t.Context())
@@ -112,7 +112,7 @@ func TestARefusedProbeIsToldWhenToAskAgain(t *testing.T) {
 }
 
 func TestAnIgnoredProbeDecidesNothingAndGivesItsPlaceBack(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		b := halfOpen(t, short)
 		for range 5 {
 			ctx, cancel := context.WithCancel(t.Context())
@@ -127,7 +127,7 @@ func TestAnIgnoredProbeDecidesNothingAndGivesItsPlaceBack(t *testing.T) {
 }
 
 func TestAProbeThatNeverComesBackFailsBeforeItsLeaseEnds(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		b := halfOpen(t, short)
 		p, err := b.Acquire(t.Context())
 		if err != nil {
@@ -152,8 +152,8 @@ func TestAProbeThatNeverComesBackFailsBeforeItsLeaseEnds(t *testing.T) {
 }
 
 func TestASettledProbesContextStaysAlive(t *testing.T) {
-	// A guard that cancels the context of a call that has returned takes the response's body away from its reader.
-	bubble(t, func(t *testing.T) {
+	// If the context of a call ended with the call, a response's body could not be read afterwards.
+	inVirtualTime(t, func(t *testing.T) {
 		b := halfOpen(t, short)
 		parent, cancel := context.WithCancel(t.Context())
 		var body context.Context
@@ -172,7 +172,7 @@ func TestASettledProbesContextStaysAlive(t *testing.T) {
 }
 
 func TestAFailedProbeReopensForTwiceTheTime(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		p := short
 		p.OpenForMax = 3 * time.Second
 		b := halfOpen(t, p)
@@ -207,7 +207,7 @@ func TestAnOperatorsResetWhileCallsAreInFlightIsNotTouchedByThem(t *testing.T) {
 }
 
 func TestADryRunCountsAndProbesButRefusesNobody(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		p := short
 		p.Observe = true
 		var heard events
@@ -247,7 +247,7 @@ func TestADryRunCountsAndProbesButRefusesNobody(t *testing.T) {
 }
 
 func TestADryRunCutsNoCallThatOutlastsItsLease(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		p := short
 		p.Observe = true
 		b := halfOpenObserved(t, p)
@@ -268,7 +268,7 @@ func halfOpenObserved(t *testing.T, p breaker.Policy) *breaker.Breaker {
 }
 
 func TestARampLetsAGrowingShareThrough(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		p := short
 		p.RampUp = 64 * time.Second
 		b := halfOpen(t, p)
@@ -316,7 +316,7 @@ func TestAResetNeedsNoRamp(t *testing.T) {
 }
 
 func TestABreakerOutlivesItsLocalStore(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		s := memorystore.New()
 		m, err := breaker.NewManager(s)
 		if err != nil {
@@ -340,19 +340,19 @@ func TestABreakerOutlivesItsLocalStore(t *testing.T) {
 	})
 }
 
-// lying grants nothing although it is half-open, and asks for no patience.
-type lying struct{ far }
+// leaselessStore grants no lease although it is half-open, and does not say when to ask again.
+type leaselessStore struct{ remoteStore }
 
-func (l lying) Claim(ctx context.Context, c store.Claim) (store.Grant, error) {
-	g, err := l.far.Claim(ctx, c)
+func (l leaselessStore) Claim(ctx context.Context, c store.Claim) (store.Grant, error) {
+	g, err := l.remoteStore.Claim(ctx, c)
 	g.Leases, g.RetryIn = nil, 0
 	return g, err
 }
 
 func TestACallClaimsOnceWhateverAStoreAnswers(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
 		net := &network{}
-		m, err := breaker.NewManager(lying{far{newHome(), net}}, breaker.WithPolicy(streak))
+		m, err := breaker.NewManager(leaselessStore{remoteStore{newBackend(), net}}, breaker.WithPolicy(streak))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -372,8 +372,8 @@ func TestACallClaimsOnceWhateverAStoreAnswers(t *testing.T) {
 }
 
 func TestALeaseThatIsOverWhenItArrivesIsNoFailure(t *testing.T) {
-	// The call was let through under a context that had ended, and its failure opened the breaker again.
-	bubble(t, func(t *testing.T) {
+	// The call was admitted with a context that had ended, and its failure opened the breaker again.
+	inVirtualTime(t, func(t *testing.T) {
 		p := streak
 		p.ProbeLease = 50 * time.Millisecond
 		r := newFleet(t).replica(breaker.WithPolicy(p))
@@ -401,9 +401,9 @@ func TestALeaseThatIsOverWhenItArrivesIsNoFailure(t *testing.T) {
 	})
 }
 
-func TestALeaseThatNobodyWaitedForIsNoneOfALaterGeneration(t *testing.T) {
-	// The next half-open gave it to a call, whose success then counted for nothing.
-	bubble(t, func(t *testing.T) {
+func TestAParkedLeaseIsNotUsedInALaterGeneration(t *testing.T) {
+	// A call of the next half-open got the lease, and its success was not counted.
+	inVirtualTime(t, func(t *testing.T) {
 		r := newFleet(t).replica(breaker.WithPolicy(streak))
 		defer r.close()
 		b := r.register(t, "tier")

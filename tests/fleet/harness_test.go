@@ -20,8 +20,8 @@ const tierName = "tier"
 
 var errTier = errors.New("tier failed")
 
-// world is a fleet of replicas that call one tier, in a bubble.
-type world struct {
+// harness is a fleet of replicas that call one tier, in virtual time.
+type harness struct {
 	t        *testing.T
 	ctx      context.Context
 	store    *memorystore.Store
@@ -35,22 +35,22 @@ type world struct {
 	made     int
 }
 
-func newWorld(t *testing.T, seed uint64, net Network, policy store.Policy) *world {
+func newHarness(t *testing.T, seed uint64, net Network, policy store.Policy) *harness {
 	t.Helper()
-	w := &world{t: t, ctx: t.Context(), store: memorystore.New(), net: net, policy: policy, seed: seed}
-	go func() { _ = w.store.Watch(w.ctx, w.witness) }()
-	return w
+	h := &harness{t: t, ctx: t.Context(), store: memorystore.New(), net: net, policy: policy, seed: seed}
+	go func() { _ = h.store.Watch(h.ctx, h.witness) }()
+	return h
 }
 
 // witness sees what the store itself does, across no network.
-func (w *world) witness(e store.Event) {
+func (h *harness) witness(e store.Event) {
 	switch {
 	case e.Resync:
 	case e.Transition.To == breaker.Open:
-		w.opened.Store(e.Transition.At.UnixNano())
-		w.trips.Add(1)
+		h.opened.Store(e.Transition.At.UnixNano())
+		h.trips.Add(1)
 	default:
-		w.opened.Store(0)
+		h.opened.Store(0)
 	}
 }
 
@@ -89,7 +89,7 @@ func (tr *tier) call(ctx context.Context, draw uint64, probe bool) error {
 
 // replica is one Manager, its link to the store, and what its listener heard.
 type replica struct {
-	w       *world
+	h       *harness
 	link    *Link
 	manager *breaker.Manager
 	breaker *breaker.Breaker
@@ -131,39 +131,39 @@ func (s *tally) add(o tally) {
 }
 
 // join adds a replica that calls the tier every so often, until it leaves or the test ends.
-func (w *world) join(every time.Duration) *replica {
-	w.t.Helper()
-	w.made++
-	seed := w.seed<<20 + uint64(w.made)
-	r := &replica{w: w, link: Connect(w.store, w.net, seed), rng: rand.New(rand.NewPCG(seed, 1))}
+func (h *harness) join(every time.Duration) *replica {
+	h.t.Helper()
+	h.made++
+	seed := h.seed<<20 + uint64(h.made)
+	r := &replica{h: h, link: Connect(h.store, h.net, seed), rng: rand.New(rand.NewPCG(seed, 1))}
 	var err error
-	r.manager, err = breaker.NewManager(r.link, breaker.WithReplica(fmt.Sprintf("web-%d", w.made)),
-		breaker.WithPolicy(w.policy), breaker.WithListener(r.hear))
+	r.manager, err = breaker.NewManager(r.link, breaker.WithReplica(fmt.Sprintf("web-%d", h.made)),
+		breaker.WithPolicy(h.policy), breaker.WithListener(r.hear))
 	if err != nil {
-		w.t.Fatal(err)
+		h.t.Fatal(err)
 	}
-	if r.breaker, err = r.manager.Register(w.ctx, tierName); err != nil {
-		w.t.Fatal(err)
+	if r.breaker, err = r.manager.Register(h.ctx, tierName); err != nil {
+		h.t.Fatal(err)
 	}
-	r.ctx, r.stop = context.WithCancel(w.ctx)
+	r.ctx, r.stop = context.WithCancel(h.ctx)
 	r.done.Go(func() {
 		for wait(r.ctx, every/2+time.Duration(r.rng.Int64N(int64(every)))) == nil {
 			r.call(r.ctx)
 		}
 	})
-	w.replicas = append(w.replicas, r)
+	h.replicas = append(h.replicas, r)
 	return r
 }
 
 // leave stops the replica's calls and closes its Manager, which reports what is pending.
 func (r *replica) leave() {
-	r.w.t.Helper()
+	r.h.t.Helper()
 	r.stop()
 	r.done.Wait()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	if err := r.manager.Close(ctx); err != nil && r.w.net == (Network{}) {
-		r.w.t.Errorf("%s: Close: %v", r.manager.Replica(), err)
+	if err := r.manager.Close(ctx); err != nil && r.h.net == (Network{}) {
+		r.h.t.Errorf("%s: Close: %v", r.manager.Replica(), err)
 	}
 	r.look()
 }
@@ -173,10 +173,10 @@ func (r *replica) call(ctx context.Context) {
 	if err != nil {
 		return
 	}
-	if opened := r.w.opened.Load(); opened != 0 && !permit.Probe() {
+	if opened := r.h.opened.Load(); opened != 0 && !permit.Probe() {
 		r.shoot(time.Unix(0, opened))
 	}
-	permit.Done(r.w.tier.call(permit.Context(), r.rng.Uint64N(10_000), permit.Probe()))
+	permit.Done(r.h.tier.call(permit.Context(), r.rng.Uint64N(10_000), permit.Probe()))
 	r.look()
 }
 
@@ -196,7 +196,7 @@ func (r *replica) isCutSince(at time.Time) bool { return r.link.isCut.Load() || 
 // cut takes the replica's network away for a while.
 func (r *replica) cut(d time.Duration) {
 	r.link.Cut(true)
-	r.w.pass(d)
+	r.h.pass(d)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.link.Cut(false)
@@ -248,45 +248,45 @@ func (r *replica) hear(e breaker.Event) {
 }
 
 // truth is what the store says.
-func (w *world) truth() store.Snapshot {
-	w.t.Helper()
-	snapshots, err := w.store.Read(context.Background(), tierName)
+func (h *harness) truth() store.Snapshot {
+	h.t.Helper()
+	snapshots, err := h.store.Read(context.Background(), tierName)
 	if err != nil || len(snapshots) != 1 {
-		w.t.Fatalf("Read gave %v, %v", snapshots, err)
+		h.t.Fatalf("Read gave %v, %v", snapshots, err)
 	}
 	return snapshots[0]
 }
 
 // pass lets virtual time go by.
-func (w *world) pass(d time.Duration) {
-	w.t.Helper()
-	if err := wait(w.ctx, d); err != nil {
-		w.t.Fatal(err)
+func (h *harness) pass(d time.Duration) {
+	h.t.Helper()
+	if err := wait(h.ctx, d); err != nil {
+		h.t.Fatal(err)
 	}
 }
 
 // claims is how many reached the store.
-func (w *world) claims() (n uint64) {
-	for _, r := range w.replicas {
+func (h *harness) claims() (n uint64) {
+	for _, r := range h.replicas {
 		n += r.link.Claims.Load()
 	}
 	return n
 }
 
 // here gives the replicas that have not left.
-func (w *world) here() []*replica {
-	return slices.DeleteFunc(slices.Clone(w.replicas), func(r *replica) bool { return r.ctx.Err() != nil })
+func (h *harness) here() []*replica {
+	return slices.DeleteFunc(slices.Clone(h.replicas), func(r *replica) bool { return r.ctx.Err() != nil })
 }
 
 // agree holds all replicas that are there to one view, the store's.
-func (w *world) agree() (others int) {
-	w.t.Helper()
-	truth := w.truth()
-	for _, r := range w.here() {
+func (h *harness) agree() (others int) {
+	h.t.Helper()
+	truth := h.truth()
+	for _, r := range h.here() {
 		view := r.breaker.Status().Fleet
 		if view.Generation != truth.Generation || view.State != truth.State {
 			others++
-			w.t.Errorf("%s holds %v, generation %d; the store is %v, generation %d",
+			h.t.Errorf("%s holds %v, generation %d; the store is %v, generation %d",
 				r.manager.Replica(), view.State, view.Generation, truth.State, truth.Generation)
 		}
 	}
@@ -294,31 +294,31 @@ func (w *world) agree() (others int) {
 }
 
 // verify holds the fleet to its promises, after the network healed, and sums up what its replicas saw.
-func (w *world) verify() (sum tally) {
-	w.t.Helper()
-	truth := w.truth()
-	for _, r := range w.replicas {
+func (h *harness) verify() (sum tally) {
+	h.t.Helper()
+	truth := h.truth()
+	for _, r := range h.replicas {
 		r.mu.Lock()
 		for _, bad := range r.bad {
-			w.t.Errorf("%s: %s", r.manager.Replica(), bad)
+			h.t.Errorf("%s: %s", r.manager.Replica(), bad)
 		}
 		sum.add(r.tally)
 		r.mu.Unlock()
 	}
-	if most, budget := w.tier.mostProbe.Load(), int64(w.policy.Probes); most > budget {
-		w.t.Errorf("%d probes reached the tier at once, the budget is %d", most, budget)
+	if most, budget := h.tier.mostProbe.Load(), int64(h.policy.Probes); most > budget {
+		h.t.Errorf("%d probes reached the tier at once, the budget is %d", most, budget)
 	}
 	var lost uint64
-	for _, r := range w.replicas {
+	for _, r := range h.replicas {
 		lost += r.breaker.Status().Lost
 	}
-	produced, probes := w.tier.calls.Load(), uint64(w.tier.probes.Load())
+	produced, probes := h.tier.calls.Load(), uint64(h.tier.probes.Load())
 	counted := truth.Totals.Calls + truth.Totals.Ignored + truth.Totals.Late
 	if counted > produced {
-		w.t.Errorf("%d outcomes are counted, %d calls were made: some count twice", counted, produced)
+		h.t.Errorf("%d outcomes are counted, %d calls were made: some count twice", counted, produced)
 	}
 	if produced > counted+lost+probes {
-		w.t.Errorf("%d calls were made, %d are counted, %d said to be lost, %d were probes: some vanished",
+		h.t.Errorf("%d calls were made, %d are counted, %d said to be lost, %d were probes: some vanished",
 			produced, counted, lost, probes)
 	}
 	return sum
