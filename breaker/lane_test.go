@@ -448,6 +448,21 @@ func TestAMemberThatHasLeftIsNotServed(t *testing.T) {
 	})
 }
 
+func TestTheReporterIsWokenByEachRequest(t *testing.T) {
+	inLane(t, 1, func(t *testing.T, l *testLane) {
+		m := l.members[0]
+		for name, request := range map[string]func(){
+			"flush soon": m.flushSoon, "sync now": m.syncNow, "use now": m.useNow, "compare all": l.compareAll,
+			"a waiting sync": func() { m.requestSync() }, "a history": func() { m.requestHistory(0) },
+		} {
+			before := l.woken
+			if request(); l.woken == before {
+				t.Errorf("%s: it is not woken, and looks again only when something else is due", name)
+			}
+		}
+	})
+}
+
 // The methods of a breaker that is in no lane.
 func TestABreakerInNoLaneAsksNobody(*testing.T) {
 	var none *member

@@ -37,15 +37,10 @@ func TestAFailoverKeepsVerdictAndChannel(t *testing.T) {
 	})
 	master.Kill()
 	var r store.Result
-	for end := time.Now().Add(30 * time.Second); ; {
+	waitFor(t, "a report is taken after the failover", func() bool {
 		r = s.Sync(ctx, []store.Report{failures("x", "web#1", 2, 1)})[0]
-		if r.Err == nil {
-			break
-		}
-		if time.Now().After(end) {
-			t.Fatalf("after the failover: %v", r.Err)
-		}
-	}
+		return r.Err == nil
+	})
 	if r.Snapshot.Generation != first.Snapshot.Generation || r.Snapshot.State != store.Open {
 		t.Errorf("the new master says %+v", r.Snapshot)
 	}
