@@ -210,6 +210,7 @@ func (m *member) retry(alone bool) {
 		at += l.backoff(int(m.retries))
 	}
 	l.enqueue(m, at)
+	m.due = at // also if a call has queued it meanwhile
 }
 
 // ended notes the end of an exchange, and backs off if it failed.

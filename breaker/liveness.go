@@ -119,7 +119,8 @@ func (l *lane) note(sent instant, err error) (t turn) {
 	}
 	l.backAt = l.lastGood
 	l.healthy.Store(true)
-	l.checkIn(l.timing.StaleAfter)
+	l.why = nil
+	l.checkIn(l.timing.StaleAfter - now().since(l.lastGood))
 	t.changed, t.back = true, l.toldLost
 	l.toldLost = false
 	return t

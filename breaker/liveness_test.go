@@ -64,7 +64,7 @@ func TestALaneIsLiveWhileItsStoreAnswers(t *testing.T) {
 		l.exchanged(now(), nil)
 		l.wantTurns(t, "an answer at last", turn{changed: true, back: true})
 		time.Sleep(stale)
-		l.wantTurns(t, "the next outage", turn{changed: true, lost: true, why: errAway})
+		l.wantTurns(t, "the next outage", turn{changed: true, lost: true})
 	})
 }
 
@@ -205,7 +205,7 @@ func TestOneBreakersLivenessLastsFromTheLastAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const stale = 3 * time.Second
 		var l liveness
-		if live, until := l.lasts(uptime(), stale); !live || until != 0 {
+		if live, until := l.lasts(uptime(), stale, &lane{}); !live || until != 0 {
 			t.Fatal("before an error it ends")
 		}
 		laneGood := now()
@@ -213,24 +213,24 @@ func TestOneBreakersLivenessLastsFromTheLastAnswer(t *testing.T) {
 		l.failed(now(), laneGood)
 		time.Sleep(time.Second)
 		l.failed(now(), now()) // further errors move no end
-		if live, until := l.lasts(uptime(), stale); !live || until != laneGood.up+stale {
+		if live, until := l.lasts(uptime(), stale, &lane{}); !live || until != laneGood.up+stale {
 			t.Fatalf("live %v, until %v after the lane's last answer", live, until-laneGood.up)
 		}
 		time.Sleep(time.Second - 1)
-		if live, _ := l.lasts(uptime(), stale); !live {
+		if live, _ := l.lasts(uptime(), stale, &lane{}); !live {
 			t.Error("it ends too early")
 		}
 		time.Sleep(time.Nanosecond)
-		if live, _ := l.lasts(uptime(), stale); live {
+		if live, _ := l.lasts(uptime(), stale, &lane{}); live {
 			t.Error("it does not end")
 		}
 		l.succeeded()
-		if live, until := l.lasts(uptime(), stale); !live || until != 0 {
+		if live, until := l.lasts(uptime(), stale, &lane{}); !live || until != 0 {
 			t.Error("after an answer it ends")
 		}
 		sent := now()
 		l.failed(sent, instant{})
-		if _, until := l.lasts(uptime(), stale); until != sent.up+stale {
+		if _, until := l.lasts(uptime(), stale, &lane{}); until != sent.up+stale {
 			t.Error("if the lane had no answer it does not last from its own question")
 		}
 	})

@@ -58,8 +58,8 @@ func TestAnOpeningThatDoesNotCountIsUndone(t *testing.T) {
 	s := localAt(t0, p)
 	s.counts = false
 	move := l.observe(s, 0, failed(3))
-	if !move.moved || !move.opened || move.event != nil {
-		t.Fatalf("the move is %+v; want one that listeners do not hear of, but the reporter does", move)
+	if !move.moved || move.opened || move.event != nil {
+		t.Fatalf("the move is %+v; want one that neither listeners nor the reporter hear of", move)
 	}
 	if l.view().refuses || l.view().state != Closed {
 		t.Fatalf("it is %+v, want closed", l.view())

@@ -107,7 +107,7 @@ func TestAReportHoldsWhatAStoreTakes(t *testing.T) {
 		sent, remain []int
 	}{
 		"all if it fits":                        {[]run{successes(9, t0), failures(2, t0)}, []int{9, 2}, nil},
-		"one generation":                        {[]run{failures(2, t0), other}, []int{2}, []int{3}},
+		"late ones of any generations":          {[]run{failures(2, t0), other}, []int{2, 3}, nil},
 		"no more runs than a report may have":   {many, counts(many[:store.MaxRuns]), []int{1, 1}},
 		"as many failures as a report may have": {[]run{failures(store.MaxAdverse, t0)}, []int{store.MaxAdverse}, nil},
 		"a part of too many failures":           {[]run{failures(store.MaxAdverse+7, t0)}, []int{store.MaxAdverse}, []int{7}},
@@ -134,6 +134,34 @@ func TestAReportHoldsWhatAStoreTakes(t *testing.T) {
 		if f.generation != 1 || o.pending() != before {
 			t.Errorf("%s: the report is of generation %d, and %d of %d outcomes are pending", name, f.generation, o.pending(), before)
 		}
+	}
+}
+
+// Late outcomes are many at once, when streams end. They must not hold up those of now, nor wait for ever.
+func TestLateOutcomesAndThoseOfNowTakeTurns(t *testing.T) {
+	var o outbox
+	of := func(generation uint64, n int) run {
+		r := failures(n, t0)
+		r.generation = generation
+		return r
+	}
+	for generation := range uint64(3) {
+		o.append(of(1+generation, 1))
+	}
+	for turn := range 4 {
+		o.append(of(7, 10+turn))
+		o.append(of(2, 20+turn))
+		f := o.next(at(t0), 7, 0, false)
+		late := f.generation != 7
+		for _, r := range f.runs {
+			if late != (r.generation != 7) {
+				t.Fatalf("turn %d: a report of generation %d holds %+v", turn, f.generation, r)
+			}
+		}
+		if late != (turn%2 == 0) {
+			t.Fatalf("turn %d is of generation %d", turn, f.generation)
+		}
+		o.acknowledge(f.seq)
 	}
 }
 
@@ -317,7 +345,7 @@ func TestNoOutcomeIsForgottenOrCountedTwice(t *testing.T) {
 						told += f.rejected
 					}
 					inFlight = f
-					wantPermitted(t, f)
+					wantPermitted(t, f, generation)
 				case 3:
 					if inFlight != nil {
 						answered += inFlight.outcomes()
@@ -359,14 +387,15 @@ func TestNoOutcomeIsForgottenOrCountedTwice(t *testing.T) {
 }
 
 // wantPermitted fails unless a store takes the report.
-func wantPermitted(t *testing.T, f *inFlight) {
+func wantPermitted(t *testing.T, f *inFlight, present uint64) {
 	t.Helper()
 	adverse := 0
 	for _, r := range f.runs {
 		if r.outcome == Failure || r.slow {
 			adverse += r.count
 		}
-		if r.generation != f.generation || r.count < 1 || r.count > store.MaxCount {
+		late := f.generation != present && r.generation != present
+		if r.generation != f.generation && !late || r.count < 1 || r.count > store.MaxCount {
 			t.Fatalf("a report of generation %d holds %+v", f.generation, r)
 		}
 	}
