@@ -122,14 +122,14 @@ func needContext(ctx context.Context, verb string) {
 type Permit struct {
 	_     noCopy
 	epoch *epoch
-	ctx   context.Context // the caller's, or a *probe, which is a context itself
+	ctx   context.Context // the caller's, or a *probe
 	state uint64          // atomic
 }
 
 // The states of a permit: what it still asks for. A greater number is openCustom's, and the uptime when the call began.
 // A permit is four words, so that it travels in registers.
 const (
-	ended      uint64 = iota // nothing; also the zero Permit's
+	ended      uint64 = iota // nothing; also the zero Permit's, and that of a part of a probe
 	openPlain                // an outcome, and nil is a success that needs nothing but counting
 	openCustom               // an outcome
 )
@@ -143,13 +143,18 @@ func (*noCopy) Unlock() {}
 // Context is what the call should run under: the caller's own, or for a probe one that ends with its lease, unless the
 // probe is settled before. The zero Permit's is context.Background.
 func (p *Permit) Context() context.Context {
-	if p.ctx == nil {
+	switch ctx := p.ctx.(type) {
+	case nil:
 		return context.Background()
+	case *probe:
+		return &ctx.probeContext
+	default:
+		return ctx
 	}
-	return p.ctx
 }
 
-// Probe reports whether this call is a probe: the tier is half-open and its outcome decides.
+// Probe reports whether this call is a probe: the tier is half-open and its outcome decides. A call within a probe of the same
+// breaker is none, since it is a part of that probe.
 func (p *Permit) Probe() bool {
 	_, ok := p.ctx.(*probe)
 	return ok
@@ -192,6 +197,9 @@ func (b *Breaker) admitSlowly(ctx context.Context) (Permit, error) {
 			a.refused.add()
 			return Permit{}, a.refusal
 		case a.needsLease():
+			if partOfProbe(ctx, &b.coordinator) {
+				return Permit{epoch: a.epoch, ctx: part{ctx}, state: ended}, nil
+			}
 			under, again, err := a.probes.acquire(ctx, a)
 			switch {
 			case err != nil:
@@ -221,7 +229,11 @@ func endPlainly(e *epoch, ctx context.Context, err *error) {
 }
 
 // end ends any other call of Do or Run.
-func (p *Permit) end(err *error) { p.finish(*err, p.state) }
+func (p *Permit) end(err *error) {
+	if p.state != ended {
+		p.finish(*err, p.state)
+	}
+}
 
 // finish classifies the call's error, and concludes.
 func (p *Permit) finish(err error, state uint64) {
@@ -253,7 +265,7 @@ func (p *Permit) conclude(o Outcome, err error, state uint64) {
 func (p *Permit) count(a *admission, how ending) {
 	b := p.epoch.owner
 	if pr, ok := p.ctx.(*probe); ok {
-		pr.end(how)
+		pr.conclude(how)
 		return
 	}
 	if how.outcome != Success || how.slow {

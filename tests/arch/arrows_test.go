@@ -26,11 +26,12 @@ type pkg struct {
 var arrows = map[string][]string{
 	"store":            {},
 	"internal/machine": {"store"},
+	"internal/refusal": {},
 	"store/memory":     {"store", "internal/"},
 	"breaker":          {"store", "store/memory", "internal/"},
-	"retry":            {},
-	"fallback":         {},
-	"health":           {"store"},
+	"retry":            {"internal/refusal"},
+	"fallback":         {"internal/refusal"},
+	"health":           {"store", "internal/refusal"},
 }
 
 // kept names what is not for everybody, and the packages of this module that may import it directly, beside the
