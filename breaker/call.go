@@ -117,8 +117,9 @@ func needContext(ctx context.Context, verb string) {
 	}
 }
 
-// Permit is one admitted call. It is given by value and must not be copied. The zero Permit is no call: its methods do
-// nothing. Of Done and Record the first call counts, from whatever goroutine.
+// Permit is one admitted call. It is given by value and must not be copied: keep a *Permit where the call goes on elsewhere, in
+// a struct or over a channel. The zero Permit is no call: its methods do nothing. Of Done and Record the first call counts,
+// from whatever goroutine.
 type Permit struct {
 	_     noCopy
 	epoch *epoch

@@ -57,6 +57,7 @@ var (
 	_                                                                                        = fallback.Trace{Tier: "", Attempts: []fallback.Attempt{{Tier: "", Skipped: true, Err: nil, Elapsed: 0}}, Elapsed: 0}
 	_                                                                                        = fallback.AllTiersFailedError{Attempts: nil}
 	_ func(*fallback.AllTiersFailedError) time.Duration                                      = (*fallback.AllTiersFailedError).RetryAfter
+	_ func(*fallback.AllTiersFailedError) bool                                               = (*fallback.AllTiersFailedError).Refused
 	_ func(*fallback.AllTiersFailedError) []error                                            = (*fallback.AllTiersFailedError).Unwrap
 	_ error                                                                                  = fallback.ErrAllTiersFailed
 )
@@ -77,6 +78,7 @@ var (
 	_ func(*health.Monitor, string) (health.Status, bool)                            = (*health.Monitor).Status
 	_ func(*health.Monitor) []health.Status                                          = (*health.Monitor).All
 	_ func(*health.Monitor, string) (*health.Guard, error)                           = (*health.Monitor).Guard
+	_ func(*health.DownError) bool                                                   = (*health.DownError).Refused
 	_ func(*health.Monitor, ...string) http.Handler                                  = (*health.Monitor).Handler
 
 	_ = config.Config{
