@@ -34,6 +34,7 @@ func told(req *http.Request, up *upload, err error) error {
 // malformed reports whether no server can have got such a request: net/http, and whatever keeps to HTTP, sends none.
 func malformed(req *http.Request) bool {
 	return req.URL == nil || req.Header == nil || req.URL.Host == "" || strings.ContainsFunc(req.URL.Host, blankOrControl) ||
+		strings.ContainsFunc(req.URL.RequestURI(), control) ||
 		req.Method != "" && !isToken(req.Method) ||
 		req.Body == nil && req.ContentLength != 0 ||
 		!validHeader(req.Header) || !validHeader(req.Trailer)
@@ -62,7 +63,9 @@ func isToken(s string) bool {
 	})
 }
 
-func blankOrControl(r rune) bool { return r <= ' ' || r == 0x7f }
+func control(r rune) bool { return r < ' ' || r == 0x7f }
+
+func blankOrControl(r rune) bool { return r == ' ' || control(r) }
 
 // unsendable reports whether err says by itself that the request did not leave the process. Most of these errors have no
 // type of their own.

@@ -356,6 +356,7 @@ func TestWithBodyOutcomeABodyCountsByItsEnd(t *testing.T) {
 			if _, err := io.Copy(io.Discard, resp.Body); !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("the body ended with %v", err)
 			}
+			synctest.Wait()
 			if b.State() != breaker.Open {
 				t.Errorf("state is %v after a probe whose body outlasted its lease", b.State())
 			}
