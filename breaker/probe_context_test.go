@@ -150,6 +150,7 @@ func TestTheEndOfALeaseIsADeadlineToDerivedContexts(t *testing.T) {
 				if err != context.DeadlineExceeded { //nolint:errorlint // the very value, as of any context
 					t.Errorf("the call got %v", err)
 				}
+				synctest.Wait() // the probe is settled by its timer
 				wantState(t, b, breaker.Open)
 				wantState(t, inner, breaker.Open)
 			})

@@ -31,9 +31,6 @@ type StatusError struct {
 // Error says the status, and the wait if the tier asked for one.
 func (e *StatusError) Error() string {
 	text := strings.TrimSpace(fmt.Sprintf("HTTP %d %s", e.Code, http.StatusText(e.Code)))
-	if e.Guard {
-		text += "; a guard refused"
-	}
 	if e.Wait > 0 {
 		text += fmt.Sprintf("; retry after %v", e.Wait)
 	}
