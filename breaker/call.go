@@ -118,19 +118,20 @@ func needContext(ctx context.Context, verb string) {
 	}
 }
 
-// Permit is one admitted call. It is given by value and must not be copied. The zero Permit is no call: its methods do
-// nothing. Of Done and Record the first call counts, from whatever goroutine.
+// Permit is one admitted call. It is given by value and must not be copied: keep a *Permit where the call goes on elsewhere, in
+// a struct or over a channel. The zero Permit is no call: its methods do nothing. Of Done and Record the first call counts,
+// from whatever goroutine.
 type Permit struct {
 	_     noCopy
 	epoch *epoch
-	ctx   context.Context // the caller's, or a *probe, which is a context itself
+	ctx   context.Context // the caller's, or a *probe
 	state uint64          // atomic
 }
 
 // The states of a permit: what it still asks for. A greater number is openCustom's, and the uptime when the call began.
 // A permit is four words, so that it travels in registers.
 const (
-	ended      uint64 = iota // nothing; also the zero Permit's
+	ended      uint64 = iota // nothing; also the zero Permit's, and that of a part of a probe
 	openPlain                // an outcome, and nil is a success that needs nothing but counting
 	openCustom               // an outcome
 )
@@ -144,13 +145,18 @@ func (*noCopy) Unlock() {}
 // Context is what the call should run under: the caller's own, or for a probe one that ends with its lease, unless the
 // probe is settled before. The zero Permit's is context.Background.
 func (p *Permit) Context() context.Context {
-	if p.ctx == nil {
+	switch ctx := p.ctx.(type) {
+	case nil:
 		return context.Background()
+	case *probe:
+		return &ctx.probeContext
+	default:
+		return ctx
 	}
-	return p.ctx
 }
 
-// Probe reports whether this call is a probe: the tier is half-open and its outcome decides.
+// Probe reports whether this call is a probe: the tier is half-open and its outcome decides. A call within a probe of the same
+// breaker is none, since it is a part of that probe.
 func (p *Permit) Probe() bool {
 	_, ok := p.ctx.(*probe)
 	return ok
@@ -194,6 +200,9 @@ func (b *Breaker) admitSlowly(ctx context.Context) (Permit, error) {
 			a.refused.add()
 			return Permit{}, a.refusal
 		case a.needsLease():
+			if partOfProbe(ctx, &b.coordinator) {
+				return Permit{epoch: a.epoch, ctx: part{ctx}, state: ended}, nil
+			}
 			under, again, err := a.probes.acquire(ctx, a)
 			switch {
 			case err != nil:
@@ -223,7 +232,11 @@ func endPlainly(ctx context.Context, e *epoch, err *error) {
 }
 
 // end ends any other call of Do or Run.
-func (p *Permit) end(err *error) { p.finish(*err, p.state) }
+func (p *Permit) end(err *error) {
+	if p.state != ended {
+		p.finish(*err, p.state)
+	}
+}
 
 // finish classifies the call's error, and concludes.
 func (p *Permit) finish(err error, state uint64) {
@@ -255,7 +268,7 @@ func (p *Permit) conclude(o Outcome, err error, state uint64) {
 func (p *Permit) count(a *admission, how ending) {
 	b := p.epoch.owner
 	if pr, ok := p.ctx.(*probe); ok {
-		pr.end(how)
+		pr.conclude(how)
 		return
 	}
 	if how.outcome != Success || how.slow {

@@ -9,7 +9,7 @@ import (
 	"github.com/commontrip/commontrip/store"
 )
 
-// acquire gets the leases that a's decision asks for, and gives the context that the call runs under: a *probe, or in a
+// acquire gets the leases that a's decision asks for, and gives what the call's permit keeps as its context: a *probe, or in a
 // dry run without a lease ctx itself. again: what holds has changed meanwhile, and the call is to look again.
 func (p *probes) acquire(ctx context.Context, a *admission) (under context.Context, again bool, err error) {
 	var local, fleet *lease

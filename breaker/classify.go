@@ -10,13 +10,15 @@ import (
 // runtime.Goexit in it, and any value that is no outcome, counts as a Failure. It is called by many goroutines at once.
 type Classifier func(ctx context.Context, err error) Outcome
 
-// DefaultClassifier: nil is a Success; an error of a call whose context its caller cancelled is Ignored, since it says
-// nothing about the tier; every other error is a Failure, deadlines and panics too.
+// DefaultClassifier: nil is a Success; an error of a call whose context its caller cancelled is Ignored, and so is a guard's
+// refusal ([IsRefusal]), since they say nothing about the tier; every other error is a Failure, deadlines and panics too.
 func DefaultClassifier(ctx context.Context, err error) Outcome {
 	switch {
 	case err == nil:
 		return Success
-	case errors.Is(ctx.Err(), context.Canceled) && !errors.Is(err, ErrPanic):
+	case errors.Is(err, ErrPanic):
+		return Failure
+	case errors.Is(ctx.Err(), context.Canceled), IsRefusal(err):
 		return Ignored
 	default:
 		return Failure

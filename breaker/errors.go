@@ -5,13 +5,14 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/commontrip/commontrip/internal/refusal"
 	"github.com/commontrip/commontrip/store"
 )
 
 // The identities of this package's errors. Compare with errors.Is.
 var (
 	// ErrOpen: the call was refused; see [OpenError].
-	ErrOpen = errors.New("circuit breaker refuses the call")
+	ErrOpen = refusal.New("circuit breaker refuses the call")
 	// ErrRegistered: the Manager has a breaker of this name already.
 	ErrRegistered = errors.New("breaker is registered already")
 	// ErrClosed: the Manager was closed.
@@ -63,8 +64,27 @@ func (e *OpenError) Error() string {
 	return fmt.Sprintf("%v: %s is %s (%s)", ErrOpen, e.Name, e.Refusal, e.Reason)
 }
 
+// NewOpenError makes what a refused call gets, for tests of the code around a breaker. Its RetryAfter is that time whenever it
+// is asked. The Reason may be set afterwards.
+func NewOpenError(name string, r Refusal, retryAfter time.Duration) *OpenError {
+	return &OpenError{Name: name, Refusal: r, wait: max(retryAfter, 0)}
+}
+
 // Is reports that an OpenError is an ErrOpen.
 func (e *OpenError) Is(target error) bool { return target == ErrOpen }
+
+// Refused is true: the tier was not asked. See [IsRefusal].
+func (e *OpenError) Refused() bool { return true }
+
+// IsRefusal reports whether err says that a guard refused the call, so that the tier was not asked: err, or an error that it
+// wraps, has a method Refused() bool that returns true, or Is [ErrOpen]. Breakers, bulkheads, rate limiters and health guards
+// say it so, those of other libraries too. Of joined errors (errors.Join) each must say it: if one of them is another error,
+// the tier was asked. An error whose method returns false was no refusal, whatever it wraps.
+func IsRefusal(err error) bool { return refusal.Is(err, ErrOpen) }
+
+// AsRefusal makes a refusal of the error of a guard that does not say so itself, such as a bulkhead of another library that
+// is full. errors.Is and errors.As see through it; its text stays. AsRefusal(nil) is nil.
+func AsRefusal(err error) error { return refusal.Mark(err) }
 
 // RetryAfter is how long to wait before asking again, from now on; never negative. If nobody can know (an operator's
 // command without end) it is the policy's OpenFor.

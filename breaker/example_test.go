@@ -58,6 +58,84 @@ func ExampleBreaker_Acquire() {
 	// Output: 1
 }
 
+// A call in two steps: who takes the permit hands it on with the job, and who does the job ends it.
+func ExamplePermit() {
+	type job struct {
+		permit *breaker.Permit // a pointer, since a Permit must not be copied
+		text   string
+	}
+	mail, _ := breaker.New("mail")
+	queue := make(chan job, 1)
+	permit, err := mail.Acquire(context.Background())
+	if err != nil {
+		fmt.Println(err) // refused before anything was queued
+		return
+	}
+	queue <- job{permit: &permit, text: "hello"}
+
+	next := <-queue
+	send := func(_ context.Context, text string) error { fmt.Println("sent", text); return nil }
+	next.permit.Done(send(next.permit.Context(), next.text))
+	fmt.Println(mail.Status().Totals.Calls)
+	// Output:
+	// sent hello
+	// 1
+}
+
+// What the code around a breaker does with a refusal needs no breaker to be tested.
+func ExampleNewOpenError() {
+	status := func(err error) string {
+		var open *breaker.OpenError
+		if errors.As(err, &open) {
+			return fmt.Sprintf("503, Retry-After: %.0f", open.RetryAfter().Seconds())
+		}
+		return "500"
+	}
+	refused := breaker.NewOpenError("users-api", breaker.RefusedOpen, 30*time.Second)
+	refused.Reason = breaker.ByFailureRate
+	fmt.Println(refused)
+	fmt.Println(status(fmt.Errorf("users: %w", refused)))
+	// Output:
+	// circuit breaker refuses the call: users-api is open (failure-rate)
+	// 503, Retry-After: 30
+}
+
+// A bulkhead of another library says in its own way that it is full. A breaker around it must not take that for the tier's
+// failure.
+func ExampleAsRefusal() {
+	errFull := errors.New("bulkhead is full")
+	bulkhead := func(context.Context, func(context.Context) error) error { return errFull }
+
+	users, _ := breaker.New("users-api")
+	err := users.Run(context.Background(), func(ctx context.Context) error {
+		entered := false
+		err := bulkhead(ctx, func(context.Context) error { entered = true; return nil })
+		if !entered {
+			return breaker.AsRefusal(err)
+		}
+		return err
+	})
+	fmt.Println(err, breaker.IsRefusal(err), errors.Is(err, errFull))
+	fmt.Println(users.Status().Totals.Failures, users.Status().Totals.Ignored)
+	// Output:
+	// bulkhead is full true true
+	// 0 1
+}
+
+func ExampleWithErrorLabels() {
+	errNoSeat, errNoPower := errors.New("no seat left in row 7"), errors.New("no power")
+	train, _ := breaker.New("train",
+		breaker.WithErrorLabels(map[error]string{errNoSeat: "no seat", errNoPower: "no power"}))
+	for range 2 {
+		_ = train.Run(context.Background(), func(context.Context) error { return fmt.Errorf("book: %w", errNoSeat) })
+	}
+	s, _ := train.Snapshot(context.Background())
+	for _, e := range s.Errors {
+		fmt.Println(e.Count, "x", e.Label)
+	}
+	// Output: 2 x no seat
+}
+
 func ExamplePermit_Record() {
 	b, _ := breaker.New("tier")
 	permit, _ := b.Acquire(context.Background())

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -25,10 +26,21 @@ func (c *config) labelOf(err error) (label string) {
 			label = ""
 		}
 	}()
+	for _, known := range c.labels {
+		if errors.Is(err, known.err) {
+			return fit(known.label)
+		}
+	}
 	if c.label != nil {
 		return fit(c.label(err))
 	}
 	return fit(defaultLabel(err))
+}
+
+// sentinelLabel is what errors that are err are called.
+type sentinelLabel struct {
+	err   error
+	label string
 }
 
 // defaultLabel tells what kind of error it is, and never its text, which may hold anything.
@@ -84,18 +96,26 @@ func grpcCode(err error) (string, bool) {
 	return fmt.Sprint(code.Call(nil)[0]), true
 }
 
-// typeOf names the type of the error that the others wrap.
+// typeOf names the type of the error that the others wrap. Of several that are joined it is the first that is no refusal.
 func typeOf(err error) string {
 	for {
 		inner := errors.Unwrap(err)
 		if many, ok := err.(interface{ Unwrap() []error }); ok && len(many.Unwrap()) > 0 {
-			inner = many.Unwrap()[0]
+			inner = many.Unwrap()[max(slices.IndexFunc(many.Unwrap(), func(e error) bool { return !IsRefusal(e) }), 0)]
 		}
 		if inner == nil {
-			return fmt.Sprintf("%T", err)
+			break
 		}
 		err = inner
 	}
+	t := reflect.TypeOf(err)
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if t.PkgPath() == "errors" || t.PkgPath() == "fmt" {
+		return "unnamed error"
+	}
+	return fmt.Sprintf("%T", err)
 }
 
 // fit makes s a label: at most 64 bytes of UTF-8 without control or format characters.

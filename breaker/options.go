@@ -3,6 +3,7 @@ package breaker
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/commontrip/commontrip/store"
 )
@@ -62,6 +63,7 @@ type config struct {
 	policy   Policy
 	classify Classifier // nil: DefaultClassifier
 	ignore   []error
+	labels   []sentinelLabel    // before label is asked
 	label    func(error) string // nil: defaultLabel
 	listen   []func(Event)
 	audience *audience // made of listen, with the listeners that a Manager adds
@@ -101,8 +103,27 @@ func WithIgnore(errs ...error) Option {
 
 // WithErrorLabel sets how a failure's error is named in reports, so that a transition can say why. Labels are few and
 // short (they are cut to 64 bytes) and never the error's text. nil is the default: "deadline", "timeout", what the errno is
-// called ("connection refused"), the HTTP or gRPC code, else the type.
+// called ("connection refused"), the HTTP or gRPC code, else the type; "unnamed error" for one of errors.New or fmt.Errorf,
+// whose type says nothing.
 func WithErrorLabel(fn func(error) string) Option { return option(func(c *config) { c.label = fn }) }
+
+// WithErrorLabels names failures by the sentinels that they are (errors.Is): the one line that errors.New wants.
+//
+//	breaker.WithErrorLabels(map[error]string{errNoRows: "no rows", errLocked: "locked"})
+//
+// An error that is none of them is named by [WithErrorLabel], else by default. Of several that it is, the label that comes
+// first in the alphabet counts. It adds to what was given before, which comes first. A nil error and an empty label mean
+// nothing.
+func WithErrorLabels(labels map[error]string) Option {
+	var sorted []sentinelLabel
+	for err, label := range labels {
+		if err != nil && label != "" {
+			sorted = append(sorted, sentinelLabel{err, label})
+		}
+	}
+	slices.SortFunc(sorted, func(a, b sentinelLabel) int { return strings.Compare(a.label, b.label) })
+	return option(func(c *config) { c.labels = append(slices.Clip(c.labels), sorted...) })
+}
 
 // WithListener adds a listener. It gets the events of its breakers in order, one at a time, on a goroutine of its own: it
 // may block, panic or call back without harm to calls or to other listeners. Up to 1024 events wait for a slow one; what

@@ -157,13 +157,42 @@ func TestErrorsAreLabelledByKindAndNeverByTheirText(t *testing.T) {
 		"connection refused":      &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)},
 		"503":                     fmt.Errorf("secret: %w", httpError(503)),
 		"Unavailable":             fmt.Errorf("secret: %w", status.Error(codes.Unavailable, "secret")),
-		"breaker_test.plainError": fmt.Errorf("secret: %w", errors.Join(plainError{})),
+		"breaker_test.plainError": fmt.Errorf("secret: %w", errors.Join(breaker.ErrOpen, plainError{})),
+		"unnamed error":           errors.Join(errors.New("secret"), fmt.Errorf("secret")),
 	} {
 		b := solo(t, breaker.WithPolicy(short))
 		_ = b.Run(t.Context(), func(context.Context) error { return err })
 		s, _ := b.Snapshot(t.Context())
 		if len(s.Errors) != 1 || s.Errors[0].Label != want {
 			t.Errorf("%v is labelled %v; want %q", err, s.Errors, want)
+		}
+	}
+}
+
+func TestSentinelsAreLabelledByAMap(t *testing.T) {
+	// Whatever errors.New made was "*errors.errorString" on a page at night.
+	gone, busy := errors.New("gone"), errors.New("busy")
+	labels := breaker.WithErrorLabels(map[error]string{gone: "no rows", busy: "locked", nil: "nothing", plainError{}: ""})
+	fn := breaker.WithErrorLabel(func(error) string { return "by the function" })
+	for name, c := range map[string]struct {
+		err  error
+		opts []breaker.Option
+		want string
+	}{
+		"one of them":           {fmt.Errorf("get: %w", gone), []breaker.Option{labels}, "no rows"},
+		"the first by alphabet": {errors.Join(gone, busy), []breaker.Option{labels}, "locked"},
+		"before the function":   {gone, []breaker.Option{labels, fn}, "no rows"},
+		"else the function":     {errTier, []breaker.Option{fn, labels}, "by the function"},
+		"else the default":      {plainError{}, []breaker.Option{labels}, "breaker_test.plainError"},
+		"what came first":       {gone, []breaker.Option{labels, breaker.WithErrorLabels(map[error]string{gone: "a", errTier: "b"})}, "no rows"},
+		"added":                 {errTier, []breaker.Option{labels, breaker.WithErrorLabels(map[error]string{gone: "a", errTier: "b"})}, "b"},
+		"cut":                   {gone, []breaker.Option{breaker.WithErrorLabels(map[error]string{gone: strings.Repeat("é", 40)})}, strings.Repeat("é", 32)},
+	} {
+		b := solo(t, append(c.opts, breaker.WithPolicy(short))...)
+		_ = b.Run(t.Context(), func(context.Context) error { return c.err })
+		s, _ := b.Snapshot(t.Context())
+		if len(s.Errors) != 1 || s.Errors[0].Label != c.want {
+			t.Errorf("%s: %v is labelled %v; want %q", name, c.err, s.Errors, c.want)
 		}
 	}
 }

@@ -12,14 +12,11 @@ import (
 
 // probe is a call whose outcome decides. It is settled once: by its permit, or as a failure when its lease is about to end.
 //
-// It is the call's context, too: one that ends with the caller's or with the lease. It has no deadline, since a probe that is
-// settled in time goes on: a response's body may be read for as long as the caller likes. It stays registered with the
-// caller's context until that ends.
+// A permit keeps it in the place of its context. The call itself never sees it: what it runs under is the probe's context, so
+// that no other call can be taken for the probe.
 type probe struct {
-	context.Context
+	probeContext
 	from    *probes
-	cancel  context.CancelCauseFunc
-	caller  context.Context
 	epoch   *epoch
 	fleet   *lease // the store's; nil: it needs none
 	local   *lease // the local breaker's; nil: it needs none
@@ -27,16 +24,18 @@ type probe struct {
 	settled atomic.Bool
 }
 
-// errLeaseEnded is the cause of a probe's context that ended with its lease.
-var errLeaseEnded = errors.New("probe took longer than its lease")
+// probeOf is the key by which a context knows the probe of a breaker that it belongs to.
+type probeOf struct{ c *coordinator }
 
-// Err tells a lease's end as what it is to the call: a deadline.
-func (call *probe) Err() error {
-	if errors.Is(context.Cause(call.Context), errLeaseEnded) {
-		return context.DeadlineExceeded
-	}
-	return call.Context.Err()
+// partOfProbe reports whether a call under ctx belongs to a probe of the same breaker that is under way. It needs no lease of
+// its own: the probe's outcome says how it went.
+func partOfProbe(ctx context.Context, c *coordinator) bool {
+	around, ok := ctx.Value(probeOf{c}).(*probe)
+	return ok && !around.settled.Load()
 }
+
+// part is the context of a call that is a part of a probe.
+type part struct{ context.Context }
 
 // startProbe makes a probe of a call under these leases.
 func (p *probes) startProbe(ctx context.Context, dryRun bool, fleet, local *lease) *probe {
@@ -46,8 +45,8 @@ func (p *probes) startProbe(ctx context.Context, dryRun bool, fleet, local *leas
 			ends = min(ends, l.ends-uptime())
 		}
 	}
-	call := &probe{from: p, caller: ctx, epoch: p.c.admission.Load().epoch, fleet: fleet, local: local}
-	call.Context, call.cancel = context.WithCancelCause(ctx)
+	call := &probe{from: p, epoch: p.c.admission.Load().epoch, fleet: fleet, local: local}
+	call.caller, call.call = ctx, call
 	call.timer = time.AfterFunc(max(ends, 0), func() { call.expire(dryRun) })
 	return call
 }
@@ -57,17 +56,19 @@ func (call *probe) expire(dryRun bool) {
 	if !call.settled.CompareAndSwap(false, true) {
 		return
 	}
-	if !dryRun {
-		call.cancel(errLeaseEnded)
+	if !dryRun && call.caller.Err() == nil {
+		_ = call.end(context.DeadlineExceeded)
 	}
+	call.release()
 	call.settle(ending{outcome: Failure, label: call.from.c.config.labelOf(context.DeadlineExceeded)})
 }
 
-// end settles the probe as its call ended, unless its lease ended first.
-func (call *probe) end(how ending) {
+// conclude settles the probe as its call ended, unless its lease ended first.
+func (call *probe) conclude(how ending) {
 	if call.settled.CompareAndSwap(false, true) {
 		call.timer.Stop()
-		// mutant: settled = call.cancel(nil)
+		// mutant: settled = _ = call.end(context.Canceled)
+		call.release()
 		call.settle(how)
 	}
 }

@@ -15,8 +15,9 @@
 //
 // A [Guard] is anything with Run(ctx, func(ctx) error) error: a circuit breaker, a retrier, a health check's guard, a
 // bulkhead of one's own. Guards run outermost first, each around the next, the tier's Call innermost. The chain knows
-// none of their types and none of their errors: a tier was skipped if its guards returned without entering Call, and
-// has failed if an error came back after Call was entered. A guard may call on more than once, as a retrier does,
+// none of their types: a tier was skipped if its guards returned without entering Call, and has failed if an error came back
+// after Call was entered. A guard within Call, such as a breaker in an HTTP client, may refuse too. If its error says so, by a
+// method Refused() bool that returns true, and Call met nothing else, the tier was skipped. A guard may call on more than once, as a retrier does,
 // or from another goroutine, as a timeout may. The answer is that of the last Call that had succeeded when the
 // outermost guard returned; what ends later is dropped, and a guard that calls on later is refused by an error and
 // reaches no Call. A guard that returns nil although no Call succeeded has claimed a success without an answer: that

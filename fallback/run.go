@@ -3,6 +3,8 @@ package fallback
 import (
 	"context"
 	"time"
+
+	"github.com/commontrip/commontrip/internal/refusal"
 )
 
 // epoch only anchors the monotonic clock, which is read at half the price of time.Now.
@@ -79,24 +81,24 @@ func (c *Chain[Req, Res]) askAll(ctx context.Context, req Req, t *tracer) (none 
 	for i := range c.tiers {
 		tier := &c.tiers[i]
 		t.tier = tier.Name
-		res, called, err := c.ask(ctx, tier, req)
+		res, asked, err := c.ask(ctx, tier, req)
 		if err == nil {
 			t.trace.Tier, t.tier = tier.Name, ""
 			return res, nil
 		}
-		t.failed(!called, err)
+		t.failed(!asked, err)
 		if end := ended(ctx); end != nil {
-			return none, join(err, end)
+			return none, told(join(err, end), t.trace.Attempts)
 		}
-		if called && c.fallIf != nil && !c.fallIf(err) {
+		if asked && c.fallIf != nil && !c.fallIf(err) {
 			return none, err
 		}
 	}
 	return none, &AllTiersFailedError{Attempts: t.trace.Attempts}
 }
 
-// ask sends req through the tier's guards, and says whether Call was called. If it returns an error, res means nothing.
-func (c *Chain[Req, Res]) ask(ctx context.Context, t *Tier[Req, Res], req Req) (res Res, called bool, err error) {
+// ask sends req through the tier's guards, and says whether the tier was asked. If it returns an error, res means nothing.
+func (c *Chain[Req, Res]) ask(ctx context.Context, t *Tier[Req, Res], req Req) (res Res, asked bool, err error) {
 	if t.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, t.Timeout)
@@ -104,15 +106,15 @@ func (c *Chain[Req, Res]) ask(ctx context.Context, t *Tier[Req, Res], req Req) (
 	}
 	if len(t.Guards) == 0 {
 		res, err = t.Call(ctx, req)
-		return res, true, err
+		return res, !refusal.Is(err), err
 	}
 	g, ok := c.guardedCalls.Get().(*guardedCall[Req, Res])
 	if !ok {
 		g = new(guardedCall[Req, Res])
 	}
-	res, called, err = g.finish(t.runGuards(ctx, g, g.begin(req), 0))
+	res, asked, err = g.finish(t.runGuards(ctx, g, g.begin(req), 0))
 	c.guardedCalls.Put(g)
-	return res, called, err
+	return res, asked, err
 }
 
 // observe is deferred, so that a panic and a Goexit are seen too. It recovers neither.

@@ -16,7 +16,7 @@ type Trace struct {
 // Attempt is a tier that did not serve.
 type Attempt struct {
 	Tier    string
-	Skipped bool  // a guard refused: Call was not entered
+	Skipped bool  // a guard refused: the tier was not asked
 	Err     error // the guard's, or the tier's; ErrPanic for a panic or Goexit
 	Elapsed time.Duration
 }

@@ -30,7 +30,9 @@
 // through the breaker, where it counts like a call.
 //
 // A check that the breaker refuses has not reached the tier and says nothing about it: health, streak and time of the
-// last check stay as they are. A refusal is known by the breaker's Run returning without having entered the check.
+// last check stay as they are. A refusal is known by the breaker's Run returning without having entered the check, and by the
+// check's own error: a check that uses a guarded client of the service may be refused within, and that error says so by a
+// method Refused() bool that returns true.
 //
 // # Life
 //

@@ -3,6 +3,7 @@ package health_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -78,6 +79,35 @@ func TestARefusedCheckChangesNothing(t *testing.T) {
 		if n := len(f.times()); n != 1 {
 			t.Errorf("%v: the tier was asked %d times", feed, n)
 		}
+	}
+}
+
+// refusedWithin is the error of a client of the service whose own breaker is open.
+type refusedWithin struct{}
+
+func (refusedWithin) Error() string { return "the circuit is open" }
+func (refusedWithin) Refused() bool { return true }
+
+func TestACheckThatIsRefusedWithinChangesNothing(t *testing.T) {
+	// Three refusals of a guarded client took a tier down that nobody had asked.
+	var err atomic.Pointer[error]
+	answer := func(e error) { err.Store(&e) }
+	m := monitor(t, health.Config{}, []health.Check{{Name: "db", Run: func(context.Context) error { return *err.Load() }}})
+	answer(nil)
+	times(t, m, "db", 2)
+	answer(fmt.Errorf("get: %w", refusedWithin{}))
+	times(t, m, "db", 5)
+	wantHealth(t, m, "db", health.Up, 2)
+	answer(errors.Join(refusedWithin{}, errOpen)) // one of two was asked
+	times(t, m, "db", 3)
+	wantHealth(t, m, "db", health.Down, 3)
+	guard, _ := m.Guard("db")
+	down := guard.Run(t.Context(), func(context.Context) error { return nil })
+	if e, ok := errors.AsType[interface {
+		error
+		Refused() bool
+	}](down); !ok || !e.Refused() {
+		t.Errorf("a guard's %v does not say that it is a refusal", down)
 	}
 }
 

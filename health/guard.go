@@ -2,13 +2,14 @@ package health
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
+
+	"github.com/commontrip/commontrip/internal/refusal"
 )
 
 // ErrDown is what a guard refuses with; the error itself is a *[DownError].
-var ErrDown = errors.New("tier is down")
+var ErrDown = refusal.New("tier is down")
 
 // DownError is a refusal by a [Guard]. It Is [ErrDown] and nothing else: the check's own error is in the Status. One is
 // shared by all calls that a period of Down refuses; it is read-only.
@@ -21,6 +22,9 @@ func (e *DownError) Error() string { return fmt.Sprintf("health: %s: %v", e.Name
 
 // Is reports that a DownError is an ErrDown.
 func (e *DownError) Is(target error) bool { return target == ErrDown }
+
+// Refused is true: the tier was not asked.
+func (e *DownError) Refused() bool { return true }
 
 // RetryAfter is the time from now to the tier's next check, the earliest moment at which it may be found up; 0 while that
 // check is under way. If no background check is planned it is the check's Interval.

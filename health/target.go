@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/commontrip/commontrip/internal/refusal"
 	"github.com/commontrip/commontrip/store"
 )
 
@@ -121,7 +122,11 @@ func (t *target) call(ctx context.Context, r *run) {
 func (t *target) through(ctx context.Context, r *run) error {
 	fn := func(ctx context.Context) error {
 		r.entered.Store(true)
-		return t.Run(ctx)
+		err := t.Run(ctx)
+		if refusal.Is(err) {
+			r.entered.Store(false) // a guard within the check: it has not reached the tier
+		}
+		return err
 	}
 	if t.Feed == FeedAll || t.Feed == FeedProbes && t.Breaker.State() != store.Closed {
 		return t.Breaker.Run(ctx, fn)

@@ -18,6 +18,7 @@ type attempts struct {
 	*Retrier
 	started time.Duration
 	made    int // attempts
+	refusals
 }
 
 func (r *Retrier) begin() attempts {
@@ -49,7 +50,8 @@ func (a *attempts) next(ctx context.Context, err error) error {
 	}
 	after, asks := retryAfter(err)
 	switch {
-	case isPermanent(err), a.retryIf != nil && !a.retryIf(err), after > a.policy.MaxRetryAfter:
+	case isPermanent(err), a.retryIf != nil && !a.retryIf(err), after > a.policy.MaxRetryAfter,
+		a.refused && !asks && a.retryIf == nil:
 		return err
 	// mutant: attempts
 	case a.made >= a.policy.Attempts:

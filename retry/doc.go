@@ -13,8 +13,16 @@
 //
 // # What is tried again
 //
-// Every error is, but those marked by [Permanent], those that [WithRetryIf] denies, and any error at all once the
-// caller's context has ended. A panic or runtime.Goexit in the call is not an error: it goes up untouched.
+// Every error is, but those marked by [Permanent], those that [WithRetryIf] denies, refusals that name no time, and any error
+// at all once the caller's context has ended. A panic or runtime.Goexit in the call is not an error: it goes up untouched.
+//
+// # Refusals
+//
+// A guard inside (a breaker, a bulkhead, a rate limiter) may refuse an attempt, and says so by an error with a method
+// Refused() bool that returns true. Such an attempt did not reach the tier. It is made again only if the refusal says when to
+// come back, by a method RetryAfter() time.Duration: by the same rule as any error that does. Without that it is returned at
+// once, unless [WithRetryIf] says that it is worth another attempt. If no attempt reached the tier, what the caller gets is a
+// refusal too, whatever ended the retry. If one did, it is none: the error holds the refusal and the tier's error.
 //
 // # How long it waits
 //

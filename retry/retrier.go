@@ -39,7 +39,7 @@ func New(p Policy, opts ...Option) (*Retrier, error) {
 }
 
 // WithRetryIf limits retries to errors for which fn is true; others are returned as they are. Without it every error is
-// tried again. An error marked by [Permanent], and any error once the caller's context has ended, is never tried again,
+// tried again, but a guard's refusal that names no time. An error marked by [Permanent], and any error once the caller's context has ended, is never tried again,
 // and fn is not asked. fn runs on the caller's goroutine and may be called by many at once. Given twice, the last counts.
 func WithRetryIf(fn func(error) bool) Option {
 	return func(r *Retrier) error {
@@ -105,8 +105,9 @@ func Do[T any](ctx context.Context, r *Retrier, fn func(context.Context) (T, err
 		if err == nil {
 			return v, nil
 		}
+		a.note(err)
 		if err = a.next(ctx, err); err != nil {
-			return v, err
+			return v, a.told(err)
 		}
 	}
 }

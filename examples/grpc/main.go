@@ -48,7 +48,8 @@ func main() {
 	go func() { _ = server.Serve(listener) }()
 	defer server.Stop()
 
-	// The client stops asking after four failures in a row, of any method. PerMethod would give each method its own.
+	// The client stops asking after four failures in a row. It does not count the server's refusals, which say nothing of the
+	// service behind, and come back at once. PerMethod would give each method a breaker of its own.
 	called, err := breaker.New("called", breaker.WithPolicy(breaker.Policy{ConsecutiveFailures: 4, OpenFor: 10 * time.Second}))
 	check(err)
 	conn, err := grpc.NewClient(listener.Addr().String(),

@@ -57,6 +57,7 @@ var (
 	_                                                                                        = fallback.Trace{Tier: "", Attempts: []fallback.Attempt{{Tier: "", Skipped: true, Err: nil, Elapsed: 0}}, Elapsed: 0}
 	_                                                                                        = fallback.AllTiersFailedError{Attempts: nil}
 	_ func(*fallback.AllTiersFailedError) time.Duration                                      = (*fallback.AllTiersFailedError).RetryAfter
+	_ func(*fallback.AllTiersFailedError) bool                                               = (*fallback.AllTiersFailedError).Refused
 	_ func(*fallback.AllTiersFailedError) []error                                            = (*fallback.AllTiersFailedError).Unwrap
 	_ error                                                                                  = fallback.ErrAllTiersFailed
 )
@@ -77,6 +78,7 @@ var (
 	_ func(*health.Monitor, string) (health.Status, bool)                            = (*health.Monitor).Status
 	_ func(*health.Monitor) []health.Status                                          = (*health.Monitor).All
 	_ func(*health.Monitor, string) (*health.Guard, error)                           = (*health.Monitor).Guard
+	_ func(*health.DownError) bool                                                   = (*health.DownError).Refused
 	_ func(*health.Monitor, ...string) http.Handler                                  = (*health.Monitor).Handler
 
 	_ = config.Config{
@@ -107,11 +109,16 @@ var (
 	_ func(func(http.ResponseWriter, *http.Request, error)) breakerhttp.Option                     = breakerhttp.WithRefusal
 	_ func(*breaker.Manager, int, ...breaker.Option) func(*http.Request) (*breaker.Breaker, error) = breakerhttp.PerHost
 	_ func(http.ResponseWriter, error) bool                                                        = breakerhttp.WriteError
+	_ func() breakerhttp.Option                                                                    = breakerhttp.WithBodyOutcome
+	_ string                                                                                       = breakerhttp.RefusedHeader
+	_                                                                                              = breakerhttp.StatusError{Code: 503, Wait: 1, Guard: true}
+	_ func(*breakerhttp.StatusError) bool                                                          = (*breakerhttp.StatusError).Refused
 	_ func(*breaker.Breaker, ...breakergrpc.Option) grpc.UnaryClientInterceptor                    = breakergrpc.UnaryClientInterceptor
 	_ func(*breaker.Breaker, ...breakergrpc.Option) grpc.StreamClientInterceptor                   = breakergrpc.StreamClientInterceptor
 	_ func(*breaker.Breaker, ...breakergrpc.Option) grpc.UnaryServerInterceptor                    = breakergrpc.UnaryServerInterceptor
 	_ func(*breaker.Breaker, ...breakergrpc.Option) grpc.StreamServerInterceptor                   = breakergrpc.StreamServerInterceptor
 	_ func(...codes.Code) breakergrpc.Option                                                       = breakergrpc.WithFailureCodes
+	_ []string                                                                                     = []string{breakergrpc.RefusedReason, breakergrpc.RefusedDomain}
 	_ func(pickMethod) breakergrpc.Option                                                          = breakergrpc.WithPick
 	_ func(*breaker.Manager, int, ...breaker.Option) func(string) (*breaker.Breaker, error)        = breakergrpc.PerMethod
 )

@@ -66,6 +66,11 @@ var (
 	_ func(breaker.Classifier) breaker.Option                                                      = breaker.WithClassifier
 	_ func(...error) breaker.Option                                                                = breaker.WithIgnore
 	_ func(func(error) string) breaker.Option                                                      = breaker.WithErrorLabel
+	_ func(map[error]string) breaker.Option                                                        = breaker.WithErrorLabels
+	_ func(error) bool                                                                             = breaker.IsRefusal
+	_ func(error) error                                                                            = breaker.AsRefusal
+	_ func(string, breaker.Refusal, time.Duration) *breaker.OpenError                              = breaker.NewOpenError
+	_ func(*breaker.OpenError) bool                                                                = (*breaker.OpenError).Refused
 	_ func(func(breaker.Event)) breaker.Option                                                     = breaker.WithListener
 	_ func(string) breaker.ManagerOption                                                           = breaker.WithReplica
 	_ func(breaker.Timing) breaker.ManagerOption                                                   = breaker.WithTiming

@@ -28,11 +28,12 @@ var arrows = map[string][]string{
 	"internal/limits":  {},
 	"internal/machine": {"store", "internal/limits"},
 	"scripts/lua":      {"store", "internal/limits"},
+	"internal/refusal": {},
 	"store/memory":     {"store", "internal/"},
 	"breaker":          {"store", "store/memory", "internal/"},
-	"retry":            {},
-	"fallback":         {},
-	"health":           {"store"},
+	"retry":            {"internal/refusal"},
+	"fallback":         {"internal/refusal"},
+	"health":           {"store", "internal/refusal"},
 }
 
 // kept names what is not for everybody, and the packages of this module that may import it directly, beside the

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
 
 	"github.com/commontrip/commontrip/breaker"
 )
@@ -28,7 +30,12 @@ func UnaryClientInterceptor(b *breaker.Breaker, opts ...Option) grpc.UnaryClient
 			return invoker(ctx, method, req, reply, cc, opts...)
 		}
 		defer permit.Done(breaker.ErrPanic) // has an effect only if invoker panics
-		err = invoker(permit.Context(), method, req, reply, cc, opts...)
+		var connection peer.Peer
+		err = invoker(permit.Context(), method, req, reply, cc, append(slices.Clip(opts), grpc.Peer(&connection))...)
+		if err != nil && neverSent(req, connection.Addr != nil, err) {
+			permit.Record(breaker.Ignored)
+			return err
+		}
 		s.settle(ctx, &permit, err)
 		return withRetryAfter(err)
 	}
@@ -38,8 +45,8 @@ func UnaryClientInterceptor(b *breaker.Breaker, opts ...Option) grpc.UnaryClient
 // at the stream's end: when RecvMsg gives an error or io.EOF (or the one answer of a stream that only the client sends
 // on), when Header or SendMsg fails, or when its context ends. A stream that its caller leaves by cancelling the context
 // is Ignored, and so gives its permit back; one that is neither read to its end nor cancelled keeps it, as it leaks a
-// goroutine in gRPC itself. A probe that has not ended when its lease does is cancelled and a failure: streams that are
-// meant to stay open for longer than ProbeLease are better left unguarded, by a nil breaker from [WithPick].
+// goroutine in gRPC itself. A probe is a success with the first message of a stream that the server sends on, and lives on
+// then. One that has got none when its lease ends is cancelled, and a failure.
 func StreamClientInterceptor(b *breaker.Breaker, opts ...Option) grpc.StreamClientInterceptor {
 	s := newSettings("StreamClientInterceptor", b, opts)
 	return func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string,
@@ -79,6 +86,9 @@ func (cs *clientStream) open(streamer grpc.Streamer, desc *grpc.StreamDesc, cc *
 	ctx := cs.permit.Context()
 	stream, err := streamer(ctx, desc, cc, method, opts...)
 	if err != nil {
+		if begins(err, unsent) {
+			cs.permit.Record(breaker.Ignored)
+		}
 		cs.settings.settle(cs.caller, &cs.permit, err)
 		return nil, withRetryAfter(err)
 	}
@@ -97,8 +107,11 @@ func (cs *clientStream) end(err error) {
 // RecvMsg implements grpc.ClientStream.
 func (cs *clientStream) RecvMsg(m any) error {
 	err := cs.ClientStream.RecvMsg(m)
-	if err != nil || cs.oneAnswer {
+	switch {
+	case err != nil || cs.oneAnswer:
 		cs.end(err)
+	case cs.permit.Probe():
+		cs.permit.Done(nil) // a stream may never end
 	}
 	return withRetryAfter(err)
 }
@@ -107,6 +120,9 @@ func (cs *clientStream) RecvMsg(m any) error {
 func (cs *clientStream) SendMsg(m any) error {
 	err := cs.ClientStream.SendMsg(m)
 	if err != nil && !errors.Is(err, io.EOF) {
+		if begins(err, unsent) {
+			cs.permit.Record(breaker.Ignored)
+		}
 		cs.end(err)
 	}
 	return withRetryAfter(err)

@@ -108,6 +108,7 @@ func ExampleUnaryServerInterceptor() {
 	// Output:
 	// Unavailable
 	// *errdetails.RetryInfo
+	// *errdetails.ErrorInfo
 }
 
 func ExampleStreamServerInterceptor() {

@@ -18,7 +18,8 @@ type Option func(*settings)
 // WithFailureCodes says which status codes are failures of the tier; without it, or with none given, they are Unavailable,
 // DeadlineExceeded, ResourceExhausted, Internal, Unknown and DataLoss. They go to the breaker's own classifier as the
 // error they came with. Any other code is an answer, and so a success; save Canceled, which is Ignored unless it is given
-// here. A call whose caller cancelled it is Ignored, whatever its code.
+// here. A call whose caller cancelled it, one that a guard refused, and one that never left the process are Ignored, whatever
+// their code.
 func WithFailureCodes(c ...codes.Code) Option {
 	failures := slices.Clone(c)
 	if len(failures) == 0 {
@@ -79,8 +80,8 @@ func (s *settings) acquire(ctx context.Context, method string, p *breaker.Permit
 	return true, nil
 }
 
-// settle ends the permit of a call by its error; io.EOF is a stream's good end. A probe whose lease ended, which gRPC calls
-// Canceled, was settled by that already.
+// settle ends the permit of a call by its error; io.EOF is a stream's good end. A probe whose lease ended was settled by that
+// already.
 func (s *settings) settle(caller context.Context, p *breaker.Permit, err error) {
 	if err == nil || errors.Is(err, io.EOF) {
 		p.Done(nil)
@@ -88,7 +89,7 @@ func (s *settings) settle(caller context.Context, p *breaker.Permit, err error) 
 	}
 	code := statusOf(err).Code()
 	switch {
-	case errors.Is(caller.Err(), context.Canceled):
+	case errors.Is(caller.Err(), context.Canceled), refused(err), code == codes.ResourceExhausted && begins(err, tooLarge):
 		p.Record(breaker.Ignored)
 	case slices.Contains(s.failures, code):
 		p.Done(err)

@@ -9,7 +9,10 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/protoadapt"
 	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/commontrip/commontrip/breaker"
 )
 
 // MaxRetryAfter is the longest wait that is believed of a server's RetryInfo: a longer one reads as this.
@@ -24,15 +27,22 @@ func (r *refusedError) Error() string {
 
 func (r *refusedError) Unwrap() error { return r.cause }
 
+// Refused is true: the tier was not asked.
+func (r *refusedError) Refused() bool { return true }
+
 // GRPCStatus is what goes over the wire. It is made when asked for, since most callers of a tier that is down ask for
 // nothing, and since RetryInfo counts from now.
 func (r *refusedError) GRPCStatus() *status.Status {
 	st := r.status()
-	after, ok := retryAfter(r.cause)
-	if !ok {
-		return st
+	if marked(st) {
+		return st // another guard's, passed on
 	}
-	detailed, err := st.WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(after)})
+	var details []protoadapt.MessageV1
+	if after, ok := retryAfter(r.cause); ok {
+		details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(after)})
+	}
+	details = append(details, &errdetails.ErrorInfo{Reason: RefusedReason, Domain: RefusedDomain})
+	detailed, err := st.WithDetails(details...)
 	if err != nil {
 		return st
 	}
@@ -68,7 +78,7 @@ func (h *hintedError) Unwrap() error              { return h.error }
 func (h *hintedError) GRPCStatus() *status.Status { return status.Convert(h.error) }
 func (h *hintedError) RetryAfter() time.Duration  { return h.wait }
 
-// withRetryAfter gives err a RetryAfter() if its status has a RetryInfo with a positive delay.
+// withRetryAfter gives err a RetryAfter() if its status has a RetryInfo with a positive delay, and a Refused() if it is a guard's.
 func withRetryAfter(err error) error {
 	if err == nil || errors.Is(err, io.EOF) {
 		return err
@@ -76,6 +86,9 @@ func withRetryAfter(err error) error {
 	st, ok := status.FromError(err)
 	if !ok || len(st.Proto().GetDetails()) == 0 {
 		return err
+	}
+	if marked(st) && !breaker.IsRefusal(err) {
+		err = &refusedAfar{err}
 	}
 	if _, known := retryAfter(err); known {
 		return err

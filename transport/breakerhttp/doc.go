@@ -3,17 +3,63 @@
 //	client := &http.Client{Transport: breakerhttp.NewTransport(nil, users)}
 //	http.Handle("/report", breakerhttp.Middleware(reports)(handler))
 //
-// # What counts
+// # Whose fault is it?
 //
-// An error, 429, and 5xx but 501 are failures; any other status is an answer, and so a success: see [WithOutcome]. A
-// request that its caller cancelled is Ignored, one that ran into its deadline (http.Client.Timeout too) is a failure. A
-// client's request is judged when the headers have come, and its body stays readable; a handler is judged when it returns.
+// An error, 429, and 5xx but 501 are failures; any other status is an answer, and so a success: see [WithOutcome]. What says
+// nothing about the tier, since the caller or this process is at fault or a guard refused, is Ignored. Slow is whatever took
+// longer than SlowCallAfter and is not Ignored: until the headers at a client (or the body's end, with [WithBodyOutcome]),
+// until the handler returns at a server.
+//
+// How a client's request can end (a [NewTransport]):
+//
+//	a status that is no failure           success  the tier answered
+//	429, 5xx but 501                      failure  the tier says that it cannot
+//	the same with RefusedHeader           ignored  a guard answered in the place of the tier
+//	connection refused, reset, DNS, TLS   failure  the tier cannot be reached
+//	a deadline, http.Client.Timeout       failure  a tier that hangs is seen by nothing else
+//	a probe's lease is over               failure  the same, and the caller gets a timeout
+//	neither a response nor an error       failure  the tier did not answer
+//	base panics                           failure  and goes on up
+//	the caller cancelled the request      ignored  it did not wait for the tier
+//	a guard within refused (IsRefusal)    ignored  the tier was not asked
+//	a bad header, trailer, method, URL,
+//	scheme, host or port                  ignored  the request never left the process
+//	its own body cannot be read, or is
+//	not as long as announced              ignored  the caller's fault; MaxBytesReader of a proxied upload too
+//	the answer's body breaks off          success  it was judged at the headers
+//	the same, WithBodyOutcome             failure  the tier did not answer whole; the caller's deadline too
+//	the body is left, WithBodyOutcome     success  the caller had enough: closed early, or cancelled
+//
+// How a handler's request can end (a [Middleware]):
+//
+//	a status that is no failure, or none  success  answered; a handler that writes nothing has answered 200
+//	429, 5xx but 501                      failure  the handler says that it cannot
+//	the same with RefusedHeader           ignored  a guard within answered, by WriteError or another Middleware
+//	unanswered, its deadline is over      failure  the client got 503 or 504 from whoever set the deadline
+//	an answer that begins after it        failure  the same
+//	an answer that http.TimeoutHandler
+//	threw away                            failure  the same
+//	begun in time, ended after it         success  the client is slow, or the answer is a stream
+//	a panic, runtime.Goexit               failure  and goes on up
+//	a panic with http.ErrAbortHandler     ignored  and goes on up
+//	the client went away, and it was
+//	unanswered or failed                  ignored  nobody waited for it
+//	the client went away during a good
+//	answer                                success  it was answered
+//	its upload broke, and it failed       ignored  the client's fault
+//	Hijack, 101                           success  it is a connection now
+//	a probe, flushed or hijacked          success  at once, and its context lives on: a stream may never end
+//	a probe's lease is over before that   failure  a handler that hangs is seen by nothing else
+//
+// If a handler reads its client's upload through a limit of its own (http.MaxBytesReader), a reverse proxy within answers 502
+// for it: answer 413 in its ErrorHandler, or the Middleware counts a failure.
 //
 // # Refusals
 //
 // A refused request does not reach the network: the transport returns a *[breaker.OpenError], which http.Client wraps in
 // a *url.Error, so look with errors.Is and errors.As. The middleware answers 503 with Retry-After; [WriteError] does the
-// same in handlers of your own, for all errors that know when to come back.
+// same in handlers of your own, for all errors that know when to come back. Both set [RefusedHeader], by which breakers further
+// out, in this process and in others, know that the tier was not asked. [CheckResponse] gives such a response a Refused().
 //
 // # One breaker, or one a host
 //

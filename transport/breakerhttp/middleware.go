@@ -2,9 +2,12 @@ package breakerhttp
 
 import (
 	"bufio"
+	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
+	"time"
 
 	"github.com/felixge/httpsnoop"
 
@@ -14,14 +17,14 @@ import (
 // Middleware returns a middleware that asks b before each request, and records what the handler answered when it returns.
 // A nil breaker without [WithPick] panics, and so does a nil handler.
 //
-// A refused request is answered with 503 and Retry-After, and its handler is not called; see [WithRefusal]. A handler
-// that returns without a status has answered 200. A panic is a failure and goes on up; a panic with http.ErrAbortHandler
-// is Ignored and goes on up. A request whose client went away is Ignored, unless the handler had begun an answer that is not a
-// failure. A connection that the handler took over (Hijack) is a success.
+// A refused request is answered with 503, Retry-After and [RefusedHeader], and its handler is not called; see [WithRefusal].
+// What each way means in which a handler can end stands in the package's table.
 //
 // The handler's ResponseWriter has the optional methods of the original (Flush, Hijack, ReadFrom, Push, deadlines) and
-// Unwrap, for http.ResponseController. The context of a probe ends with its lease; it lives on if the handler has
-// returned before.
+// Unwrap, for http.ResponseController. The context of a probe ends with its lease, unless it is settled before: when the
+// handler returns, when it takes the connection over, or when an answer that is no failure is on its way to the client. That
+// is so once the handler has flushed it, or has written more of it than net/http keeps back. A long download, a stream of
+// events and a WebSocket go on from there like any other.
 func Middleware(b *breaker.Breaker, opts ...Option) func(http.Handler) http.Handler {
 	s := newSettings("Middleware", b, opts)
 	return func(next http.Handler) http.Handler {
@@ -41,7 +44,7 @@ type middleware struct {
 func (m *middleware) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	b, err := m.pick(r)
 	if err != nil {
-		m.refuse(w, r, err)
+		m.refused(w, r, err)
 		return
 	}
 	if b == nil {
@@ -50,10 +53,16 @@ func (m *middleware) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	permit, err := b.Acquire(r.Context())
 	if err != nil {
-		m.refuse(w, r, err)
+		m.refused(w, r, err)
 		return
 	}
 	m.guarded(&permit, w, r)
+}
+
+// refused answers a request whose handler is not called, and tells guards outside so.
+func (m *middleware) refused(w http.ResponseWriter, r *http.Request, err error) {
+	w.Header().Set(RefusedHeader, "true")
+	m.refuse(w, r, err)
 }
 
 func (m *middleware) guarded(p *breaker.Permit, w http.ResponseWriter, r *http.Request) {
@@ -72,61 +81,160 @@ func (m *middleware) guarded(p *breaker.Permit, w http.ResponseWriter, r *http.R
 			panic(cause)
 		}
 	}()
+	seen := answer{caller: r.Context()}
+	up := watchClient(r)
 	guarded := r
 	if p.Probe() {
 		guarded = r.WithContext(p.Context())
+		seen.begun = func() {
+			if !failed(seen.status) && !seen.late {
+				m.record(p, r, w, &seen, up)
+			}
+		}
 	}
-	var seen answer
 	m.next.ServeHTTP(seen.watch(w), guarded)
 	returned = true
-	m.record(p, r, w.Header(), seen.status)
+	m.record(p, r, w, &seen, up)
 }
 
-// record settles by the answer, but not against a tier whose client did not wait for it.
-func (m *middleware) record(p *breaker.Permit, r *http.Request, h http.Header, status int) {
-	unanswered := status == 0
+// record settles by the answer. It does not settle against a tier whose client did not wait for it, or sent half of a request.
+func (m *middleware) record(p *breaker.Permit, r *http.Request, w http.ResponseWriter, seen *answer, up *upload) {
+	status, unanswered := seen.status, seen.status == 0
 	if unanswered {
 		status = http.StatusOK // what net/http sends for a handler that wrote nothing
 	}
-	if cancelled(r.Context()) && (unanswered || failed(status)) {
+	switch {
+	case cancelled(r.Context()) && (unanswered || failed(status)), up.broke() && failed(status):
 		p.Record(breaker.Ignored)
+		return
+	case !failed(status) && (unanswered || seen.late || seen.lost(w)) && late(r.Context()):
+		m.settle(r.Context(), p, nil, context.DeadlineExceeded)
 		return
 	}
 	m.settle(r.Context(), p, &http.Response{
-		StatusCode: status, Header: h, Body: http.NoBody, Request: r,
+		StatusCode: status, Header: w.Header(), Body: http.NoBody, Request: r,
 		Proto: r.Proto, ProtoMajor: r.ProtoMajor, ProtoMinor: r.ProtoMinor,
 	}, nil)
 }
 
-// answer is what a handler has sent so far: its final status, 0 for none.
-type answer struct{ status int }
+// late reports whether a request's time is over, also in the instant in which its deadline has come and the timer has not
+// run yet.
+func late(ctx context.Context) bool {
+	if err := ctx.Err(); err != nil {
+		return errors.Is(err, context.DeadlineExceeded)
+	}
+	deadline, ok := ctx.Deadline()
+	return ok && time.Until(deadline) <= 0
+}
+
+// answer is what a handler has sent so far.
+type answer struct {
+	caller context.Context
+	status int    // final; 0: none
+	late   bool   // it came after the request's deadline
+	sent   int64  // bytes of the body
+	begun  func() // called once the answer is on its way to the client, and maybe later again; nil: nobody asks
+}
+
+// keptBack is more than net/http keeps of an answer before it sends the headers.
+const keptBack = 16 << 10
+
+// lost reports whether the answer went nowhere: http.TimeoutHandler has answered in the handler's place. It says so to each
+// write.
+func (a *answer) lost(w http.ResponseWriter) bool {
+	if a.status == http.StatusSwitchingProtocols || !late(a.caller) {
+		return false
+	}
+	_, err := w.Write(nil)
+	return errors.Is(err, http.ErrHandlerTimeout)
+}
+
+// flushed notes that what was written has been sent.
+func (a *answer) flushed(err error) {
+	if a.begun != nil && err == nil {
+		a.begun()
+	}
+}
+
+// wrote notes n more bytes of the body.
+func (a *answer) wrote(w http.ResponseWriter, n int64) {
+	if a.begun == nil {
+		return
+	}
+	if a.sent += n; a.sent > keptBack && a.sent-n <= keptBack {
+		if _, ok := w.(http.Flusher); ok { // else it may be kept back whole, as by http.TimeoutHandler
+			a.begun()
+		}
+	}
+}
+
+// counted is a source whose bytes the answer counts as they go.
+type counted struct {
+	io.Reader
+	w  http.ResponseWriter
+	of *answer
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.of.wrote(c.w, int64(n))
+	return n, err
+}
 
 // watch returns a w that notes the status.
 func (a *answer) watch(w http.ResponseWriter) http.ResponseWriter {
 	return httpsnoop.Wrap(w, httpsnoop.Hooks{
 		WriteHeader: func(next httpsnoop.WriteHeaderFunc) httpsnoop.WriteHeaderFunc {
-			return func(code int) { a.note(code); next(code) }
+			return func(code int) {
+				a.note(code)
+				next(code)
+				if code == http.StatusSwitchingProtocols {
+					a.flushed(nil)
+				}
+			}
 		},
 		Write: func(next httpsnoop.WriteFunc) httpsnoop.WriteFunc {
-			return func(p []byte) (int, error) { a.note(http.StatusOK); return next(p) }
+			return func(p []byte) (int, error) {
+				a.note(http.StatusOK)
+				n, err := next(p)
+				a.wrote(w, int64(n))
+				return n, err
+			}
 		},
 		WriteString: func(next httpsnoop.WriteStringFunc) httpsnoop.WriteStringFunc {
-			return func(s string) (int, error) { a.note(http.StatusOK); return next(s) }
+			return func(s string) (int, error) {
+				a.note(http.StatusOK)
+				n, err := next(s)
+				a.wrote(w, int64(n))
+				return n, err
+			}
 		},
 		ReadFrom: func(next httpsnoop.ReadFromFunc) httpsnoop.ReadFromFunc {
-			return func(src io.Reader) (int64, error) { a.note(http.StatusOK); return next(src) }
+			return func(src io.Reader) (int64, error) {
+				a.note(http.StatusOK)
+				if a.begun != nil {
+					src = &counted{src, w, a}
+				}
+				return next(src)
+			}
 		},
 		Flush: func(next httpsnoop.FlushFunc) httpsnoop.FlushFunc {
-			return func() { a.note(http.StatusOK); next() }
+			return func() { a.note(http.StatusOK); next(); a.flushed(nil) }
 		},
 		FlushError: func(next httpsnoop.FlushErrorFunc) httpsnoop.FlushErrorFunc {
-			return func() error { a.note(http.StatusOK); return next() }
+			return func() error {
+				a.note(http.StatusOK)
+				err := next()
+				a.flushed(err)
+				return err
+			}
 		},
 		Hijack: func(next httpsnoop.HijackFunc) httpsnoop.HijackFunc {
 			return func() (net.Conn, *bufio.ReadWriter, error) {
 				conn, rw, err := next()
 				if err == nil {
 					a.note(http.StatusSwitchingProtocols)
+					a.flushed(nil)
 				}
 				return conn, rw, err
 			}
@@ -137,6 +245,6 @@ func (a *answer) watch(w http.ResponseWriter) http.ResponseWriter {
 // note keeps the first final status; 1xx but 101 are hints that come before it.
 func (a *answer) note(code int) {
 	if a.status == 0 && (code >= 200 || code == http.StatusSwitchingProtocols) {
-		a.status = code
+		a.status, a.late = code, code != http.StatusSwitchingProtocols && late(a.caller)
 	}
 }

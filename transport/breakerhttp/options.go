@@ -13,9 +13,10 @@ type Option func(*settings)
 
 // WithOutcome lets fn say what a response, or the error in its place, means to the breaker: Success, Failure or Ignored;
 // anything else, and a panic in fn, count as Failure. fn must neither read nor close the body, and may be called by many
-// at once. It is not asked if the caller cancelled the request (Ignored), nor if the call panicked (Failure).
-// [DefaultOutcome] is there to fall back on. In a Middleware the response has the status and the headers that the handler
-// wrote, the request, and no body; the error is nil.
+// at once. It is not asked if the caller cancelled the request, if a guard refused it, or if it never left the process (each
+// Ignored), nor if the call panicked (Failure). [DefaultOutcome] is there to fall back on. In a Middleware the response has
+// the status and the headers that the handler wrote, the request, and no body; the error is nil. A request that was not
+// answered before its deadline comes with no response, and with context.DeadlineExceeded.
 //
 // Without this option a response that [CheckResponse] finds fault with goes to the breaker's own classifier as a
 // *[StatusError], an error as it is.
@@ -47,19 +48,29 @@ func WithRefusal(fn func(http.ResponseWriter, *http.Request, error)) Option {
 	return func(s *settings) { s.refuse = fn }
 }
 
-// DefaultOutcome is Failure for an error, for 429, and for 5xx but 501, else Success: what is counted without
-// [WithOutcome] if the breaker has the default classifier.
+// DefaultOutcome is Failure for an error, for 429, and for 5xx but 501, else Success; and Ignored for a guard's refusal, which
+// is an error ([breaker.IsRefusal]) or a response ([RefusedHeader]), and for an error that says that the request never left
+// the process: what is counted without [WithOutcome] if the breaker has the default classifier. Neither a response nor an
+// error is a Failure.
 func DefaultOutcome(resp *http.Response, err error) breaker.Outcome {
-	if err != nil || CheckResponse(resp) != nil {
-		return breaker.Failure
+	if err == nil {
+		err = CheckResponse(resp)
 	}
-	return breaker.Success
+	switch {
+	case err != nil && (breaker.IsRefusal(err) || unsendable(err)):
+		return breaker.Ignored
+	case err != nil, resp == nil:
+		return breaker.Failure
+	default:
+		return breaker.Success
+	}
 }
 
 type settings struct {
-	pick    func(*http.Request) (*breaker.Breaker, error)
-	outcome func(*http.Response, error) breaker.Outcome // nil: the breaker's classifier decides
-	refuse  func(http.ResponseWriter, *http.Request, error)
+	pick      func(*http.Request) (*breaker.Breaker, error)
+	outcome   func(*http.Response, error) breaker.Outcome // nil: the breaker's classifier decides
+	refuse    func(http.ResponseWriter, *http.Request, error)
+	atBodyEnd bool // of a transport: the outcome is recorded at the end of the body
 }
 
 // newSettings is for the constructor of that name: its breaker may be nil only if an option picks one.
@@ -82,13 +93,14 @@ func newSettings(constructor string, b *breaker.Breaker, opts []Option) settings
 
 // settle ends the permit of a request by what came of it.
 func (s *settings) settle(caller context.Context, p *breaker.Permit, resp *http.Response, err error) {
+	said := err
+	if said == nil {
+		said = CheckResponse(resp)
+	}
 	switch {
 	case s.outcome == nil:
-		if err == nil {
-			err = CheckResponse(resp)
-		}
-		p.Done(err)
-	case err != nil && cancelled(caller):
+		p.Done(said)
+	case err != nil && cancelled(caller), breaker.IsRefusal(said):
 		p.Record(breaker.Ignored)
 	default:
 		p.Record(s.judge(resp, err))

@@ -7,15 +7,25 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/commontrip/commontrip/breaker"
 )
 
 // MaxRetryAfter is the longest wait that is believed of a tier: a longer one reads as this.
 const MaxRetryAfter = 24 * time.Hour
 
-// StatusError is a response that means a failure: 429, or 5xx but 501.
+// RefusedHeader is the header by which a response says that a guard answered it in the place of the tier: [WriteError] and a
+// [Middleware] set it, and guards of your own may, to any value. In a response that would be a failure (429, or 5xx but 501)
+// it means that the tier was not asked: transports and middlewares outside ignore such a response, in this process and in
+// others.
+const RefusedHeader = "X-Guard-Refused"
+
+// StatusError is a response that means a failure: 429, or 5xx but 501. Or it is a guard's, and means that the tier was not
+// asked; see [RefusedHeader].
 type StatusError struct {
-	Code int           // the HTTP status code
-	Wait time.Duration // what Retry-After asked for: 0 (it asked for nothing) to [MaxRetryAfter]
+	Code  int           // the HTTP status code
+	Wait  time.Duration // what Retry-After asked for: 0 (it asked for nothing) to [MaxRetryAfter]
+	Guard bool          // a guard refused the request
 }
 
 // Error says the status, and the wait if the tier asked for one.
@@ -30,6 +40,9 @@ func (e *StatusError) Error() string {
 // RetryAfter returns Wait. A retrier does not try again before.
 func (e *StatusError) RetryAfter() time.Duration { return e.Wait }
 
+// Refused returns Guard; see [breaker.IsRefusal].
+func (e *StatusError) Refused() bool { return e.Guard }
+
 // StatusCode returns Code.
 func (e *StatusError) StatusCode() int { return e.Code }
 
@@ -40,7 +53,9 @@ func CheckResponse(resp *http.Response) error {
 	if resp == nil || !failed(resp.StatusCode) {
 		return nil
 	}
-	return &StatusError{Code: resp.StatusCode, Wait: retryAfter(resp.Header, time.Now())}
+	return &StatusError{
+		Code: resp.StatusCode, Wait: retryAfter(resp.Header, time.Now()), Guard: resp.Header.Get(RefusedHeader) != "",
+	}
 }
 
 func failed(status int) bool {
@@ -72,21 +87,28 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 
 // WriteError answers a request whose handler got an error that knows when to come back, such as a *[breaker.OpenError]
 // or a fallback.AllTiersFailedError, however deep it is wrapped: 503 with Retry-After in whole seconds, rounded up, at
-// least 1. For any other error, nil included, it writes nothing and returns false. The error's text is not sent.
+// least 1. A guard's refusal ([breaker.IsRefusal]) is answered with 503 too, with Retry-After if it knows, and with
+// [RefusedHeader]. For any other error, nil included, it writes nothing and returns false. The error's text is not sent.
 func WriteError(w http.ResponseWriter, err error) bool {
 	known, ok := errors.AsType[interface {
 		error
 		RetryAfter() time.Duration
 	}](err)
-	if !ok {
+	refused := breaker.IsRefusal(err)
+	if !ok && !refused {
 		return false
 	}
-	wait := known.RetryAfter()
-	seconds := wait / time.Second
-	if wait%time.Second > 0 {
-		seconds++
+	if refused {
+		w.Header().Set(RefusedHeader, "true")
 	}
-	w.Header().Set("Retry-After", strconv.FormatInt(int64(max(seconds, 1)), 10))
+	if ok {
+		wait := known.RetryAfter()
+		seconds := wait / time.Second
+		if wait%time.Second > 0 {
+			seconds++
+		}
+		w.Header().Set("Retry-After", strconv.FormatInt(int64(max(seconds, 1)), 10))
+	}
 	unavailable(w)
 	return true
 }
