@@ -168,6 +168,11 @@ func (d *decision) endAt(at time.Duration) {
 	}
 }
 
+// asksLike reports that calls must get the same leases under both, in one epoch.
+func (a *admission) asksLike(b *admission) bool {
+	return a.epoch == b.epoch && a.fleetLease == b.fleetLease && a.localLease == b.localLease && a.dryRun == b.dryRun
+}
+
 // needsLease reports that a call must get a lease to be admitted.
 func (d *decision) needsLease() bool { return d.fleetLease || d.localLease }
 

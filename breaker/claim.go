@@ -18,7 +18,10 @@ func (p *probes) acquire(ctx context.Context, a *admission) (under context.Conte
 		if local, refusal = p.c.claimLocal(); local == nil {
 			return p.withoutLease(ctx, a, refusal)
 		}
-		a = p.c.admission.Load() // the claim may have moved the local breaker
+		if a = p.c.admission.Load(); !a.localLease { // the fleet has moved meanwhile
+			p.c.settleLocal(local, ending{outcome: Ignored})
+			return nil, true, nil
+		}
 	}
 	if a.fleetLease {
 		if fleet, refusal, err = p.claimFleet(ctx, a); fleet == nil {
@@ -65,7 +68,7 @@ func (p *probes) claimFleet(ctx context.Context, a *admission) (*lease, *OpenErr
 		return nil, e, nil
 	}
 	_ = p.c.flushLocal() // what waits happened before the claim, which may move the generation
-	if p.c.admission.Load() != a {
+	if !p.c.admission.Load().asksLike(a) {
 		return nil, nil, nil
 	}
 	l := p.claim(context.Background())
@@ -165,7 +168,7 @@ func (p *probes) park(l *lease) {
 		p.giveBack(before)
 	}
 	time.AfterFunc(l.For/2, func() {
-		if l := p.unpark(0); l != nil {
+		if p.dropParked(l) {
 			p.giveBack(l)
 		}
 	})

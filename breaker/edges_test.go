@@ -13,6 +13,7 @@ import (
 
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
+	memorystore "github.com/commontrip/commontrip/store/memory"
 )
 
 // Late outcomes of many generations went one generation a report, and those of now waited behind them: a dead tier was found
@@ -499,4 +500,77 @@ func TestBreakersThatFailedWithTheirLaneComeBackWithIt(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A command that the store answers is the sign that the store is back: a breaker that did not know it yet took over the state
+// that the store had just told.
+func TestACommandThatIsTheFirstAnswerAfterAnOutageIsTakenFromALiveStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		var heard events
+		r := f.replica(breaker.WithListener(heard.hear), breaker.WithPolicy(store.Policy{ConsecutiveFailures: 3, Reporters: 1, OpenFor: time.Minute}))
+		defer r.close()
+		b := r.register(t, "tier")
+		if _, err := b.Command(t.Context(), breaker.Command{Action: breaker.ForceOpen, By: "op"}); err != nil {
+			t.Fatal(err)
+		}
+		r.net.deaf.Store(true) // only the answer tells
+		r.net.down.Store(true)
+		time.Sleep(5 * time.Second)
+		r.net.down.Store(false)
+		if _, err := b.Command(t.Context(), breaker.Command{Action: breaker.Lift, By: "op"}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if slices.Contains(heard.kinds(), breaker.OwnTripped) || b.Status().Verdict != breaker.Fleet {
+			t.Errorf("heard %v, verdict %v", heard.kinds(), b.Status().Verdict)
+		}
+	})
+}
+
+// slowClaims is a local store whose claims take a moment.
+type slowClaims struct{ *memorystore.Store }
+
+func (s slowClaims) Claim(ctx context.Context, c store.Claim) (store.Grant, error) {
+	for end := time.Now().Add(1200 * time.Microsecond); time.Now().Before(end); {
+	}
+	return s.Store.Claim(ctx, c)
+}
+
+// Under a timed policy each answer moved the time of the next decision a little, and calls that waited for their turn to claim
+// were refused as if what holds had changed.
+func TestEveryCallGetsAFreePlaceUnderATimedPolicy(t *testing.T) {
+	m, err := breaker.NewManager(slowClaims{memorystore.New()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close(context.Background())
+	p := store.Policy{ConsecutiveFailures: 1, OpenFor: time.Millisecond, Probes: 100, ProbeSuccesses: 100, ProbeLease: time.Hour}
+	b, err := m.Register(t.Context(), "tier", breaker.WithPolicy(p))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Command(t.Context(), breaker.Command{Action: breaker.Retune, Policy: p, For: time.Hour, By: "op"}); err != nil {
+		t.Fatal(err)
+	}
+	_ = b.Run(t.Context(), fail)
+	for { // until it is half-open
+		if first, err := b.Acquire(t.Context()); err == nil {
+			defer first.Record(breaker.Ignored)
+			break
+		}
+	}
+	var refused atomic.Int64
+	var callers sync.WaitGroup
+	for range 40 {
+		callers.Go(func() {
+			if _, err := b.Acquire(t.Context()); err != nil {
+				refused.Add(1)
+			}
+		})
+	}
+	callers.Wait()
+	if n := refused.Load(); n > 0 {
+		t.Errorf("%d of 40 calls were refused while 99 places were free", n)
+	}
 }

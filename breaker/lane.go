@@ -43,7 +43,8 @@ type lane struct {
 }
 
 // member is a lane's record of one breaker. Only the lane's methods touch it, under the lane's lock, except for the fields
-// that never change. The methods of a nil one do nothing: its breaker was made by New and has no lane.
+// that never change. A nil one is that of a breaker made by New, which has no
+// lane: flushSoon, syncNow, useNow and patience may be called on it.
 type member struct {
 	lane    *lane        // never changes
 	breaker *coordinator // never changes

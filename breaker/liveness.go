@@ -9,7 +9,7 @@ import (
 // concurrent use: its coordinator's mu guards it.
 type liveness struct {
 	failing  bool    // the last exchange of this breaker's own got an error
-	lastGood instant // while failing: when the last successful exchange was sent
+	lastGood instant // while failing: when the last successful exchange was sent; if there was none, when the failed one was
 	toldLost bool    // listeners were told that the store fails for this breaker
 }
 

@@ -8,7 +8,8 @@ import (
 
 // probes is where the calls of one breaker get their leases from the store: when to ask, what was asked, and a lease that
 // waits for a call. Of a remote store one claim is in flight at a time, and other calls are refused meanwhile. Of a local one
-// claims take turns. It is safe for concurrent use; no other lock is taken while its own is held.
+// claims take turns. It is safe for concurrent use. No other lock is taken
+// while mu is held.
 type probes struct {
 	c         *coordinator
 	claiming  sync.Mutex                // held while a local store is asked
@@ -71,6 +72,17 @@ func (p *probes) swapParked(l *lease) (before *lease) {
 	defer p.mu.Unlock()
 	before, p.parked = p.parked, l
 	return before
+}
+
+// dropParked ends the parking of l. It reports whether l was still parked.
+func (p *probes) dropParked(l *lease) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.parked != l {
+		return false
+	}
+	p.parked = nil
+	return true
 }
 
 // pendingClaim is a claim that is in flight while a call waits for it, or has stopped to wait.

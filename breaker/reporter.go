@@ -22,7 +22,7 @@ type reporter struct {
 	running sync.WaitGroup // the Manager's goroutines
 	wakes   chan struct{}
 
-	mu     sync.Mutex // guards what follows; taken before any breaker's
+	mu     sync.Mutex // guards what follows; no lock of a breaker is taken under it
 	lanes  map[int]*lane
 	order  []*lane // the lanes, in the order in which they were made; only ever added to
 	lost   int     // lanes that are lost

@@ -29,7 +29,7 @@ type rooms struct {
 	outbox   outbox
 	delivery delivery
 
-	timer     *time.Timer // wakes the breaker when its decision ends; nil: none has ended by itself yet
+	timer     *time.Timer // wakes the breaker when its decision ends; nil: no decision had an end yet
 	announced bool        // the store has answered a report since Register, so that it knows the policy
 	asleep    bool        // there was no call within inUse: the next one asks the store at once
 }
