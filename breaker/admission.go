@@ -8,15 +8,34 @@ import (
 )
 
 // admission is what a call loads to know how it is met. A new one is published whenever a decision changes; it never changes
-// itself, but for what its probes hold.
+// itself, but for what its probes hold. It is small, since each idle breaker has one.
 type admission struct {
 	epoch    *epoch
 	refusal  *OpenError // what refused calls get; nil: the decision does not refuse
 	refused  *counter   // where those calls are counted
-	decision            // its kind stands here, beside what every call needs
+	standing            // its kind stands here, beside what every call needs
 	policy   *Policy
-	ramp     *OpenError // what calls get that the ramp refuses
-	probes   *probes    // where probes get their leases; nil: no lease is needed
+	ramp     *ramp   // a growing share of calls is admitted; nil: all are
+	probes   *probes // where probes get their leases; nil: no lease is needed
+}
+
+// standing is the part of a decision that calls look at.
+type standing struct {
+	kind                   kind
+	state                  State
+	mode                   Mode
+	verdict                Verdict
+	asleep                 bool // the call must wake the breaker first
+	aged                   bool // successes need ages, and are kept apart by a bucket of the window
+	fleetLease, localLease bool // whose lease a call needs to be a probe; both may be
+	dryRun                 bool // a call that gets no lease is admitted all the same
+	until                  time.Duration
+}
+
+// ramp is the time after a close in which only a share of the calls is admitted.
+type ramp struct {
+	from, over time.Duration
+	refusal    OpenError // what calls get that it does not admit
 }
 
 // decision is who is admitted, and until when that holds. It is a value: equal decisions are the same one. Times are
@@ -174,37 +193,54 @@ func (a *admission) asksLike(b *admission) bool {
 }
 
 // needsLease reports that a call must get a lease to be admitted.
-func (d *decision) needsLease() bool { return d.fleetLease || d.localLease }
+func (s *standing) needsLease() bool { return s.fleetLease || s.localLease }
 
-// rampLets draws whether the ramp admits a call: a share from 1/64 to 1.
-func (d *decision) rampLets(at time.Duration) bool {
+// lets draws whether the ramp admits a call: a share from 1/64 to 1.
+func (r *ramp) lets(at time.Duration) bool {
 	const least = 1.0 / 64
-	share := least + (1-least)*float64(at-d.rampFrom)/float64(d.rampOver)
+	share := least + (1-least)*float64(at-r.from)/float64(r.over)
 	// mutant: ramp
 	return share >= 1 || rand.Float64() < share
 }
 
-// publish makes a decision known to calls, unless they go by just that one already.
-func (r *rooms) publish(d decision) {
-	old := r.c.admission.Load()
-	if old != nil && old.decision == d && old.epoch == r.epoch && old.policy == r.fleet.policy {
-		return
+// standing is what calls look at.
+func (d *decision) standing() standing {
+	return standing{
+		kind: d.kind, state: d.state, mode: d.mode, verdict: d.verdict, asleep: d.asleep, aged: d.aged,
+		fleetLease: d.fleetLease, localLease: d.localLease, dryRun: d.dryRun, until: d.until,
 	}
-	a := &admission{decision: d, epoch: r.epoch, policy: r.fleet.policy}
-	switch {
-	case d.refuse != "":
+}
+
+// publish makes a decision known to calls, unless they go by just that one already.
+func (r *rooms) publish(d *decision) {
+	old := r.c.admission.Load()
+	if old == nil {
+		old = &admission{}
+	}
+	a := admission{standing: d.standing(), epoch: r.epoch, policy: r.fleet.policy}
+	if d.refuse != "" {
 		a.refused = r.c.refused.of(d.refuse)
-		a.refusal = &OpenError{Name: r.c.name, Refusal: d.refuse, Reason: d.reason, until: d.retryAt, wait: d.wait}
-		if old != nil && old.refusal != nil && *old.refusal == *a.refusal {
-			a.refusal = old.refusal
+		refusal := OpenError{Name: r.c.name, Refusal: d.refuse, Reason: d.reason, until: d.retryAt, wait: d.wait}
+		if a.refusal = old.refusal; a.refusal == nil || *a.refusal != refusal {
+			made := refusal
+			a.refusal = &made
 		}
-	case d.needsLease():
+	}
+	if a.needsLease() {
 		if r.probes == nil {
 			r.probes = &probes{c: r.c}
 		}
 		a.probes = r.probes
-	case d.rampOver > 0:
-		a.ramp = &OpenError{Name: r.c.name, Refusal: RefusedRampUp, wait: max(d.rampOver/64, time.Millisecond)}
 	}
-	r.c.admission.Store(a)
+	if d.rampOver > 0 {
+		a.ramp = old.ramp
+		if a.ramp == nil || a.ramp.from != d.rampFrom || a.ramp.over != d.rampOver {
+			refusal := OpenError{Name: r.c.name, Refusal: RefusedRampUp, wait: max(d.rampOver/64, time.Millisecond)}
+			a.ramp = &ramp{d.rampFrom, d.rampOver, refusal}
+		}
+	}
+	if *old != a {
+		made := a
+		r.c.admission.Store(&made)
+	}
 }

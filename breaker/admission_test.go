@@ -301,18 +301,19 @@ func TestDecideInEveryCombination(t *testing.T) {
 		if d.refuse != want {
 			t.Errorf("%s: refused as %q, want %q", name, d.refuse, want)
 		}
+		needs := d.fleetLease || d.localLease
 		for what, wrong := range map[string]bool{
 			"it refuses, and is not of that kind":         (d.refuse != "") != (d.kind == refuses),
 			"it refuses in a state that admits":           d.refuse != "" && d.state != Open,
 			"it admits all in a state that refuses":       d.kind == plain && d.state != Closed,
-			"a probe is needed, and nobody asks for it":   d.needsLease() && d.kind != asks,
-			"a forced mode needs leases":                  d.needsLease() && d.mode != store.Auto,
+			"a probe is needed, and nobody asks for it":   needs && d.kind != asks,
+			"a forced mode needs leases":                  needs && d.mode != store.Auto,
 			"the fleet's lease is needed while away":      d.fleetLease && !s.live,
 			"a dry run needs the local lease":             d.localLease && s.policy.Observe,
 			"an operator's verdict is not the fleet's":    d.mode != store.Auto && d.verdict != Fleet,
 			"the fleet's verdict rules while away":        d.mode == store.Auto && !s.live && d.verdict != Own,
 			"it ends before it begins":                    d.until != 0 && d.until <= t0,
-			"a dry run's probe is refused, or no dry run": d.needsLease() && d.dryRun != s.policy.Observe,
+			"a dry run's probe is refused, or no dry run": needs && d.dryRun != s.policy.Observe,
 		} {
 			if wrong {
 				t.Errorf("%s: %s: %+v", name, what, d)
@@ -333,13 +334,13 @@ func combine(parts [][]named, name string, chosen []given, f func(string, []give
 }
 
 func TestTheRampGrowsFromAFewCallsToAll(t *testing.T) {
-	d := decision{rampFrom: t0, rampOver: time.Minute}
+	r := ramp{from: t0, over: time.Minute}
 	const draws = 10_000
 	before := 0
 	for _, at := range []time.Duration{t0, t0 + 15*time.Second, t0 + 30*time.Second, t0 + 45*time.Second, t0 + time.Minute} {
 		admitted := 0
 		for range draws {
-			if d.rampLets(at) {
+			if r.lets(at) {
 				admitted++
 			}
 		}
@@ -367,7 +368,7 @@ func TestAnAdmissionIsPublishedOnlyIfItIsAnotherOne(t *testing.T) {
 	r := &c.rooms
 	r.epoch = r.epoch.next(c, 0, 0, true)
 	published := func(d decision) *admission {
-		r.publish(d)
+		r.publish(&d)
 		return c.admission.Load()
 	}
 	first := published(refusedByFleet)
@@ -396,8 +397,8 @@ func TestAnAdmissionIsPublishedOnlyIfItIsAnotherOne(t *testing.T) {
 	if again := published(decision{kind: asks, state: HalfOpen, live: true, fleetLease: true}); again.probes != leased.probes {
 		t.Error("a second round of probes has forgotten the first one's claims")
 	}
-	ramp := published(decision{kind: asks, live: true, rampFrom: t0, rampOver: 64 * time.Second})
-	if ramp.ramp == nil || ramp.ramp.Refusal != RefusedRampUp || ramp.ramp.wait != time.Second {
-		t.Errorf("a ramp is published as %+v", ramp.ramp)
+	ramped := published(decision{kind: asks, live: true, rampFrom: t0, rampOver: 64 * time.Second})
+	if ramped.ramp == nil || ramped.ramp.refusal.Refusal != RefusedRampUp || ramped.ramp.refusal.wait != time.Second {
+		t.Errorf("a ramp is published as %+v", ramped.ramp)
 	}
 }

@@ -210,9 +210,9 @@ func (b *Breaker) admitSlowly(ctx context.Context) (Permit, error) {
 			case !again:
 				return b.admission.Load().permit(under), nil
 			}
-		case a.ramp != nil && !a.rampLets(uptime()):
+		case a.ramp != nil && !a.ramp.lets(uptime()):
 			b.refused.of(RefusedRampUp).add()
-			return Permit{}, a.ramp
+			return Permit{}, &a.ramp.refusal
 		default:
 			return a.permit(ctx), nil
 		}

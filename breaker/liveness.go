@@ -8,8 +8,8 @@ import (
 // liveness says whether the store answers one breaker, whose lane may be answered all the same. It is not safe for
 // concurrent use: its coordinator's mu guards it.
 type liveness struct {
-	failing  bool    // the last exchange of this breaker's own got an error
 	lastGood instant // while failing: when the last successful exchange was sent; if there was none, when the failed one was
+	failing  bool    // the last exchange of this breaker's own got an error
 	toldLost bool    // listeners were told that the store fails for this breaker
 }
 

@@ -40,6 +40,7 @@ func (f *inFlight) outcomes() (n uint64) {
 type outbox struct {
 	seq    uint64   // of the newest report
 	closed bool     // what comes now is counted, and reported no more
+	heard  bool     // the store has answered a report, so that it knows the policy
 	kept   *backlog // nil: nothing was ever counted, waits, or is in flight
 }
 
@@ -200,6 +201,7 @@ func (k *backlog) pack(f *inFlight, present uint64) {
 
 // acknowledge notes that the report of this number was answered. An answer to an earlier one changes nothing.
 func (o *outbox) acknowledge(seq uint64) {
+	o.heard = true
 	k := o.kept
 	if k == nil {
 		return

@@ -21,13 +21,13 @@ func (r *rooms) nextReport(at instant, evenEmpty bool) (s sending, ok bool) {
 	if core.remote {
 		r.outbox.expire(at, core.timing.StaleAfter)
 	}
-	f := r.outbox.next(at, r.fleet.generation, r.c.refused.total(), evenEmpty || !r.announced)
+	f := r.outbox.next(at, r.fleet.generation, r.c.refused.total(), evenEmpty || !r.outbox.heard)
 	if f == nil {
 		return s, false
 	}
 	s.reply = reply{request: r.fleet.nextRequest(), sent: at}
 	s.report = store.Report{
-		Name: r.c.name, Policy: r.c.config.policy, Replica: core.replica, Announce: !r.announced,
+		Name: r.c.name, Policy: r.c.config.policy, Replica: core.replica, Announce: !r.outbox.heard,
 		Seq: f.seq, Generation: f.generation, MaxAge: core.timing.StaleAfter,
 		Rejected: f.rejected, OwnOpen: r.local.view().refuses, Known: r.fleet.known(at),
 	}
@@ -60,7 +60,6 @@ func (c *coordinator) reported(s *sending) (more, missed bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err = c.rooms.take(&s.reply); err == nil {
-		c.rooms.announced = true
 		c.rooms.outbox.acknowledge(s.report.Seq)
 	}
 	return c.rooms.outbox.waitingRuns() > 0, c.rooms.delivery.gap, err

@@ -29,9 +29,8 @@ type rooms struct {
 	outbox   outbox
 	delivery delivery
 
-	timer     *time.Timer // wakes the breaker when its decision ends; nil: no decision had an end yet
-	announced bool        // the store has answered a report since Register, so that it knows the policy
-	asleep    bool        // there was no call within inUse: the next one asks the store at once
+	timer  *time.Timer // wakes the breaker when its decision ends; nil: no decision had an end yet
+	asleep bool        // there was no call within inUse: the next one asks the store at once
 }
 
 // update carries out the consequences of a change, each once and in this order.
@@ -76,7 +75,7 @@ func (r *rooms) update(c change) {
 
 	s := r.scene(at, fleet, live, liveUntil)
 	d := decide(&s)
-	r.publish(d)
+	r.publish(&d)
 	r.arm(d.until, at)
 
 	// mutant: gap

@@ -156,19 +156,19 @@ func TestTheLocalBreakerTakesOverOnceTheOpenTimeIsOverWithoutAStore(t *testing.T
 		b.answers(t, 2, 1, moves(2, 1), openFor(5*time.Second))
 		time.Sleep(4 * time.Second) // the lane is lost after three
 		b.redecide()
-		if a := b.admission.Load(); a.live || a.kind != refuses || a.localLease {
-			t.Fatalf("before the end of the open time it is %+v", a.decision)
+		if a := b.admission.Load(); a.verdict != Own || a.kind != refuses || a.localLease {
+			t.Fatalf("before the end of the open time it is %+v", a.standing)
 		}
 		time.Sleep(2 * time.Second) // the timer has it decide again
 		if a := b.admission.Load(); !a.localLease || a.fleetLease || a.verdict != Own || a.state != Open {
-			t.Fatalf("after it, it is %+v; want one that needs the local breaker's lease", a.decision)
+			t.Fatalf("after it, it is %+v; want one that needs the local breaker's lease", a.standing)
 		}
 		if got := b.heard.kinds(); !slices.Equal(got, []EventKind{Transitioned, OwnTripped}) {
 			t.Errorf("heard were %v", got)
 		}
 		b.answers(t, 3, 1, moves(3, 1), func(s *store.Snapshot) { s.State = HalfOpen })
 		if a := b.admission.Load(); a.localLease || !a.fleetLease || a.state != HalfOpen {
-			t.Errorf("once the store is back and has moved it is %+v", a.decision)
+			t.Errorf("once the store is back and has moved it is %+v", a.standing)
 		}
 	})
 }
@@ -188,7 +188,7 @@ func TestALocalBreakerWhoseProbesHaveEndedAnOpeningDoesNotTakeItOverAgain(t *tes
 		time.Sleep(time.Minute)
 		b.redecide()
 		if a := b.admission.Load(); a.kind != plain || a.state != Closed || a.verdict != Own {
-			t.Errorf("after its own probes it is %+v", a.decision)
+			t.Errorf("after its own probes it is %+v", a.standing)
 		}
 	})
 }
@@ -209,12 +209,12 @@ func TestADecisionThatEndsIsMadeAgainByItself(t *testing.T) {
 	inFleet(t, func(t *testing.T, b *joinedBreaker) {
 		b.answers(t, 1, 2, nil, inMode(ForcedOpen, time.Second))
 		if a := b.admission.Load(); a.refusal == nil || a.refusal.Refusal != RefusedForced {
-			t.Fatalf("it is %+v", a.decision)
+			t.Fatalf("it is %+v", a.standing)
 		}
 		time.Sleep(time.Second)
 		synctest.Wait()
 		if a := b.admission.Load(); a.refusal != nil || !a.fleetLease {
-			t.Errorf("after the end of the mode it is %+v", a.decision)
+			t.Errorf("after the end of the mode it is %+v", a.standing)
 		}
 		if !b.member.wantSync {
 			t.Error("the store is not asked, although no store has said that the mode has ended")
@@ -250,14 +250,14 @@ func TestADetachedBreakerRulesItself(t *testing.T) {
 		b.drain()
 		b.sees(1) // comes too late to be reported, and opens the local breaker
 		if a := b.admission.Load(); a.kind != refuses || a.verdict != Own {
-			t.Fatalf("it is %+v", a.decision)
+			t.Fatalf("it is %+v", a.standing)
 		}
 		if _, left := b.detach(); left != 2 {
 			t.Errorf("%d outcomes are left, want 2", left)
 		}
 		a := b.admission.Load()
-		if a.live || a.refusal == nil || a.refusal.Refusal != RefusedOpen || !b.detached.Load() {
-			t.Errorf("detached it is %+v; want its own verdict, whatever rules while a store is away", a.decision)
+		if a.verdict != Own || a.refusal == nil || a.refusal.Refusal != RefusedOpen || !b.detached.Load() {
+			t.Errorf("detached it is %+v; want its own verdict, whatever rules while a store is away", a.standing)
 		}
 		if err := b.sync(context.Background()); err == nil {
 			t.Error("it can be synced")
