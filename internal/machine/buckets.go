@@ -35,6 +35,7 @@ func (l *timeline) tally(head int64) tally {
 		return sum
 	}
 	for i := range l.slots {
+		// mutant: oldest
 		if slot := &l.slots[i]; slot.index > head-limits.Buckets && slot.index <= head {
 			sum.add(slot.tally)
 		}

@@ -28,6 +28,7 @@ func (m *Machine) Claim(now int64, c store.Claim, spread int64) (store.Grant, er
 	m.begin(req, compilePolicy(&c.Policy))
 	m.repair(req, &c.Known)
 	m.expire(req)
+	// mutant: due
 	if m.state == store.Open && m.mode == store.Auto && req.at >= m.until {
 		m.transition(req, store.HalfOpen, change{reason: store.ByTime, cause: req.from})
 	}
@@ -78,12 +79,15 @@ func (m *Machine) lease(req request, c *store.Claim, spread int64) ([]store.Leas
 		m.probes = &probes{}
 	}
 	p := m.probes
+	// mutant: same
 	if same := p.claimed(req, c.ID); len(same) > 0 {
 		return same, 0
 	}
+	// mutant: ban
 	if failed := p.findFailed(req.from); failed != nil && req.at < failed.ban {
 		return nil, req.left(failed.ban)
 	}
+	// mutant: free
 	free := int(m.policyInForce().places) - len(p.leases)
 	if free <= 0 {
 		firstEnd := req.at + limits.AskAgain + spread

@@ -47,6 +47,7 @@ func (m *Machine) force(req request, mode store.Mode, n note, why change) {
 // backoff. A period above 0 stands in for the policy's.
 func (m *Machine) trip(req request, period int64, why change) {
 	if m.state == store.Open {
+		// mutant: trip
 		length := m.openPeriod(max(m.openings-1, 0))
 		m.transition(req, store.Open, why)
 		m.until = req.at + length

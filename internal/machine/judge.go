@@ -10,12 +10,15 @@ import (
 // rule counts must come from enough replicas, or from all that reported outcomes lately if they are fewer.
 func (m *Machine) judge(req request) (store.Reason, []string) {
 	p, w := m.policyInForce(), m.window
+	// mutant: quorum
 	quorum := min(int(p.reporters), m.roster.reporting(sliceOf(req.at)))
+	// mutant: streak
 	if p.consecutiveFailures > 0 && w.streak >= int(p.consecutiveFailures) &&
 		req.at-w.streakFrom >= int64(p.consecutiveFor) && len(w.streaks) >= quorum {
 		return store.ByConsecutiveFailures, w.streaks.names(place{})
 	}
 	t, lowest := w.sum(req.at, p.bucket())
+	// mutant: min-calls
 	if t.calls < int64(p.minCalls) {
 		return "", nil
 	}
@@ -30,5 +33,6 @@ func (m *Machine) judge(req request) (store.Reason, []string) {
 
 // atRate: exactly at the threshold holds, in integers. A rate of 0 is not a rule.
 func atRate(n, calls int64, rate uint16) bool {
+	// mutant: rate
 	return rate > 0 && n*limits.RateUnit >= int64(rate)*calls
 }

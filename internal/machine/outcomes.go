@@ -56,6 +56,7 @@ func (m *Machine) addAdverse(req request, run *store.Run) (taken int) {
 			m.addLabels(run.Label, 1)
 		}
 		m.addOne(req, kind, millis(run.Age))
+		// mutant: judged
 		if m.state != store.Closed {
 			continue
 		}
@@ -73,9 +74,12 @@ func (m *Machine) takeRuns(req request, r *store.Report, from *replica) {
 		run := &r.Runs[i]
 		taken := run.Count
 		switch {
+		// mutant: late
 		case r.Generation != m.generation || run.Age > r.MaxAge:
 			taken = 0
+		// mutant: ignored = case run.Outcome == store.Ignored: m.currentWindow().endStreak()
 		case run.Outcome == store.Ignored || m.mode != store.Auto: // they go to the totals only
+		// mutant: success
 		case run.Outcome == store.Success && !run.Slow:
 			m.addSuccesses(req, run.Count, millis(run.Age))
 		default:
@@ -85,6 +89,7 @@ func (m *Machine) takeRuns(req request, r *store.Report, from *replica) {
 			m.count(run.Outcome, run.Slow, uint64(taken), from)
 		}
 		if late := run.Count - taken; late > 0 {
+			// mutant: rest = add(&m.counters().Calls, uint64(late))
 			add(&m.counters().Late, uint64(late))
 		}
 	}

@@ -22,6 +22,7 @@ func noteOf(req request, c *store.Command) note {
 }
 
 // ended reports that a command is over.
+// mutant: timed
 func (n *note) ended(at int64) bool { return n.timed && at >= n.ends }
 
 // shown is a note as a snapshot shows it.

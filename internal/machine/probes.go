@@ -52,5 +52,6 @@ func (p *probes) dropEnded(at int64) {
 	if p == nil || p.live(at) == len(p.leases) {
 		return
 	}
+	// mutant: lease-end
 	p.leases = slices.DeleteFunc(p.leases, func(l lease) bool { return at >= l.end })
 }

@@ -9,6 +9,7 @@ func (m *Machine) Remove(now int64) {
 	}
 	*m = Machine{
 		at: req.at, off: req.off, since: req.at, phase: removed,
+		// mutant: removed
 		generation: nextNumber(m.generation, req.at), rev: nextNumber(m.rev, req.at),
 	}
 }

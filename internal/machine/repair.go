@@ -10,6 +10,7 @@ import (
 // checkKnown refuses numbers that no store can have given out: above the machine's own and more than a day above its
 // clock.
 func (m *Machine) checkKnown(req request, k *store.Known) error {
+	// mutant: limit
 	limit := uint64(req.at) + limits.Day
 	switch {
 	case k.Rev > m.rev && k.Rev > limit:
@@ -30,6 +31,7 @@ func (m *Machine) repair(req request, k *store.Known) {
 	if k.Rev > m.rev {
 		m.adoptRev(req, k)
 	}
+	// mutant: older = if k.Generation != 0 && k.Generation != m.generation {
 	if k.Generation > m.generation {
 		m.adoptGeneration(req, k)
 	}
@@ -65,12 +67,15 @@ func (m *Machine) adoptGeneration(req request, k *store.Known) {
 	m.beginGeneration(req, k.State, k.Reason, k.Cause)
 	m.openings = int32(k.Openings)
 	if m.probes != nil {
+		// mutant: leases
 		m.probes.leases = nil
 	}
 	if k.State == store.Open {
+		// mutant: cut
 		m.until = req.at + min(millis(k.RetryIn), int64(m.policyInForce().openForMax))
 	}
 	m.appendEntry(e, true)
+	// mutant: half-open
 	if k.State == store.HalfOpen {
 		m.transition(req, store.Open, c)
 		m.until = req.at + int64(m.policyInForce().probeLease)

@@ -94,6 +94,7 @@ func (m *Machine) touchReplica(req request, report *store.Report, policy compile
 func (r *roster) union(a arrivals, slice int64) int {
 	switch slice {
 	case r.slice:
+		// mutant: union
 		return int(a.now + a.last - a.both)
 	case r.slice + 1:
 		return int(a.now)

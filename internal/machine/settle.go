@@ -33,10 +33,12 @@ func (m *Machine) takeLease(req request, set *store.Settlement) (lease, bool) {
 	}
 	for i, l := range p.leases {
 		if l.id == set.Lease.ID {
+			// mutant: holder
 			if l.replica != req.from {
 				return lease{}, false
 			}
 			p.leases = slices.Delete(p.leases, i, i+1)
+			// mutant: counts
 			return l, l.generation == m.generation && set.Lease.Generation == m.generation
 		}
 	}
@@ -54,6 +56,7 @@ func (m *Machine) failProbe(req request, l lease) {
 		failed = &p.failed[len(p.failed)-1]
 	}
 	failed.ban = req.at + int64(policy.probeLease)
+	// mutant: reopen
 	if again || len(p.failed) >= int(policy.reporters) {
 		names := make([]string, len(p.failed))
 		for i := range p.failed {
@@ -70,6 +73,7 @@ func (m *Machine) decide(req request, l lease, set *store.Settlement) {
 	case m.mode != store.Auto || set.Outcome == store.Ignored:
 	case set.Outcome == store.Success:
 		m.probes.successes++
+		// mutant: enough
 		if m.probes.successes >= int(m.policyInForce().probeSuccesses) {
 			m.transition(req, store.Closed, change{reason: store.ByProbeSuccesses, cause: req.from})
 		}

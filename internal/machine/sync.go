@@ -15,7 +15,9 @@ func (m *Machine) Report(now int64, r store.Report) store.Result {
 	if err := m.checkKnown(req, &r.Known); err != nil {
 		return store.Result{Err: err}
 	}
+	// mutant: again
 	again := r.Seq <= m.roster.seq(sliceOf(req.at), r.Replica)
+	// mutant: active
 	active := !again && len(r.Runs) > 0
 	if m.phase == removed && !active && !m.behind(&r.Known) {
 		m.keep(req)

@@ -6,10 +6,13 @@ type moment struct{ at, off int64 }
 // moment brings machine time to the store's clock, now. It never goes back: a clock that stepped back is carried on from
 // where machine time was. The step costs the time in which no request came, and lengthens no deadline beyond that.
 func (m *Machine) moment(now int64) moment {
+	// mutant: moment
 	at := max(m.at, now+m.off)
+	// mutant: off = return moment{at: at, off: m.off}
 	return moment{at: at, off: at - now}
 }
 
 // nextNumber is the generation or rev after number: one more, or machine time if that is greater, so that a store that
 // forgot number does not use it again.
+// mutant: next-number
 func nextNumber(number uint64, at int64) uint64 { return max(number+1, uint64(at)) }

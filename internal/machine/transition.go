@@ -31,6 +31,7 @@ func (m *Machine) refit(change func()) {
 // countedOpenings are the consecutive openings as they read at a time. They are forgotten once the breaker has been closed
 // for OpenFor.
 func (m *Machine) countedOpenings(at int64) int32 {
+	// mutant: lasted
 	if m.state == store.Closed && at-m.since >= int64(m.policyInForce().openFor) {
 		return 0
 	}
@@ -40,12 +41,14 @@ func (m *Machine) countedOpenings(at int64) int32 {
 // openPeriod is how long an opening lasts after n others.
 func (m *Machine) openPeriod(n int32) int64 {
 	p := m.policyInForce()
+	// mutant: doubling
 	return min(int64(p.openFor)<<min(n, limits.MaxDoublings), int64(p.openForMax))
 }
 
 // beginEntry begins an entry of the history with what it tells of the time just before it.
 func (m *Machine) beginEntry(req request, c change) entry {
 	return entry{at: req.at, Transition: store.Transition{
+		// mutant: prev
 		Name: req.name, From: m.state, Prev: m.generation, Action: c.action,
 		Reason: c.reason, Cause: c.cause, Why: c.why,
 		Window: m.tally(req.at), Errors: m.countLabels(), Witnesses: c.witnesses,
@@ -72,6 +75,7 @@ func (m *Machine) beginGeneration(req request, state store.State, reason store.R
 	if m.probes != nil {
 		m.probes.successes, m.probes.failed = 0, nil
 	}
+	// mutant: window
 	m.emptyWindow()
 }
 
@@ -96,6 +100,7 @@ func (m *Machine) open(req request, c change) {
 // Forced closed gives closed.
 func (m *Machine) lift(req request, c change) {
 	state := store.Closed
+	// mutant: lift
 	if m.mode == store.ForcedOpen {
 		state = store.HalfOpen
 	}

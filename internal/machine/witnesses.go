@@ -33,6 +33,7 @@ func (w *witnesses) touch(replica string, p place) {
 	for i := range *w {
 		known := &(*w)[i]
 		if known.replica == replica {
+			// mutant: place
 			if known.place.before(p) {
 				known.place = p
 			}

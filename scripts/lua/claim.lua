@@ -31,6 +31,7 @@ local function claimed()
   local mine = {}
   for i = 1, #b.leases do
     local l = b.leases[i]
+    -- mutant: same
     if l.id == id then mine[#mine + 1] = l end
   end
   return mine
@@ -55,7 +56,9 @@ local function lease()
   local same = claimed()
   if #same > 0 then return same, 0 end
   local failed = find_failed(failed_probes(b), replica)
+  -- mutant: ban
   if failed and b.m < failed.ban then return {}, failed.ban - b.m end
+  -- mutant: free
   local free = b.p.probes - #b.leases
   if free <= 0 then
     local first_end = b.m + ASK_AGAIN + spread

@@ -22,6 +22,7 @@ repeat -- once: break leaves the report to the full path
   local f = read
   local generation, rev, state, totals, tally, labels = f[2], f[3], f[5], f[10], f[11], f[12] or ''
   local roster, window = f[14], f[17] or ''
+  -- mutant: fast-same
   if f[1] ~= SCHEMA or generation ~= ARGV[5] or rev ~= ARGV[6] or f[8] ~= policy
       or (f[7] or '') .. (f[9] or '') .. (f[13] or '') .. (f[15] or '') ~= ''
       or not (f[4] and state and totals and tally and roster and f[16]) then break end
@@ -37,6 +38,7 @@ repeat -- once: break leaves the report to the full path
   local m = max(at, now + off)
   local slice = floor(m / SLICE_FOR)
   local seq, rejected = ARGV[9] + 0, ARGV[12] + 0
+  -- mutant: fast-again
   if m > MAX_NUMBER or m - kept >= HOUR or floor(seen / SLICE_FOR) ~= slice or last + 0 >= seq
       or find(roster, format('%d 0 ', slice), 1, true) ~= 1 then break end
 
@@ -74,17 +76,20 @@ repeat -- once: break leaves the report to the full path
             taken = taken + run
             pieces[p] = rep('0', min(run, size))
           else
+            -- mutant: fast-fewest
             local fewest = min(held + taken, size) -- calls of which rates are taken
             taken = taken + run
             pieces[p] = rep(kind, run)
             if kind ~= '2' then
               if streak == 0 then first = m end
               streak, failed, by_failure, by_streak = streak + run, failed + run, arrivals + taken, arrivals + taken
+              -- mutant: fast-streak
               if consecutive > 0 and streak >= consecutive and m - first >= consecutive_for then return false end
               fresh[#fresh + 1], count = rep(label .. '\n', min(run, LABELS_KEPT)), count + min(run, LABELS_KEPT)
             end
             if kind ~= '1' then slow, by_slow = slow + run, arrivals + taken end
             if held + taken >= min_calls
+                -- mutant: fast-rate
                 and (failure_rate > 0 and (held_failed + failed) * RATE_UNIT >= failure_rate * fewest
                   or slow_rate > 0 and (held_slow + slow) * RATE_UNIT >= slow_rate * fewest) then return false end
           end
@@ -145,6 +150,7 @@ repeat -- once: break leaves the report to the full path
       if held ~= #window or held > size or held_failed > held or held_slow > held then break end
       if good then
         taken = good + 0
+        -- mutant: fast-broken
         if streak > 0 then streak, first, broken = 0, 0, true end
         if held_failed > 0 or held_slow > 0 then window = window .. rep('0', min(taken, size)) end
       elseif not take_runs() then
@@ -156,6 +162,7 @@ repeat -- once: break leaves the report to the full path
         if surplus > 0 then
           for kind = 1, 3 do -- a plain search for each is faster than a pattern
             local gone = find(window, kind, 1, true)
+            -- mutant: fast-gone
             while gone and gone <= surplus do
               if kind ~= 2 then held_failed = held_failed - 1 end
               if kind ~= 1 then held_slow = held_slow - 1 end

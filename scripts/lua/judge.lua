@@ -14,15 +14,18 @@ local function judge(b)
       if not lowest or tonumber(place) >= lowest then names[#names + 1] = name end
     end
     if at ~= #list + 1 then mark_corrupt(b, kind) end
+    -- mutant: quorum
     if #names >= math.min(p.reporters, active[1] + active[2] - active[3]) then return names end
   end
 
+  -- mutant: streak
   if p.consecutive > 0 and b.streak >= p.consecutive and b.m - b.first >= p.consecutive_for then
     local names = witnesses('by_streak')
     if names then return 'consecutive-failures', names end
   end
   if b.calls < p.min_calls then return end
   local lowest = p.window_calls > 0 and b.arrivals - b.calls + 1 or bucket_of(b, b.m - p.window_time) + 1
+  -- mutant: rate
   if p.failure_rate > 0 and b.failures * RATE_UNIT >= p.failure_rate * b.calls then
     local names = witnesses('by_failure', lowest)
     if names then return 'failure-rate', names end

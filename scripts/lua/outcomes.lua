@@ -160,6 +160,7 @@ local function take_runs(b, entry, runs, gen, max_age, replica)
   local bad
   for kind, n, age, label in string.gmatch(runs, '(%d)(%d+) (%d+) ([^\n]*)\n') do
     n, age = tonumber(n), age == '0' and 0 or tonumber(age)
+    -- mutant: late
     if gen ~= b.gen or age > max_age then
       late = late + n
     elseif kind == '4' then
@@ -167,7 +168,9 @@ local function take_runs(b, entry, runs, gen, max_age, replica)
     else
       local failed, slow = kind == '1' or kind == '3', kind == '2' or kind == '3'
       local taken = n
+      -- mutant: forced
       if b.mode == AUTO then -- else they go to the totals only
+        -- mutant: success
         if failed or slow then
           bad = bad or adverse(b, replica)
           taken = bad.add(failed, slow, n, age, label)

@@ -62,6 +62,7 @@ local function repair(b, known, replica)
     b.leases, b.openings = {}, k.openings
     if k.state == OPEN then b.until_ = b.m + math.min(k.retry, b.p.open_for_max) end
     change.append_entry(b, entry, { reason = 'repair', cause = replica }, true)
+    -- mutant: half-open
     if k.state == HALF_OPEN then
       change.transition(b, OPEN, { reason = 'repair', cause = replica })
       b.until_ = b.m + b.p.probe_lease
@@ -72,5 +73,6 @@ local function repair(b, known, replica)
   if not k then return mark_corrupt(b, 'ARGV') end
   load_window(b)
   if known.rev > b.rev then adopt_rev(k) end
+  -- mutant: older
   if known.gen > b.gen then adopt_generation(k) end
 end

@@ -78,6 +78,7 @@ local function push(b, channel)
   for i = 1, n do parts[3 + i] = b.entries[i] end
   local tail = { snapshot_fields(b) }
   for i = 1, #tail do parts[3 + n + i] = tail[i] end
+  -- mutant: denied
   local r = redis.pcall('PUBLISH', channel, table.concat(parts, '\1'))
   if type(r) == 'table' and r.err then return 0 end
   return 1
@@ -97,6 +98,7 @@ local function lifetime(b)
     if b.retuned.finish == 0 then return nil end
     longest = math.max(longest, b.retuned.finish - b.m)
   end
+  -- mutant: lifetime = return longest
   return math.max(10 * longest, b.tombstone and 2 * DAY or DAY) + HOUR
 end
 
@@ -142,6 +144,7 @@ local function save(b, channel)
   end
   write(b)
   if b.bad then return corrupt(b.bad) end
+  -- mutant: push
   local pushed = #b.entries > 0 and push(b, channel) or -1
   return { 'ok', b.appeared and not b.tombstone and 1 or 0, pushed, b.made or '', snapshot_fields(b) }
 end

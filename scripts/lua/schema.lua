@@ -46,6 +46,7 @@ local function number(s)
 end
 
 -- Writes a number in digits.
+-- mutant: digits
 local function text(n) return string.format('%d', n) end
 
 -- The error reply for a hash that no script has written.
@@ -143,6 +144,7 @@ local function load(key, clock, read, ...)
   if b.moved then -- a migration from an older schema belongs here
     local v = int(f.v)
     if not v or v < tonumber(SCHEMA) then return nil, corrupt('v') end
+    -- mutant: newer
     if v > tonumber(SCHEMA) then
       return nil, redis.error_reply('COMMONTRIP schema ' .. text(v) .. ' is newer than this replica\'s ' .. SCHEMA)
     end

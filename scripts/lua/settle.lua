@@ -31,8 +31,10 @@ load_count(b)
 local function take_lease()
   for i, l in ipairs(b.leases) do
     if string.format('%d.%d', l.generation, l.number) == ARGV[4] then
+      -- mutant: holder
       if l.replica ~= replica then return nil end
       table.remove(b.leases, i)
+      -- mutant: counts
       return l.generation == b.gen and gen == b.gen and l or nil
     end
   end
@@ -66,6 +68,7 @@ local function decide()
   if b.mode ~= AUTO then return end
   if outcome == OUTCOME_SUCCESS then
     b.successes, b.moved = b.successes + 1, true
+    -- mutant: enough
     if b.successes >= b.p.probe_successes then
       changes().transition(b, CLOSED, { reason = 'probe-successes', cause = replica })
     end

@@ -34,6 +34,7 @@ if bad_field then return { 'invalid', bad_field, text(bad_field == 'Known.Rev' a
 
 local raw = b.f[field_name] or ''
 local entry = parse_replica(b, raw)
+-- mutant: again
 local again = report.seq <= (entry and entry.seq or 0)
 local active = runs ~= '' and not again
 if b.tombstone then

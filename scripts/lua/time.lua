@@ -5,10 +5,12 @@
 local function moment(b)
   local at, off, kept = string.match(b.f.clock, '^(%d+) (%-?%d+) (%d+)$')
   if not at then return false end
+  -- mutant: moment
   b.m, b.kept = math.max(tonumber(at), b.now + tonumber(off)), tonumber(kept)
   return b.m <= MAX_NUMBER
 end
 
 -- The generation or rev after n: one more, or machine time if that is greater, so that a store that forgot n does not use
 -- it again.
+-- mutant: next-number
 local function next_number(n, at) return math.max(n + 1, at) end

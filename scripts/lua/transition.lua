@@ -27,6 +27,7 @@ local function changes()
 
   -- How long an opening lasts after n others.
   local function open_period(b, n)
+    -- mutant: doubling
     return math.min(b.p.open_for * 2 ^ math.min(n, MAX_DOUBLINGS), b.p.open_for_max)
   end
 
@@ -57,6 +58,7 @@ local function changes()
     b.state, b.since, b.until_, b.successes = state, b.m, 0, 0
     b.cause = reason .. '\n' .. cause
     b.labels, b.label_count, b.fresh, b.probes = '', 0, {}, {}
+    -- mutant: window
     empty_window(b)
   end
 
@@ -80,6 +82,7 @@ local function changes()
   -- Ends the forced mode that stands. Forced open gives half-open, so that the calls do not all come back at once. Forced
   -- closed gives closed.
   local function lift(b, e)
+    -- mutant: lift
     local state = b.mode == FORCED_OPEN and HALF_OPEN or CLOSED
     b.mode, b.mode_at, b.mode_end, b.mode_note = AUTO, 0, 0, ''
     b.commanded, b.rev = true, next_number(b.rev, b.m)
@@ -112,6 +115,7 @@ local function expire(b, cause)
           string.gmatch(s, '()(%d+) (%d+) (%d+) ([^\n\t]+)\t([^\n\t]+)\n()') do
         if from == at then at = to end
         finish = tonumber(finish)
+        -- mutant: lease-end
         if b.m < finish then
           b.leases[#b.leases + 1] = { number = tonumber(number), generation = tonumber(generation), finish = finish,
             id = id, replica = replica }
@@ -120,6 +124,7 @@ local function expire(b, cause)
       if at ~= #s + 1 then mark_corrupt(b, 'leases') end
     end
   end
+  -- mutant: timed
   if b.mode ~= AUTO and b.mode_end > 0 and b.m >= b.mode_end then
     changes().lift(b, { reason = 'time', cause = cause })
   end

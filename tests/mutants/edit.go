@@ -14,11 +14,15 @@ type place struct {
 	lang   *language
 	source string
 	line   span   // the marked line, without its break
+	part   span   // the term or item that an edit is about, empty if it is about the line
 	note   string // what the marker says beside its id
 }
 
-// subject is the condition or the value of the marked line.
+// subject is the part that the edit is about, or the condition or the value of the marked line.
 func (p *place) subject() (span, error) {
+	if p.part != (span{}) {
+		return p.part, nil
+	}
 	indented := len(p.line.in(p.source)) - len(strings.TrimLeft(p.line.in(p.source), "\t "))
 	found, ok := p.lang.subject(p.source, p.line.from+indented)
 	if !ok {
@@ -58,31 +62,72 @@ func Value(text string) edit {
 	}
 }
 
-// Plus adds n to the value.
+// Plus adds n, which may be negative, to the value.
 func Plus(n int) edit {
 	return func(p *place) (string, error) {
 		at, err := p.subject()
 		if err != nil {
 			return "", err
 		}
-		return p.put(at, fmt.Sprintf("(%s) + %d", at.in(p.source), n)), nil
+		op := "+"
+		if n < 0 { // an unsigned value takes no negative term
+			op, n = "-", -n
+		}
+		return p.put(at, fmt.Sprintf("(%s) %s %d", at.in(p.source), op, n)), nil
 	}
 }
 
-// Swap puts one operator, number or word of the language in the place of another that the line has once.
+// Swap puts operators, numbers or words of the language in the place of one that the line, or the part of it, has once.
 func Swap(was, becomes string) edit {
 	return func(p *place) (string, error) {
+		where := p.line
+		if p.part != (span{}) {
+			where = p.part
+		}
 		var found []lexeme
-		for _, t := range p.lang.lexemes(p.source[:p.line.to], p.line.from) {
+		for _, t := range p.lang.lexemes(p.source[:where.to], where.from) {
 			if t.text == was {
 				found = append(found, t)
 			}
 		}
 		if len(found) != 1 {
-			return "", fmt.Errorf("the line has %q %d times; want once: %s", was, len(found), strings.TrimSpace(p.line.in(p.source)))
+			return "", fmt.Errorf("%q stands %d times, want once, in: %s", was, len(found), strings.TrimSpace(where.in(p.source)))
 		}
 		return p.put(span{found[0].from, found[0].to}, becomes), nil
 	}
+}
+
+// Term makes the edit within one term of a chain, from 1. The terms are those of DropTerm.
+func Term(n int, inner edit) edit {
+	return func(p *place) (string, error) {
+		at, err := p.subject()
+		if err != nil {
+			return "", err
+		}
+		terms, _ := p.lang.chain(p.source, at)
+		return p.within(terms, n, inner)
+	}
+}
+
+// Item makes the edit within one of several values, from 1: those that a line returns, assigns or puts into fields.
+func Item(n int, inner edit) edit {
+	return func(p *place) (string, error) {
+		at, err := p.subject()
+		if err != nil {
+			return "", err
+		}
+		return p.within(p.lang.items(p.source, at), n, inner)
+	}
+}
+
+// within makes the edit in one of the parts.
+func (p *place) within(parts []span, n int, inner edit) (string, error) {
+	if n < 1 || n > len(parts) {
+		return "", fmt.Errorf("there is no part %d of %d: %s", n, len(parts), strings.TrimSpace(p.line.in(p.source)))
+	}
+	narrow := *p
+	narrow.part = parts[n-1]
+	return inner(&narrow)
 }
 
 // DropTerm makes terms of a chain, from 1, say nothing: one of and is true, one of or false, a number 0, a text empty.
@@ -130,7 +175,8 @@ func (p *place) silence(source string, term span, op string) (string, error) {
 	return source[:term.from] + text + source[term.to:], nil
 }
 
-// Arg makes of the first call of min or max its argument n, from 1.
+// Arg makes of the first call of min or max its argument n, from 1. If there is none, it does so with a call that is all of
+// the value.
 func Arg(n int) edit {
 	return func(p *place) (string, error) {
 		at, err := p.subject()
@@ -138,8 +184,11 @@ func Arg(n int) edit {
 			return "", err
 		}
 		call, args := p.lang.clamp(p.source, at)
+		if args == nil {
+			call, args = at, p.lang.arguments(p.source, at)
+		}
 		if n < 1 || n > len(args) {
-			return "", fmt.Errorf("there is no argument %d of a min or max: %s", n, at.in(p.source))
+			return "", fmt.Errorf("there is no argument %d of a call: %s", n, at.in(p.source))
 		}
 		return p.put(call, "("+args[n-1].in(p.source)+")"), nil
 	}
@@ -148,15 +197,21 @@ func Arg(n int) edit {
 // Delete drops the line.
 func Delete() edit { return func(p *place) (string, error) { return p.put(p.line, ""), nil } }
 
-// Later moves the line behind the next n.
-func Later(n int) edit {
+// Earlier moves the line before the last n above it that hold more than a comment.
+func Earlier(n int) edit {
 	return func(p *place) (string, error) {
-		lines := strings.SplitAfterN(p.source[p.line.from:], "\n", n+2)
-		if len(lines) < n+2 {
-			return "", fmt.Errorf("no %d lines follow", n)
+		to := p.line.from
+		for left := n; left > 0; {
+			if to == 0 {
+				return "", fmt.Errorf("no %d lines stand above", n)
+			}
+			begin := strings.LastIndexByte(p.source[:to-1], '\n') + 1
+			if text := strings.TrimSpace(p.source[begin:to]); text != "" && !strings.HasPrefix(text, p.lang.comment) {
+				left--
+			}
+			to = begin
 		}
-		moved := strings.Join(lines[1:n+1], "") + lines[0] + lines[n+1]
-		return p.source[:p.line.from] + moved, nil
+		return p.source[:to] + p.line.in(p.source) + "\n" + p.source[to:p.line.from] + p.source[p.line.to:], nil
 	}
 }
 

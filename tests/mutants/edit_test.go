@@ -49,9 +49,18 @@ func TestEdits(t *testing.T) {
 		"a value":                           {Value("1"), "a.go", "\tquorum := min(a, b.c())\n", "\tquorum := 1\n"},
 		"a field's value":                   {Value("0"), "a.go", "\t\tPrev: m.generation, Next: 1,\n", "\t\tPrev: 0, Next: 1,\n"},
 		"plus":                              {Plus(1), "a.lua", "local free = b.p.probes - #b.leases\n", "local free = (b.p.probes - #b.leases) + 1\n"},
+		"less":                              {Plus(-1), "a.go", "\tx := y\n", "\tx := (y) - 1\n"},
 		"another operator":                  {Swap(">=", ">"), "a.go", "\tx := a >= b && c > d\n", "\tx := a > b && c > d\n"},
 		"another number":                    {Swap("20", "0"), "a.lua", "x = 2 ^ math.min(n, 20) -- 20\n", "x = 2 ^ math.min(n, 0) -- 20\n"},
 		"another word":                      {Swap("pcall", "call"), "a.lua", "redis.pcall('pcall')\n", "redis.call('pcall')\n"},
+		"an operator of a term":             {Term(2, Swap(">=", ">")), "a.go", "\tif a >= b && c >= d {\n", "\tif a >= b && c > d {\n"},
+		"a term of a term":                  {Term(2, DropTerm(1)), "a.lua", "if a or (b\n  or c) then\n", "if a or (false and (b\n)  or c) then\n"},
+		"terms of a term":                   {Term(1, DropTerm(1, 2)), "a.lua", "return a and b and c or nil\n", "return (true or (a)) and (true or (b)) and c or nil\n"},
+		"a part of a text that is compared": {Term(2, Term(1, DropTerm(1))), "a.lua", "if a or (b or '') .. (c or '') ~= '' then\n", "if a or '' .. (c or '') ~= '' then\n"},
+		"a value of two":                    {Item(2, Always()), "a.go", "\treturn l, a == b && c\n", "\treturn l, true || (a == b && c)\n"},
+		"a value of two of a function":      {Item(2, Value("0")), "a.lua", "local function f() return f(1, 2), 3 end\n", "local function f() return f(1, 2), 0 end\n"},
+		"a field of many":                   {Item(3, Plus(-1)), "a.go", "\t\tA: f(1, 2), B: c,\n\t\tC: d,\n", ""},
+		"a field of a line":                 {Item(2, Plus(1)), "a.go", "\t\tA: f(1, 2), B: c,\n\t\tC: d,\n", "\t\tA: f(1, 2), B: (c) + 1,\n\t\tC: d,\n"},
 		"a term of and":                     {DropTerm(2), "a.go", "\tif a && b(c || d) && e {\n", "\tif a && (true || (b(c || d))) && e {\n"},
 		"a term of or":                      {DropTerm(1), "a.go", "\treturn a && b || c\n", "\treturn false && (a && b) || c\n"},
 		"two terms":                         {DropTerm(1, 3), "a.lua", "local x = a or b or c\n", "local x = false and (a) or b or false and (c)\n"},
@@ -65,17 +74,20 @@ func TestEdits(t *testing.T) {
 		"an argument in Lua":                {Arg(1), "a.lua", "return math.max(n + 1, f(b, c))\n", "return (n + 1)\n"},
 		"an argument within":                {Arg(1), "a.go", "\tx := s + min(f(a, b), c)\n", "\tx := s + (f(a, b))\n"},
 		"delete":                            {Delete(), "a.go", "\tm.window = nil\n\tx()\n", "\n\tx()\n"},
-		"later":                             {Later(2), "a.lua", "write(b)\nif b.bad then return end\npush(b)\nx()\n", "if b.bad then return end\npush(b)\nwrite(b)\nx()\n"},
+		"an argument of a call":             {Arg(1), "a.go", "\t\tA: next(m.a, b), B: next(m.b, b),\n", "\t\tA: (m.a), B: next(m.b, b),\n"},
 		"no condition":                      {Never(), "a.go", "\tf()\n", ""},
 		"no condition, but below":           {Never(), "a.go", "\tf()\n\tif a {\n", ""},
 		"no chain":                          {DropTerm(1), "a.go", "\tif a {\n", ""},
 		"no comparison's terms":             {DropTerm(1), "a.go", "\tif a < b {\n", ""},
 		"no such term":                      {DropTerm(3), "a.go", "\tif a && b {\n", ""},
 		"no such argument":                  {Arg(3), "a.go", "\tx := min(a, b)\n", ""},
-		"no min":                            {Arg(1), "a.go", "\tx := mini(a, b)\n", ""},
+		"no call":                           {Arg(1), "a.go", "\tx := 1 + mini(a, b)\n", ""},
+		"no such term to edit":              {Term(3, Always()), "a.go", "\tif a && b {\n", ""},
+		"no such value":                     {Item(2, Always()), "a.go", "\treturn f(a, b)\n", ""},
+		"an operator of another term":       {Term(1, Swap("<", ">")), "a.go", "\tif a > b && c < d {\n", ""},
 		"no such operator":                  {Swap(">", "<"), "a.go", "\tx := a >= b\n", ""},
 		"the operator twice":                {Swap("&&", "||"), "a.go", "\tx := a && b && c\n", ""},
-		"no such lines":                     {Later(9), "a.go", "\tx()\n", ""},
+		"no such lines":                     {Earlier(9), "a.go", "\tx()\n", ""},
 		"nothing to put instead":            {Instead(), "a.go", "\tx()\n", ""},
 		"nothing to put first":              {First(), "a.go", "\tx()\n", ""},
 	} {
@@ -102,6 +114,14 @@ func TestWhatNeedsNamesStandsInTheMarker(t *testing.T) {
 	}
 }
 
+func TestALineMovesUpBeforeLinesButNotComments(t *testing.T) {
+	source := "a()\nwrite(b)\n\n-- why\nif b.bad then return end\n-- mutant: x\nlocal c = push(b)\nx()\n"
+	want := "a()\nlocal c = push(b)\nwrite(b)\n\n-- why\nif b.bad then return end\n-- mutant: x\n\nx()\n"
+	if got, err := Earlier(2)(at(t, "a.lua", source)); got != want || err != nil {
+		t.Errorf("got %q, %v; want %q", got, err, want)
+	}
+}
+
 func TestMarkersAndMutantsNeedEachOther(t *testing.T) {
 	tree := fstest.MapFS{}
 	for file, text := range map[string]string{
@@ -116,7 +136,7 @@ func TestMarkersAndMutantsNeedEachOther(t *testing.T) {
 		"":                               {{"n", "one", Swap(">", "<"), "T"}, {"m", "one", Never(), "T"}, {"o", "two", Plus(1), "T"}},
 		"no mutant is at the marker two": {{"n", "one", Never(), "T"}},
 		"no marker three in a":           {{"n", "one", Never(), "T"}, {"m", "two", Plus(1), "T"}, {"o", "three", Plus(1), "T"}},
-		"want once":                      {{"n", "one", Swap("<", ">"), "T"}, {"m", "two", Plus(1), "T"}},
+		"want once, in":                  {{"n", "one", Swap("<", ">"), "T"}, {"m", "two", Plus(1), "T"}},
 		"it changes nothing":             {{"n", "one", Never(), "T"}, {"m", "two", Value("1"), "T"}},
 	} {
 		found, err := findMarkers(tree)

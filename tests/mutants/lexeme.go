@@ -173,6 +173,24 @@ func (l *language) value(all []lexeme) (span, bool) {
 	return span{}, false
 }
 
+// items gives a value and those that follow it in a list, without the names of fields.
+func (l *language) items(source string, first span) []span {
+	found := []span{first}
+	for next := first; ; found = append(found, next) {
+		rest := l.lexemes(source, next.to)
+		if len(rest) < 3 || rest[0].text != "," || rest[1].text == "\n" {
+			return found
+		}
+		if rest = rest[1:]; rest[1].text == ":" {
+			rest = rest[2:]
+		}
+		var ok bool
+		if next, ok = l.value(rest); !ok {
+			return found
+		}
+	}
+}
+
 // goesOn: no expression ends with this.
 func (l *language) goesOn(text string) bool {
 	return text == l.or || text == l.and || text == "+" || text == "-" || text == ".." || text == "not"
@@ -192,30 +210,37 @@ func (l *language) chain(source string, expr span) (terms []span, ops []string) 
 			return terms, ops
 		}
 	}
-	if argument, ok := l.argument(source, expr); ok {
-		return l.chain(source, argument)
+	if args := l.arguments(source, expr); len(args) == 1 {
+		return l.chain(source, args[0])
 	}
 	return nil, nil
 }
 
-// argument gives what stands in the brackets of a call that is all of an expression.
-func (l *language) argument(source string, expr span) (span, bool) {
+// arguments gives those of a call that is all of an expression, or what stands in brackets that are all of it.
+func (l *language) arguments(source string, expr span) []span {
 	all := l.lexemes(source[:expr.to], expr.from)
-	open, depth := -1, 0
-	for i, t := range all {
-		if t.text == "(" && open < 0 {
-			open = i
-		}
-		depth += t.depth()
-		last := i == len(all)-1
-		if open >= 0 && depth == 0 && !last || depth == 1 && t.text == "," || last && t.text != ")" {
-			return span{}, false
+	open := slices.IndexFunc(all, func(t lexeme) bool { return t.text == "(" })
+	if open < 0 || closing(all, open) != len(all)-1 || slices.ContainsFunc(all[:open], lexeme.operates) {
+		return nil
+	}
+	args, _ := split(all[open+1:len(all)-1], []string{","})
+	return args
+}
+
+// operates: the lexeme is not part of a name.
+func (t lexeme) operates() bool {
+	first, _ := utf8.DecodeRuneInString(t.text)
+	return !isWord(first) && t.text != "."
+}
+
+// closing is the place of the bracket that closes the one at open, or len(all).
+func closing(all []lexeme, open int) int {
+	for i, depth := open, 0; i < len(all); i++ {
+		if depth += all[i].depth(); depth == 0 {
+			return i
 		}
 	}
-	if open < 0 || open+2 >= len(all) {
-		return span{}, false
-	}
-	return span{all[open+1].from, all[len(all)-2].to}, true
+	return len(all)
 }
 
 func split(all []lexeme, at []string) (terms []span, ops []string) {
@@ -240,13 +265,7 @@ func (l *language) clamp(source string, expr span) (call span, args []span) {
 		if !slices.Contains(l.clamps, t.text) || i+1 == len(all) || all[i+1].text != "(" {
 			continue
 		}
-		depth, last := 0, i+1
-		for ; last < len(all); last++ {
-			if depth += all[last].depth(); depth == 0 {
-				break
-			}
-		}
-		begin := t.from
+		begin, last := t.from, closing(all, i+1)
 		if i > 1 && all[i-1].text == "." { // math.min
 			begin = all[i-2].from
 		}

@@ -81,7 +81,7 @@ func (all markers) read(file, source string) error {
 		if other, twice := all[folder][id]; twice {
 			return fmt.Errorf("%s: the marker %s stands in %s already", file, id, other.file)
 		}
-		all[folder][id] = marker{file, place{lang, source, line, note}}
+		all[folder][id] = marker{file, place{lang: lang, source: source, line: line, note: note}}
 	}
 	return nil
 }
