@@ -11,9 +11,8 @@ import (
 // itself, but for what its probes hold. It is small, since each idle breaker has one.
 type admission struct {
 	epoch    *epoch
-	refusal  *OpenError // what refused calls get; nil: the decision does not refuse
-	refused  *counter   // where those calls are counted
-	standing            // its kind stands here, beside what every call needs
+	refusal  *refusing // what refused calls get; nil: the decision does not refuse
+	standing           // its kind stands here, beside what every call needs
 	policy   *Policy
 	ramp     *ramp   // a growing share of calls is admitted; nil: all are
 	probes   *probes // where probes get their leases; nil: no lease is needed
@@ -32,10 +31,16 @@ type standing struct {
 	until                  time.Duration
 }
 
+// refusing is what the calls get that a decision refuses, and where they are counted.
+type refusing struct {
+	err   OpenError
+	calls *counter
+}
+
 // ramp is the time after a close in which only a share of the calls is admitted.
 type ramp struct {
 	from, over time.Duration
-	refusal    OpenError // what calls get that it does not admit
+	err        OpenError // what calls get that it does not admit
 }
 
 // decision is who is admitted, and until when that holds. It is a value: equal decisions are the same one. Times are
@@ -219,11 +224,9 @@ func (r *rooms) publish(d *decision) {
 	}
 	a := admission{standing: d.standing(), epoch: r.epoch, policy: r.fleet.policy}
 	if d.refuse != "" {
-		a.refused = r.c.refused.of(d.refuse)
-		refusal := OpenError{Name: r.c.name, Refusal: d.refuse, Reason: d.reason, until: d.retryAt, wait: d.wait}
-		if a.refusal = old.refusal; a.refusal == nil || *a.refusal != refusal {
-			made := refusal
-			a.refusal = &made
+		err := OpenError{Name: r.c.name, Refusal: d.refuse, Reason: d.reason, until: d.retryAt, wait: d.wait}
+		if a.refusal = old.refusal; a.refusal == nil || a.refusal.err != err {
+			a.refusal = &refusing{err, r.c.refused.of(d.refuse)}
 		}
 	}
 	if a.needsLease() {
@@ -235,8 +238,8 @@ func (r *rooms) publish(d *decision) {
 	if d.rampOver > 0 {
 		a.ramp = old.ramp
 		if a.ramp == nil || a.ramp.from != d.rampFrom || a.ramp.over != d.rampOver {
-			refusal := OpenError{Name: r.c.name, Refusal: RefusedRampUp, wait: max(d.rampOver/64, time.Millisecond)}
-			a.ramp = &ramp{d.rampFrom, d.rampOver, refusal}
+			err := OpenError{Name: r.c.name, Refusal: RefusedRampUp, wait: max(d.rampOver/64, time.Millisecond)}
+			a.ramp = &ramp{d.rampFrom, d.rampOver, err}
 		}
 	}
 	if *old != a {

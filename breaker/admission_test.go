@@ -372,7 +372,7 @@ func TestAnAdmissionIsPublishedOnlyIfItIsAnotherOne(t *testing.T) {
 		return c.admission.Load()
 	}
 	first := published(refusedByFleet)
-	if first.refusal == nil || first.refusal.Refusal != RefusedOpen || first.refusal.until != soon || first.refused != c.refused.of(RefusedOpen) {
+	if first.refusal == nil || first.refusal.err.Refusal != RefusedOpen || first.refusal.err.until != soon || first.refusal.calls != c.refused.of(RefusedOpen) {
 		t.Fatalf("a refusal is published as %+v", first)
 	}
 	if published(refusedByFleet) != first {
@@ -398,7 +398,7 @@ func TestAnAdmissionIsPublishedOnlyIfItIsAnotherOne(t *testing.T) {
 		t.Error("a second round of probes has forgotten the first one's claims")
 	}
 	ramped := published(decision{kind: asks, live: true, rampFrom: t0, rampOver: 64 * time.Second})
-	if ramped.ramp == nil || ramped.ramp.refusal.Refusal != RefusedRampUp || ramped.ramp.refusal.wait != time.Second {
+	if ramped.ramp == nil || ramped.ramp.err.Refusal != RefusedRampUp || ramped.ramp.err.wait != time.Second {
 		t.Errorf("a ramp is published as %+v", ramped.ramp)
 	}
 }

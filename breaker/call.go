@@ -22,10 +22,10 @@ func Do[T any](ctx context.Context, b *Breaker, fn func(context.Context) (T, err
 	case plain:
 		return doPlainly(ctx, a.epoch, fn)
 	case refuses:
-		if !a.refused.try() {
-			a.refused.addSharded()
+		if !a.refusal.calls.try() {
+			a.refusal.calls.addSharded()
 		}
-		return v, a.refusal
+		return v, &a.refusal.err
 	}
 	return doSlowly(ctx, b, fn)
 }
@@ -62,10 +62,10 @@ func (b *Breaker) Run(ctx context.Context, fn func(context.Context) error) (err 
 	case plain:
 		return runPlainly(ctx, a.epoch, fn)
 	case refuses:
-		if !a.refused.try() {
-			a.refused.addSharded()
+		if !a.refusal.calls.try() {
+			a.refusal.calls.addSharded()
 		}
-		return a.refusal
+		return &a.refusal.err
 	}
 	_, err = doSlowly(ctx, b, func(ctx context.Context) (struct{}, error) { return struct{}{}, fn(ctx) })
 	return err
@@ -92,10 +92,10 @@ func (b *Breaker) Acquire(ctx context.Context) (Permit, error) {
 	case plain:
 		return Permit{epoch: a.epoch, ctx: ctx, state: openPlain}, nil
 	case refuses:
-		if !a.refused.try() {
-			a.refused.addSharded()
+		if !a.refusal.calls.try() {
+			a.refusal.calls.addSharded()
 		}
-		return Permit{}, a.refusal
+		return Permit{}, &a.refusal.err
 	}
 	return b.admitSlowly(ctx)
 }
@@ -197,8 +197,8 @@ func (b *Breaker) admitSlowly(ctx context.Context) (Permit, error) {
 		case a.asleep:
 			b.awake()
 		case a.refusal != nil:
-			a.refused.add()
-			return Permit{}, a.refusal
+			a.refusal.calls.add()
+			return Permit{}, &a.refusal.err
 		case a.needsLease():
 			if partOfProbe(ctx, &b.coordinator) {
 				return Permit{epoch: a.epoch, ctx: part{ctx}, state: ended}, nil
@@ -212,7 +212,7 @@ func (b *Breaker) admitSlowly(ctx context.Context) (Permit, error) {
 			}
 		case a.ramp != nil && !a.ramp.lets(uptime()):
 			b.refused.of(RefusedRampUp).add()
-			return Permit{}, &a.ramp.refusal
+			return Permit{}, &a.ramp.err
 		default:
 			return a.permit(ctx), nil
 		}

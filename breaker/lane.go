@@ -48,15 +48,14 @@ type lane struct {
 type member struct {
 	lane    *lane        // never changes
 	breaker *coordinator // never changes
-	refused *refusals    // the breaker's
 
 	due                             time.Duration // if queued: uptime when it is served
 	wantSync, wantRead, wantHistory bool
 	queued, isActive, gone          bool
 	retries                         uint8
-	again                           time.Duration // how long the store asks reports to wait
 	readAt, syncAt, usedAt          time.Duration // uptimes of the last comparison, report and call
-	refusedSeen                     uint64
+	againMicros                     uint32        // how long the store asks reports to wait, in microseconds
+	refusedSeen                     uint32        // how many of its calls were refused when it was last looked at
 }
 
 // The rhythm that Timing does not set.
@@ -164,7 +163,7 @@ func (m *member) patience() time.Duration {
 	}
 	m.lane.mu.Lock()
 	defer m.lane.mu.Unlock()
-	return min(m.again, time.Second)
+	return m.again()
 }
 
 // compareAll asks for a comparison of every member.
@@ -188,14 +187,14 @@ func (m *member) reported(again time.Duration, more, missed bool) {
 	at := uptime()
 	m.retries = 0
 	// mutant: again
-	m.again = max(again, 0)
+	m.againMicros = uint32(min(max(again, 0), time.Second) / time.Microsecond)
 	if more {
 		m.wantSync = true
 		l.enqueue(m, l.nextFlush(m, at))
 	}
 	if missed {
 		m.wantHistory = true
-		l.enqueue(m, at+rand.N(min(m.again, time.Second)+1)) // not all replicas of a big fleet at once
+		l.enqueue(m, at+rand.N(m.again()+1)) // not all replicas of a big fleet at once
 	}
 }
 
@@ -241,7 +240,7 @@ func (l *lane) wait(m *member) time.Duration {
 	if !l.remote {
 		return t.RefreshInterval
 	}
-	return min(max(t.FlushInterval, min(m.again, time.Second)), t.exchange()) // longer, and it would be too old to be sent
+	return min(max(t.FlushInterval, m.again()), t.exchange()) // longer, and it would be too old to be sent
 }
 
 // nextFlush is the next time, from at on, at which this replica reports what may wait for so long: the same for all of its
@@ -251,6 +250,9 @@ func (l *lane) nextFlush(m *member, at time.Duration) time.Duration {
 	phase := time.Duration(l.salt % uint64(wait))
 	return at + wait - (at-phase)%wait
 }
+
+// again is how long the store asks m's reports to wait, at most a second. l.mu is held.
+func (m *member) again() time.Duration { return time.Duration(m.againMicros) * time.Microsecond }
 
 // enqueue lets m wait to be served, until due at the latest. l.mu is held.
 func (l *lane) enqueue(m *member, due time.Duration) {
@@ -387,7 +389,7 @@ func (l *lane) refresh(at time.Duration) (sleepers []*member) {
 
 func (l *lane) refreshActive(at, interval time.Duration) (sleepers []*member) {
 	l.active = slices.DeleteFunc(l.active, func(m *member) bool {
-		if refused := m.refused.total(); refused != m.refusedSeen {
+		if refused := uint32(m.breaker.refused.total()); refused != m.refusedSeen {
 			m.refusedSeen, m.usedAt = refused, at
 		}
 		if m.gone || at-m.usedAt > inUse {

@@ -29,7 +29,7 @@ func laneOf(n int) *testLane {
 		},
 	}
 	for range n {
-		l.join(&member{lane: l.lane, refused: &refusals{}})
+		l.join(&member{lane: l.lane, breaker: &coordinator{}})
 	}
 	return l
 }
@@ -367,7 +367,7 @@ func TestAMemberWithoutCallsSleeps(t *testing.T) {
 		if slept(inUse - time.Second) {
 			t.Fatal("it sleeps too early")
 		}
-		m.refused.of(RefusedOpen).add() // a call that is refused is a call
+		m.breaker.refused.of(RefusedOpen).add() // a call that is refused is a call
 		if slept(inUse - time.Second) {
 			t.Fatal("it sleeps although calls are refused")
 		}
@@ -388,7 +388,7 @@ func TestMembersAreComparedAsOftenAsTheyNeed(t *testing.T) {
 		const seconds = 60
 		for range seconds * 20 {
 			time.Sleep(50 * time.Millisecond)
-			used.refused.of(RefusedOpen).add()
+			used.breaker.refused.of(RefusedOpen).add()
 			if !used.isActive {
 				l.use(used, uptime())
 			}

@@ -145,7 +145,7 @@ func TestALaneWithoutMembersBeginsAgain(t *testing.T) {
 		if healthy, last := l.status(); !healthy || !last.isZero() {
 			t.Errorf("without members it owes an answer: %v, %v", healthy, last)
 		}
-		l.join(&member{lane: l.lane, refused: &refusals{}})
+		l.join(&member{lane: l.lane, breaker: &coordinator{}})
 		if l.answers() {
 			t.Fatal("the next member begins with a lane that is live from before")
 		}

@@ -139,7 +139,7 @@ func (m *Manager) insert(name string, c *config) (b *Breaker, mine bool, err err
 		return b, false, nil
 	}
 	b = newBreaker(name, &m.core, c)
-	record := &member{lane: m.reporter.lane(number), breaker: &b.coordinator, refused: &b.refused}
+	record := &member{lane: m.reporter.lane(number), breaker: &b.coordinator}
 	b.begin(record, m.firstSeq)
 	record.lane.join(record)
 	m.breakers[name] = b

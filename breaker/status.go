@@ -61,7 +61,7 @@ func (b *Breaker) Status() Status {
 	st := Status{Name: b.name, State: a.state, Mode: a.mode, Verdict: a.verdict, Refused: b.refused.byKind()}
 	switch {
 	case a.refusal != nil:
-		st.RetryAfter = a.refusal.RetryAfter()
+		st.RetryAfter = a.refusal.err.RetryAfter()
 	case a.probes != nil:
 		if e := a.probes.paused(uptime()); e != nil {
 			st.RetryAfter = e.RetryAfter()

@@ -27,7 +27,7 @@ func inFleet(t *testing.T, f func(t *testing.T, b *joinedBreaker)) {
 		b := &joinedBreaker{bare(fleetPolicy), laneOf(0), &listener{running: true}}
 		b.rooms.delivery.audience.listeners = []*listener{b.heard}
 		defer b.lane.close()
-		m := &member{lane: b.lane.lane, breaker: b.coordinator, refused: &b.refused}
+		m := &member{lane: b.lane.lane, breaker: b.coordinator}
 		b.lane.join(m)
 		b.begin(m, 0)
 		b.answers(t, 1, 1, nil)
@@ -208,7 +208,7 @@ func TestAStateThatTheStoreBeganAgainIsAGap(t *testing.T) {
 func TestADecisionThatEndsIsMadeAgainByItself(t *testing.T) {
 	inFleet(t, func(t *testing.T, b *joinedBreaker) {
 		b.answers(t, 1, 2, nil, inMode(ForcedOpen, time.Second))
-		if a := b.admission.Load(); a.refusal == nil || a.refusal.Refusal != RefusedForced {
+		if a := b.admission.Load(); a.refusal == nil || a.refusal.err.Refusal != RefusedForced {
 			t.Fatalf("it is %+v", a.standing)
 		}
 		time.Sleep(time.Second)
@@ -256,7 +256,7 @@ func TestADetachedBreakerRulesItself(t *testing.T) {
 			t.Errorf("%d outcomes are left, want 2", left)
 		}
 		a := b.admission.Load()
-		if a.verdict != Own || a.refusal == nil || a.refusal.Refusal != RefusedOpen || !b.detached.Load() {
+		if a.verdict != Own || a.refusal == nil || a.refusal.err.Refusal != RefusedOpen || !b.detached.Load() {
 			t.Errorf("detached it is %+v; want its own verdict, whatever rules while a store is away", a.standing)
 		}
 		if err := b.sync(context.Background()); err == nil {
