@@ -13,7 +13,7 @@ import (
 // brings answers. It takes the lock, changes a room, and lets the rooms carry out what that means. It is safe for concurrent
 // use.
 //
-// Locks are taken in this order, and any of them may be left out: flushing, mu, then one of a lane's, the probes', the
+// Locks are taken in this order, and any of them may be left out: the probes' claiming, flushing, mu, then one of a lane's, the probes', the
 // tracker's or a listener's. None of mu and those after it is held during an exchange with the store, or while a function of
 // the user's runs.
 type coordinator struct {
@@ -33,7 +33,7 @@ type coordinator struct {
 
 // core is what the breakers of one Manager share. A breaker made by New has one for itself.
 type core struct {
-	ctx       context.Context // of exchanges beside the lanes'; with a remote store it ends with the Manager
+	ctx       context.Context // of claims; with a remote store it ends with the Manager
 	store     store.Store
 	remote    bool
 	replica   string

@@ -233,7 +233,7 @@ func (l *lane) memberList() []*member {
 	return slices.Clone(l.members)
 }
 
-// status reports that the lane owes no answer, and when its last successful exchange was sent.
+// status reports that the lane was answered lately or has no members, and when its last successful exchange was sent.
 func (l *lane) status() (healthy bool, lastGood instant) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

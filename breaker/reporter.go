@@ -35,7 +35,7 @@ func newReporter(c *core, a *audience) *reporter {
 	return r
 }
 
-// exchangeContext is the one of exchanges beside the lanes'. A local store serves on after the Manager has stopped.
+// exchangeContext is the one of claims. A local store serves on after the Manager has stopped.
 func (r *reporter) exchangeContext() context.Context {
 	if r.core.remote {
 		return r.ctx

@@ -47,7 +47,7 @@ type Status struct {
 // ManagerStatus is what a replica knows about itself and its breakers, without asking anybody.
 type ManagerStatus struct {
 	Replica                   string
-	StoreUp                   bool          // no part of the store has been without an answer for StaleAfter
+	StoreUp                   bool          // each part of the store that is in use has answered within StaleAfter
 	SinceExchange             time.Duration // since the last exchange that was answered was sent; if there was none, since the Manager was made
 	Exchanges, ExchangeErrors uint64        // of any kind
 	Latencies                 Latencies     // of exchanges with a remote store

@@ -36,20 +36,21 @@ type rooms struct {
 // update carries out the consequences of a change, each once and in this order.
 //
 //  1. Liveness: whether the store answers this breaker, and what listeners hear of that.
-//  2. Local breaker: it follows the fleet's move, or takes over an opening that has ended while the store is away.
+//  2. Local breaker: what it did is told. It follows the fleet's move, and takes over an opening that has ended while the
+//     store is away.
 //  3. Epoch: if a generation has moved, the present epoch ends, and its successes are collected.
 //  4. Admission: the decision is made again and published, and the timer set to its end.
 //  5. Delivery: listeners hear what the store told.
 //
 // It ends since no step changes what an earlier one looked at. Step 3 shows plain successes to the local breaker, and a
-// success that is neither failed nor slow never moves it.
+// success that is not slow never moves it.
 func (r *rooms) update(c change) {
 	at := uptime()
-	live, liveUntil := r.live(at)
+	live, liveUntil := r.live(at) // 1
 	r.tellLiveness(live)
 
 	// mutant: order = r.delivery.observe(r.c.name, r.fleet.generation, c.news)
-	r.followLocal(c.local)
+	r.followLocal(c.local) // 2
 	local := r.localScene(at, live)
 	if c.fleet.generation {
 		// mutant: reset
@@ -64,6 +65,7 @@ func (r *rooms) update(c change) {
 		r.followLocal(r.localBreaker().takeOver(&local, fleet.reason))
 	}
 
+	// 3
 	if e := r.epoch; e == nil || c.newEpoch || e.generation != r.fleet.generation || e.local != r.local.number() {
 		r.epoch = e.next(r.c, r.fleet.generation, r.local.number(), r.c.member != nil && !r.c.detached.Load())
 		if e != nil {
@@ -73,11 +75,12 @@ func (r *rooms) update(c change) {
 		}
 	}
 
-	s := r.scene(at, fleet, live, liveUntil)
+	s := r.scene(at, fleet, live, liveUntil) // 4
 	d := decide(&s)
 	r.publish(&d)
 	r.arm(d.until, at)
 
+	// 5
 	// mutant: gap
 	if c.fleet.replaced {
 		r.delivery.miss()
