@@ -60,6 +60,6 @@
 // # From inside
 //
 // docs/architecture.md shows a replica's rooms, its goroutines and the order of its locks, and follows a call, a push, a probe
-// and a command through them. docs/machine.md has the fine print of the state machine. A line `// mutant:` marks a place
+// and a command through them. docs/machine.md has the fine print of the state machine. A comment `mutant:` marks a place
 // that `make mutants` breaks on purpose, to see that a test notices.
 package breaker
