@@ -65,7 +65,7 @@ func (a *attempts) next(ctx context.Context, err error) error {
 		return a.exhausted(ByTime, err)
 	}
 	// mutant: budget
-	if a.budget != nil && !a.budget.take(now()) {
+	if a.budget != nil && !a.budget.pay() {
 		return a.exhausted(ByBudget, err)
 	}
 	for _, fn := range a.onRetry {
