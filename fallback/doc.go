@@ -26,12 +26,17 @@
 //
 // A skipped tier is always passed over. After a tier that failed the chain goes on, unless [WithFallIf] says that this
 // error is the answer (the thing asked for does not exist; the next tier would say no other): then it is returned as
-// it is. If no tier is left, [AllTiersFailedError] holds what each of them said, and knows when to come back if all
-// were only skipped. Once the caller's own context has ended nothing more is asked: the last error is returned,
-// joined with the context's, so that errors.Is finds both. A panic or runtime.Goexit in a tier goes up untouched; no
+// it is. If no tier is left, [AllTiersFailedError] holds what each of them said, and knows when to come back if a tier that
+// was asked named a time, or all were only skipped. A retrier around the chain goes on unless the error of every tier is
+// permanent. Once the caller's own context has ended nothing more is asked: the last error is returned, joined with the
+// context's and its cause, so that errors.Is finds each. A panic or runtime.Goexit in a tier goes up untouched; no
 // other tier is asked.
 //
 // With an error the answer is the zero Res.
+//
+// The request is handed to each tier that is asked. So it must be good for more than one of them: what a tier reads up,
+// such as an io.Reader or the body of an *http.Request, is empty for the next one, which may answer it all the same. Let
+// each Call make what it sends anew; for HTTP, breakerhttp.Attempt does, and refuses what can be sent only once.
 //
 // # Time
 //

@@ -3,6 +3,8 @@ package fallback
 import (
 	"context"
 	"time"
+
+	"github.com/commontrip/commontrip/internal/guard"
 )
 
 // epoch only anchors the monotonic clock, which is read at half the price of time.Now.
@@ -12,7 +14,7 @@ func now() time.Duration { return time.Since(epoch) }
 
 // Do asks the tiers in order until one serves, and returns its answer. Otherwise it returns the zero Res and one of three
 // errors. If no tier is left, it is an *[AllTiersFailedError]. If [WithFallIf] said that a tier's error is the answer, it is
-// that error. If ctx has ended, it is the last tier's error joined with that of ctx, or the error of ctx alone if no tier
+// that error. If ctx has ended, it is the last tier's error joined with that of ctx and its cause, or these alone if no tier
 // was asked. A nil context or chain panics.
 func (c *Chain[Req, Res]) Do(ctx context.Context, req Req) (Res, error) {
 	var t tracer
@@ -73,8 +75,8 @@ func (t *tracer) failed(skipped bool, err error) {
 
 // askAll asks one tier after the other until one serves.
 func (c *Chain[Req, Res]) askAll(ctx context.Context, req Req, t *tracer) (none Res, _ error) {
-	if err := ctx.Err(); err != nil {
-		return none, err
+	if ctx.Err() != nil {
+		return none, guard.Ended(ctx)
 	}
 	for i := range c.tiers {
 		tier := &c.tiers[i]
@@ -85,8 +87,8 @@ func (c *Chain[Req, Res]) askAll(ctx context.Context, req Req, t *tracer) (none 
 			return res, nil
 		}
 		t.failed(!called, err)
-		if end := ended(ctx); end != nil {
-			return none, join(err, end)
+		if end := guard.Ended(ctx); end != nil {
+			return none, guard.Join(end, "tier", err)
 		}
 		if called && c.fallIf != nil && !c.fallIf(err) {
 			return none, err

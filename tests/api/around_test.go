@@ -118,7 +118,7 @@ var (
 
 func TestRetryAndHealthDefaultsAreThoseThatAreDocumented(t *testing.T) {
 	p := retry.Policy{}.WithDefaults()
-	if p.Attempts != 3 || p.Delay != time.Second || p.MaxDelay != time.Minute || p.MaxRetryAfter != 5*time.Second ||
+	if p.Attempts != 3 || p.Delay != time.Second || p.MaxDelay != time.Minute || p.MaxRetryAfter != time.Minute || p.MaxRefusal != 5*time.Second ||
 		p.Multiplier != 2 || p.Jitter != retry.FullJitter || p.AttemptTimeout != 0 || p.MaxElapsed != 0 {
 		t.Errorf("retry defaults are %+v", p)
 	}

@@ -28,9 +28,10 @@ var arrows = map[string][]string{
 	"internal/machine": {"store"},
 	"store/memory":     {"store", "internal/"},
 	"breaker":          {"store", "store/memory", "internal/"},
-	"retry":            {},
-	"fallback":         {},
-	"health":           {"store"},
+	"internal/guard":   {},
+	"retry":            {"internal/guard"},
+	"fallback":         {"internal/guard"},
+	"health":           {"store", "internal/guard"},
 }
 
 // kept names what is not for everybody, and the packages of this module that may import it directly, beside the
