@@ -37,36 +37,48 @@ func HasRetryAfter(err error) bool {
 // Permanent reports whether err, or an error in its tree, says (by a method Permanent() bool) that no later attempt can
 // help. An error that joins several and has the method itself speaks for them.
 func Permanent(err error) bool {
-	return anySays(err, func(err error) (bool, bool) {
+	found := false
+	walk(err, func(err error) (speaks bool) {
 		known, ok := as[interface {
 			error
 			Permanent() bool
 		}](err)
-		return ok && known.Permanent(), ok
+		found = found || ok && known.Permanent()
+		return ok
 	})
+	return found
 }
 
-// Refused reports whether err, or an error in its tree, says (by a method Refused() bool) that a guard refused the call
-// and nothing was asked. An error that joins several and has the method itself speaks for them.
+// Refused reports whether err says that a guard refused the call and the tier was not asked. The outermost error with a
+// method Refused() bool decides, however deep it is wrapped. Of errors that are joined each must say so.
 func Refused(err error) bool {
-	return anySays(err, func(err error) (bool, bool) {
+	for err != nil {
 		known, ok := as[interface {
 			error
 			Refused() bool
 		}](err)
-		return ok && known.Refused(), ok
-	})
+		if ok {
+			return known.Refused()
+		}
+		switch e := err.(type) { //nolint:errorlint // one error after the other is what a walk looks at
+		case interface{ Unwrap() error }:
+			err = e.Unwrap()
+		case interface{ Unwrap() []error }:
+			return allRefused(e.Unwrap())
+		default:
+			return false
+		}
+	}
+	return false
 }
 
-// anySays reports whether any error of the tree answers with yes; knows is false for one that gives no answer.
-func anySays(err error, answer func(error) (yes, knows bool)) bool {
-	found := false
-	walk(err, func(err error) bool {
-		yes, knows := answer(err)
-		found = found || yes
-		return knows
-	})
-	return found
+func allRefused(errs []error) bool {
+	for _, err := range errs {
+		if err != nil && !Refused(err) {
+			return false
+		}
+	}
+	return len(errs) > 0
 }
 
 // walk visits the errors of a tree. What an error joins is passed over if visit says that this error speaks for it.

@@ -90,23 +90,41 @@ func (m mark) Permanent() bool { return m == "permanent" }
 func (m mark) Refused() bool   { return m == "refused" }
 
 func TestAMarkHoldsForWhatIsJoinedButNotForAlternatives(t *testing.T) {
-	for name, ask := range map[string]func(error) bool{"permanent": guard.Permanent, "refused": guard.Refused} {
-		for _, c := range []struct {
-			err  error
-			want bool
-		}{
-			{nil, false},
-			{io.EOF, false},
-			{mark("no"), false},
-			{mark(name), true},
-			{errors.Join(io.EOF, fmt.Errorf("deep: %w", mark(name))), true},
-			{errors.Join(mark("no"), mark(name)), true},
-			{fmt.Errorf("a: %w", chain{hopeful: true, all: []error{mark(name)}}), false},
-			{fmt.Errorf("a: %w", chain{all: []error{io.EOF}}), true},
-		} {
-			if got := ask(c.err); got != c.want {
-				t.Errorf("%s: %v: %v", name, c.err, got)
-			}
+	for _, c := range []struct {
+		err  error
+		want bool
+	}{
+		{nil, false},
+		{io.EOF, false},
+		{mark("no"), false},
+		{mark("permanent"), true},
+		{errors.Join(io.EOF, fmt.Errorf("deep: %w", mark("permanent"))), true},
+		{errors.Join(mark("no"), mark("permanent")), true},
+		{fmt.Errorf("a: %w", chain{hopeful: true, all: []error{mark("permanent")}}), false},
+		{fmt.Errorf("a: %w", chain{all: []error{io.EOF}}), true},
+	} {
+		if got := guard.Permanent(c.err); got != c.want {
+			t.Errorf("%v: %v", c.err, got)
+		}
+	}
+}
+
+func TestARefusalIsWhatTheOutermostErrorSaysAndEachOfThoseJoined(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want bool
+	}{
+		{nil, false},
+		{io.EOF, false},
+		{mark("no"), false},
+		{fmt.Errorf("deep: %w", fmt.Errorf("deeper: %w", mark("refused"))), true},
+		{errors.Join(mark("refused"), mark("refused")), true},
+		{errors.Join(io.EOF, mark("refused")), false},
+		{fmt.Errorf("a: %w", chain{hopeful: true, all: []error{mark("refused")}}), false},
+		{fmt.Errorf("a: %w", chain{all: []error{io.EOF}}), true},
+	} {
+		if got := guard.Refused(c.err); got != c.want {
+			t.Errorf("%v: %v", c.err, got)
 		}
 	}
 }
