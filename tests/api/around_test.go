@@ -31,7 +31,7 @@ var (
 
 var (
 	_ = retry.Policy{
-		Attempts: 1, Delay: 1, MaxDelay: 1, MaxRetryAfter: 1, Multiplier: 1, Jitter: retry.FullJitter,
+		Attempts: 1, Delay: 1, MaxDelay: 1, MaxRetryAfter: 1, MaxRefusal: 1, Multiplier: 1, Jitter: retry.FullJitter,
 		AttemptTimeout: 1, MaxElapsed: 1,
 	}
 	_                                                                                        = []retry.Jitter{retry.FullJitter, retry.EqualJitter, retry.NoJitter}
@@ -107,6 +107,11 @@ var (
 	_ func(func(http.ResponseWriter, *http.Request, error)) breakerhttp.Option                     = breakerhttp.WithRefusal
 	_ func(*breaker.Manager, int, ...breaker.Option) func(*http.Request) (*breaker.Breaker, error) = breakerhttp.PerHost
 	_ func(http.ResponseWriter, error) bool                                                        = breakerhttp.WriteError
+	_ func(*http.Response) error                                                                   = breakerhttp.CheckResponse
+	_ func(context.Context, *http.Request) (*http.Request, error)                                  = breakerhttp.Attempt
+	_ func(error) bool                                                                             = breakerhttp.Retryable
+	_ error                                                                                        = breakerhttp.ErrSentOnce
+	_ func(error) bool                                                                             = breakergrpc.Retryable
 	_ func(*breaker.Breaker, ...breakergrpc.Option) grpc.UnaryClientInterceptor                    = breakergrpc.UnaryClientInterceptor
 	_ func(*breaker.Breaker, ...breakergrpc.Option) grpc.StreamClientInterceptor                   = breakergrpc.StreamClientInterceptor
 	_ func(*breaker.Breaker, ...breakergrpc.Option) grpc.UnaryServerInterceptor                    = breakergrpc.UnaryServerInterceptor

@@ -10,6 +10,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/commontrip/commontrip/internal/guard"
 )
 
 // MaxRetryAfter is the longest wait that is believed of a server's RetryInfo: a longer one reads as this.
@@ -28,9 +30,9 @@ func (r *refusedError) Unwrap() error { return r.cause }
 // nothing, and since RetryInfo counts from now.
 func (r *refusedError) GRPCStatus() *status.Status {
 	st := r.status()
-	after, ok := retryAfter(r.cause)
-	if !ok {
-		return st
+	after := guard.RetryAfter(r.cause)
+	if after <= 0 {
+		return st // nobody named a time, and none is invented
 	}
 	detailed, err := st.WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(after)})
 	if err != nil {
@@ -45,17 +47,6 @@ func (r *refusedError) status() *status.Status {
 		return status.New(codes.Unavailable, r.cause.Error())
 	}
 	return st
-}
-
-func retryAfter(err error) (time.Duration, bool) {
-	known, ok := errors.AsType[interface {
-		error
-		RetryAfter() time.Duration
-	}](err)
-	if !ok {
-		return 0, false
-	}
-	return known.RetryAfter(), true
 }
 
 // hintedError is a server's error with the wait that it asked for.
@@ -77,7 +68,7 @@ func withRetryAfter(err error) error {
 	if !ok || len(st.Proto().GetDetails()) == 0 {
 		return err
 	}
-	if _, known := retryAfter(err); known {
+	if guard.RetryAfter(err) > 0 {
 		return err
 	}
 	for _, detail := range st.Details() {

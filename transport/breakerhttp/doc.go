@@ -13,7 +13,7 @@
 //
 // A refused request does not reach the network: the transport returns a *[breaker.OpenError], which http.Client wraps in
 // a *url.Error, so look with errors.Is and errors.As. The middleware answers 503 with Retry-After; [WriteError] does the
-// same in handlers of your own, for all errors that know when to come back.
+// same in handlers of your own, for all errors that may know when to come back.
 //
 // # One breaker, or one a host
 //
@@ -23,6 +23,12 @@
 //
 // The retrier belongs outside, around the client: each attempt is then evidence, and a trip ends the retry. Since an HTTP
 // answer is not an error, an attempt turns it into one with [CheckResponse], which keeps the tier's Retry-After for the
-// retrier to obey. A body can be sent only once: make the request within the attempt, or give each attempt a clone with
-// a new body from GetBody. Read the answer within the attempt too, since its context ends with it.
+// retrier to obey, and puts the failed answer away so that its connection serves the next attempt. [Retryable] tells the
+// retrier what can never succeed:
+//
+//	again, err := retry.New(retry.Policy{}, retry.WithRetryIf(breakerhttp.Retryable))
+//
+// A body can be sent only once, by a retrier's attempts and by the tiers of a chain alike: make the request within the
+// attempt, or give each a copy by [Attempt], which refuses a body that cannot be made again. Read the answer within the
+// attempt too, since its context ends with it.
 package breakerhttp

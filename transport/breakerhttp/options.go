@@ -12,12 +12,12 @@ import (
 type Option func(*settings)
 
 // WithOutcome lets fn say what a response, or the error in its place, means to the breaker: Success, Failure or Ignored;
-// anything else, and a panic in fn, count as Failure. fn must neither read nor close the body, and may be called by many
-// at once. It is not asked if the caller cancelled the request (Ignored), nor if the call panicked (Failure).
+// anything else, and a panic in fn, count as Failure. fn must neither read nor close the body (as [CheckResponse] does), and
+// may be called by many at once. It is not asked if the caller cancelled the request (Ignored), nor if the call panicked (Failure).
 // [DefaultOutcome] is there to fall back on. In a Middleware the response has the status and the headers that the handler
 // wrote, the request, and no body; the error is nil.
 //
-// Without this option a response that [CheckResponse] finds fault with goes to the breaker's own classifier as a
+// Without this option a response with a status that [CheckResponse] finds fault with goes to the breaker's own classifier as a
 // *[StatusError], an error as it is.
 func WithOutcome(fn func(*http.Response, error) breaker.Outcome) Option {
 	if fn == nil {
@@ -50,7 +50,7 @@ func WithRefusal(fn func(http.ResponseWriter, *http.Request, error)) Option {
 // DefaultOutcome is Failure for an error, for 429, and for 5xx but 501, else Success: what is counted without
 // [WithOutcome] if the breaker has the default classifier.
 func DefaultOutcome(resp *http.Response, err error) breaker.Outcome {
-	if err != nil || CheckResponse(resp) != nil {
+	if err != nil || faultOf(resp) != nil {
 		return breaker.Failure
 	}
 	return breaker.Success
@@ -85,7 +85,7 @@ func (s *settings) settle(caller context.Context, p *breaker.Permit, resp *http.
 	switch {
 	case s.outcome == nil:
 		if err == nil {
-			err = CheckResponse(resp)
+			err = faultOf(resp)
 		}
 		p.Done(err)
 	case err != nil && cancelled(caller):
