@@ -22,6 +22,9 @@ func (e *DownError) Error() string { return fmt.Sprintf("health: %s: %v", e.Name
 // Is reports that a DownError is an ErrDown.
 func (e *DownError) Is(target error) bool { return target == ErrDown }
 
+// Refused is true: the tier was not asked.
+func (e *DownError) Refused() bool { return true }
+
 // RetryAfter is the time from now to the tier's next check, the earliest moment at which it may be found up; 0 while that
 // check is under way. If no background check is planned it is the check's Interval.
 func (e *DownError) RetryAfter() time.Duration {
@@ -40,7 +43,7 @@ func (e *DownError) RetryAfter() time.Duration {
 type Guard struct{ target *target }
 
 // Run calls fn and returns its error, or refuses with a *[DownError] while the tier is Down. A tier that is Unknown is
-// admitted, and so is every tier of a closed Monitor. Run adds nothing else: no timeout, no count.
+// admitted, and so is every tier of a closed Monitor, and one whose check was removed. Run adds nothing else: no timeout, no count.
 func (g *Guard) Run(ctx context.Context, fn func(context.Context) error) error {
 	switch {
 	case g == nil || g.target == nil:

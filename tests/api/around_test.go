@@ -58,6 +58,9 @@ var (
 	_                                                                                        = fallback.AllTiersFailedError{Attempts: nil}
 	_ func(*fallback.AllTiersFailedError) time.Duration                                      = (*fallback.AllTiersFailedError).RetryAfter
 	_ func(*fallback.AllTiersFailedError) []error                                            = (*fallback.AllTiersFailedError).Unwrap
+	_ func(*fallback.AllTiersFailedError) bool                                               = (*fallback.AllTiersFailedError).Permanent
+	_ func(*fallback.AllTiersFailedError) bool                                               = (*fallback.AllTiersFailedError).Refused
+	_ func(*breaker.OpenError) bool                                                          = (*breaker.OpenError).Refused
 	_ error                                                                                  = fallback.ErrAllTiersFailed
 )
 
@@ -78,6 +81,11 @@ var (
 	_ func(*health.Monitor) []health.Status                                          = (*health.Monitor).All
 	_ func(*health.Monitor, string) (*health.Guard, error)                           = (*health.Monitor).Guard
 	_ func(*health.Monitor, ...string) http.Handler                                  = (*health.Monitor).Handler
+	_ func(*health.Monitor, health.Readiness) http.Handler                           = (*health.Monitor).ReadyHandler
+	_                                                                                = health.Readiness{Need: nil, Breakers: true}
+	_ func(*health.Monitor, health.Check) error                                      = (*health.Monitor).Add
+	_ func(*health.Monitor, context.Context, string) error                           = (*health.Monitor).Remove
+	_ func(*health.DownError) bool                                                   = (*health.DownError).Refused
 
 	_ = config.Config{
 		Policy: store.Policy{}, Timing: breaker.Timing{}, StoreDown: breaker.OwnVerdict, Replica: "",
