@@ -24,14 +24,15 @@ type pkg struct {
 // arrows names, for each package that is held to a list, what it may import of this module beside the standard
 // library. What stands here imports nothing from elsewhere, at any depth.
 var arrows = map[string][]string{
-	"store":            {},
-	"internal/machine": {"store"},
-	"store/memory":     {"store", "internal/"},
-	"breaker":          {"store", "store/memory", "internal/"},
-	"internal/guard":   {},
-	"retry":            {"internal/guard"},
-	"fallback":         {"internal/guard"},
-	"health":           {"store", "internal/guard"},
+	"store":             {},
+	"internal/machine":  {"store"},
+	"store/memory":      {"store", "internal/"},
+	"breaker":           {"store", "store/memory", "internal/"},
+	"internal/guard":    {},
+	"internal/envvalue": {},
+	"retry":             {"internal/guard"},
+	"fallback":          {"internal/guard"},
+	"health":            {"store", "internal/guard"},
 }
 
 // kept names what is not for everybody, and the packages of this module that may import it directly, beside the
