@@ -71,8 +71,8 @@ func (a *attempts) next(ctx context.Context, err error) error {
 		}
 		return a.exhausted(ByTime, err)
 	}
-	if after > 0 {
-		wait = max(wait, after+a.policy.Jitter.above(after, left, a.draw))
+	if wait == after {
+		wait += a.policy.Jitter.above(after, left, a.draw)
 	}
 	// mutant: budget
 	if a.budget != nil && !a.budget.pay() {
