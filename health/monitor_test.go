@@ -369,8 +369,11 @@ func TestChecksComeAndGoWhileTheMonitorRuns(t *testing.T) {
 			t.Errorf("all: %v", all)
 		}
 		for _, bad := range []health.Check{
-			{Name: "second", Run: second.check}, {Name: "", Run: second.check}, {Name: "third"},
-			{Name: "third", Run: second.check, Interval: -1}, {Name: "third", Run: second.check, Feed: health.FeedAll},
+			{Name: "second", Run: second.check},
+			{Name: "", Run: second.check},
+			{Name: "third"},
+			{Name: "third", Run: second.check, Interval: -1},
+			{Name: "third", Run: second.check, Feed: health.FeedAll},
 		} {
 			if err := m.Add(bad); err == nil {
 				t.Errorf("%+v was taken", bad)
