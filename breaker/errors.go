@@ -5,14 +5,14 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/commontrip/commontrip/internal/refusal"
+	"github.com/commontrip/commontrip/internal/guard"
 	"github.com/commontrip/commontrip/store"
 )
 
 // The identities of this package's errors. Compare with errors.Is.
 var (
 	// ErrOpen: the call was refused; see [OpenError].
-	ErrOpen = refusal.New("circuit breaker refuses the call")
+	ErrOpen = guard.NewRefusal("circuit breaker refuses the call")
 	// ErrRegistered: the Manager has a breaker of this name already.
 	ErrRegistered = errors.New("breaker is registered already")
 	// ErrClosed: the Manager was closed.
@@ -80,11 +80,11 @@ func (e *OpenError) Refused() bool { return true }
 // wraps, has a method Refused() bool that returns true, or Is [ErrOpen]. Breakers, bulkheads, rate limiters and health guards
 // say it so, those of other libraries too. Of joined errors (errors.Join) each must say it: if one of them is another error,
 // the tier was asked. An error whose method returns false was no refusal, whatever it wraps.
-func IsRefusal(err error) bool { return refusal.Is(err, ErrOpen) }
+func IsRefusal(err error) bool { return guard.Refused(err, ErrOpen) }
 
 // AsRefusal makes a refusal of the error of a guard that does not say so itself, such as a bulkhead of another library that
 // is full. errors.Is and errors.As see through it; its text stays. AsRefusal(nil) is nil.
-func AsRefusal(err error) error { return refusal.Mark(err) }
+func AsRefusal(err error) error { return guard.MarkRefused(err) }
 
 // RetryAfter is how long to wait before asking again, from now on; never negative. If nobody can know (an operator's
 // command without end) it is the policy's OpenFor.

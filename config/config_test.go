@@ -87,7 +87,7 @@ func TestEveryOtherFieldIsReadByItsName(t *testing.T) {
 		"CIRCUIT_BREAKER_STORE_PREFIX=payments-prod",
 		"CIRCUIT_BREAKER_STORE_TIMEOUT=0.5",
 		"RETRY_ATTEMPTS=2", "RETRY_DELAY=3", "RETRY_MULTIPLIER=1",
-		"RETRY_JITTER=equal", "RETRY_MAX_RETRY_AFTER=6", "RETRY_ATTEMPT_TIMEOUT=7", "RETRY_MAX_ELAPSED=8",
+		"RETRY_JITTER=equal", "RETRY_MAX_RETRY_AFTER=6", "RETRY_MAX_REFUSAL=4", "RETRY_ATTEMPT_TIMEOUT=7", "RETRY_MAX_ELAPSED=8",
 		"HEALTH_CHECK_DOWN_AFTER=4", "HEALTH_CHECK_UP_AFTER=5",
 	)
 	want := config.Config{
@@ -105,7 +105,7 @@ func TestEveryOtherFieldIsReadByItsName(t *testing.T) {
 		Replica:   "web-7",
 		Retry: retry.Policy{
 			Attempts: 2, Delay: 3 * time.Second, MaxDelay: 60 * time.Second, Multiplier: 1, Jitter: retry.EqualJitter,
-			MaxRetryAfter: 6 * time.Second, AttemptTimeout: 7 * time.Second, MaxElapsed: 8 * time.Second,
+			MaxRetryAfter: 6 * time.Second, MaxRefusal: 4 * time.Second, AttemptTimeout: 7 * time.Second, MaxElapsed: 8 * time.Second,
 		},
 		Health: health.Config{Interval: 30 * time.Second, Timeout: 10 * time.Second, DownAfter: 4, UpAfter: 5},
 		Store:  config.Store{URL: "rediss://db:6380/2", Prefix: "payments-prod", Timeout: 500 * time.Millisecond},
@@ -227,15 +227,17 @@ func TestABreakersOwnVariablesStandOverTheCommonOnes(t *testing.T) {
 		"CIRCUIT_BREAKER___X___OPEN_FOR=10",
 	)
 	common := store.Policy{OpenFor: time.Minute, FailureRate: 0.5, RampUp: 10 * time.Second}
+	all := common
+	all.ConsecutiveFailures = 5 // nobody has set it
 	with := func(change func(*store.Policy)) store.Policy {
-		p := common
+		p := all
 		change(&p)
 		return p
 	}
 	card := with(func(p *store.Policy) { p.Probes, p.ConsecutiveFailures, p.FailureRate = 7, 8, 0 })
 	for name, want := range map[string]store.Policy{
-		"other":        common,
-		"":             common,
+		"other":        all,
+		"":             all,
 		"mcp":          with(func(p *store.Policy) { p.OpenFor = 5 * time.Second }),
 		"MCP":          with(func(p *store.Policy) { p.OpenFor = 5 * time.Second }),
 		"tier1_mcp":    with(func(p *store.Policy) { p.OpenFor, p.RampUp = 6*time.Second, 0 }),

@@ -110,9 +110,9 @@ type section struct {
 }
 
 var sections = []section{
-	{"Breakers", "When a breaker opens and how it comes back. If no rule is set (FAILURE_THRESHOLD, FAILURE_RATE, SLOW_CALL_RATE)\n" +
-		"a breaker on a shared store takes rules for fleets: half the calls of at least 20 in the window failed, or 5 in a row that\n" +
-		"lasted 1 s, seen by 2 replicas.", func(r row) bool { return r.own }},
+	{"Breakers", "When a breaker opens and how it comes back. Each variable sets its own field of the default policy in use, and no other.\n" +
+		"Without STORE_URL the defaults are those of the table. On the shared store that STORE_URL names, a breaker opens if half the\n" +
+		"calls of at least 20 in the window failed, or 5 in a row that lasted 1 s, seen by 2 replicas.", func(r row) bool { return r.own }},
 	{"Replica and store", "How this process deals with the place that keeps the fleet's verdict.", func(r row) bool {
 		return !r.own && strings.HasPrefix(r.Name, "CIRCUIT_BREAKER_")
 	}},
@@ -120,7 +120,8 @@ var sections = []section{
 	{"Health checks", "How often a tier is checked, and how soon that is believed.", func(r row) bool { return strings.HasPrefix(r.Name, "HEALTH_") }},
 }
 
-const rules = `Durations are seconds, fractions allowed, or Go durations such as 250ms. An empty value is as good as none. 0 is accepted
+const rules = `Durations are seconds, fractions allowed, or Go durations such as 250ms. An empty value is as good as none. One pair of
+quotes around a value is stripped, since some readers of env files strip them and others do not. 0 is accepted
 where its meaning is given; if it would stand for the default, leave the variable out. A bad value stops the program
 with the name of every bad variable; a name that means nothing is reported as a likely misspelling.
 `
@@ -129,7 +130,7 @@ func guide() string {
 	var b strings.Builder
 	b.WriteString("<!-- Made by: go test ./config -update. Change config/variables.go instead. -->\n# Configuration by the environment\n\n" +
 		"Every variable has a default; none must be set. The package `config` reads them:\n\n" +
-		"```go\nc, err := config.FromEnv() // every bad variable at once\nm, err := breaker.NewManager(fleet, c.ManagerOptions()...)\n" +
+		"```go\nc, err := config.FromEnv()   // every bad variable at once\nfleet, err := c.Store.Open() // without a URL: for this process alone\nm, err := breaker.NewManager(fleet, c.ManagerOptions()...)\n" +
 		"mcp, err := m.Register(ctx, \"mcp\", breaker.WithPolicy(c.PolicyFor(\"mcp\")))\n```\n\n" + rules + `
 ## One breaker
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/health"
+	"github.com/commontrip/commontrip/internal/envvalue"
 	"github.com/commontrip/commontrip/retry"
 	"github.com/commontrip/commontrip/store"
 )
@@ -27,12 +28,18 @@ type reader struct {
 // newReader sorts environ into variables that mean something and others.
 func newReader(environ []string) *reader {
 	set := map[string]string{}
-	for name, value := range env.ToMap(environ) {
-		if value = strings.TrimSpace(value); value != "" && ours(name) {
+	r := &reader{values: map[string]string{}, setBy: map[string]string{}}
+	for name, given := range env.ToMap(environ) {
+		if !ours(name) {
+			continue
+		}
+		value, err := envvalue.Clean(given)
+		if err != nil {
+			r.refuse(name, given, err.Error())
+		} else if value != "" {
 			set[name] = value
 		}
 	}
-	r := &reader{values: map[string]string{}, setBy: map[string]string{}}
 	r.takeJitterEnabled(set)
 	for _, name := range slices.Sorted(maps.Keys(set)) {
 		key, ok := fieldName(name)
@@ -113,6 +120,12 @@ func read[T any](r *reader, prefix string, v T, validate func(T) error) T {
 	return judge(r, r.keys(prefix, &v), v, validate)
 }
 
+// policy reads a policy under prefix, and says which of its fields are set.
+func (r *reader) policy(prefix string) (p store.Policy, set map[int]bool) {
+	fields := r.parse(prefix, &p)
+	return judge(r, r.keys(prefix, &p), p, store.Policy.Validate), with(nil, fields)
+}
+
 // parse sets the fields of the struct that v points to, and gives the numbers of those that it has set.
 func (r *reader) parse(prefix string, v any) []int {
 	keys, fields := r.keys(prefix, v), reflect.ValueOf(v).Elem()
@@ -188,7 +201,7 @@ func badField(err error) (field, value, want string) {
 	panic("config: a validation whose error names no field: " + err.Error())
 }
 
-// checkRules refuses a rule that is switched off if no other is set: the default's rules would come back.
+// checkRules refuses a rule that is switched off if no other is left: the default's rules would come back.
 func (r *reader) checkRules(prefix string, p store.Policy) {
 	if p.HasRule() {
 		return
@@ -200,8 +213,8 @@ func (r *reader) checkRules(prefix string, p store.Policy) {
 	}
 }
 
-// overrides reads what is set for single breakers and judges each on top of base.
-func (r *reader) overrides(base store.Policy) map[string]override {
+// overrides reads what is set for single breakers and judges each on top of what is set for all.
+func (r *reader) overrides(all store.Policy, base defaults) map[string]override {
 	names := map[string]bool{}
 	for key := range r.values {
 		if name, _, ok := splitOwn(key); ok {
@@ -219,7 +232,8 @@ func (r *reader) overrides(base store.Policy) map[string]override {
 				keys[i] = global // what a bad value came from
 			}
 		}
-		r.checkRules(prefix, judge(r, keys, o.over(base), store.Policy.Validate))
+		base := defaults{fields: with(base.fields, o.fields), local: base.local}
+		r.checkRules(prefix, base.under(judge(r, keys, o.over(all), store.Policy.Validate)))
 		own[name] = o
 	}
 	return own

@@ -47,7 +47,7 @@ func (s settings) validate() error {
 	case s.StoreURL != "" && !isStoreURL(s.StoreURL):
 		return &fieldError{"StoreURL", s.StoreURL, "redis://host:port/db, rediss://host:port/db or unix:///path"}
 	case !isPrefix(s.StorePrefix):
-		return &fieldError{"StorePrefix", s.StorePrefix, fmt.Sprintf("1..%d bytes of UTF-8 without braces, blanks and control characters", maxPrefix)}
+		return &fieldError{"StorePrefix", s.StorePrefix, fmt.Sprintf("1..%d bytes of UTF-8 without braces, quotes, blanks and control characters", maxPrefix)}
 	case s.StoreTimeout < time.Millisecond || s.StoreTimeout > maxTimeout:
 		return &fieldError{"StoreTimeout", s.StoreTimeout.String(), "1ms..1m"}
 	}
@@ -55,13 +55,24 @@ func (s settings) validate() error {
 }
 
 func isPrefix(s string) bool {
-	bad := func(r rune) bool { return r == '{' || r == '}' || !unicode.IsPrint(r) || unicode.IsSpace(r) }
+	bad := func(r rune) bool {
+		return strings.ContainsRune("{}\"'`", r) || !unicode.IsPrint(r) || unicode.IsSpace(r)
+	}
 	return len(s) <= maxPrefix && utf8.ValidString(s) && !strings.ContainsFunc(s, bad)
 }
 
+// isStoreURL accepts the schemes of this module's stores, whether the program imports them or not, and what others have
+// registered.
 func isStoreURL(s string) bool {
 	u, err := url.Parse(s)
-	return err == nil && u.Opaque == "" && slices.Contains([]string{"redis", "rediss", "unix"}, u.Scheme)
+	if err != nil {
+		return false
+	}
+	if u.Scheme == "memory" {
+		return u.User == nil
+	}
+	known := append([]string{"redis", "rediss", "unix"}, store.Schemes()...)
+	return u.Opaque == "" && slices.Contains(known, u.Scheme)
 }
 
 // fieldError is one bad field of settings.

@@ -17,8 +17,8 @@
 // bulkhead of one's own. Guards run outermost first, each around the next, the tier's Call innermost. The chain knows
 // none of their types: a tier was skipped if its guards returned without entering Call, and has failed if an error came back
 // after Call was entered. A guard within Call, such as a breaker in an HTTP client, may refuse too. If its error says so, by a
-// method Refused() bool that returns true, and Call met nothing else, the tier was skipped. A guard may call on more than once, as a retrier does,
-// or from another goroutine, as a timeout may. The answer is that of the last Call that had succeeded when the
+// method Refused() bool that returns true, and Call met nothing else, the tier was skipped. A guard may call on more than
+// once, as a retrier does, or from another goroutine, as a timeout may. The answer is that of the last Call that had succeeded when the
 // outermost guard returned; what ends later is dropped, and a guard that calls on later is refused by an error and
 // reaches no Call. A guard that returns nil although no Call succeeded has claimed a success without an answer: that
 // is an error, [ErrNoAnswer], of a tier that was skipped or has failed by the same rule.
@@ -27,12 +27,17 @@
 //
 // A skipped tier is always passed over. After a tier that failed the chain goes on, unless [WithFallIf] says that this
 // error is the answer (the thing asked for does not exist; the next tier would say no other): then it is returned as
-// it is. If no tier is left, [AllTiersFailedError] holds what each of them said, and knows when to come back if all
-// were only skipped. Once the caller's own context has ended nothing more is asked: the last error is returned,
-// joined with the context's, so that errors.Is finds both. A panic or runtime.Goexit in a tier goes up untouched; no
+// it is. If no tier is left, [AllTiersFailedError] holds what each of them said, and knows when to come back if a tier that
+// was asked named a time, or all were only skipped. A retrier around the chain goes on unless the error of every tier is
+// permanent. Once the caller's own context has ended nothing more is asked: the last error is returned, joined with the
+// context's and its cause, so that errors.Is finds each. A panic or runtime.Goexit in a tier goes up untouched; no
 // other tier is asked.
 //
 // With an error the answer is the zero Res.
+//
+// The request is handed to each tier that is asked. So it must be good for more than one of them: what a tier reads up,
+// such as an io.Reader or the body of an *http.Request, is empty for the next one, which may answer it all the same. Let
+// each Call make what it sends; for HTTP, breakerhttp.Attempt does, and refuses what can be sent only once.
 //
 // # Time
 //

@@ -1,11 +1,11 @@
 package fallback
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
+
+	"github.com/commontrip/commontrip/internal/guard"
 )
 
 var (
@@ -45,46 +45,35 @@ func (e *AllTiersFailedError) Unwrap() []error {
 	return errs
 }
 
-// RetryAfter returns, if every tier was only skipped, the shortest time after which one of the refusals that name a
-// time (by a method RetryAfter() time.Duration) would be lifted, counted from now. It returns 0 if no refusal names
-// one, and if a tier was asked and failed: then nobody knows.
+// RetryAfter returns when to ask the chain again, counted from now. If every tier was only skipped, that is the shortest
+// time after which one of the refusals that name a time (by a method RetryAfter() time.Duration) would be lifted. If tiers
+// were asked and failed, it is the longest time that one of those named, since none is to be asked sooner than it wants. It
+// is 0 if none of them named a time: nobody knows, and nothing is invented.
 func (e *AllTiersFailedError) RetryAfter() time.Duration {
-	var shortest time.Duration
-	known := false
+	var shortest, longest time.Duration
+	known, asked := false, false
 	for _, a := range e.Attempts {
-		if !a.Skipped {
-			return 0
+		d := guard.RetryAfter(a.Err)
+		switch {
+		case !a.Skipped:
+			asked, longest = true, max(longest, d)
+		case guard.HasRetryAfter(a.Err) && (!known || d < shortest):
+			known, shortest = true, d
 		}
-		refusal, ok := errors.AsType[interface {
-			error
-			RetryAfter() time.Duration
-		}](a.Err)
-		if !ok {
-			continue
-		}
-		if d := max(refusal.RetryAfter(), 0); !known || d < shortest {
-			shortest, known = d, true
-		}
+	}
+	if asked {
+		return longest
 	}
 	return shortest
 }
 
-// ended returns the context's error, also in the instant in which its deadline has come and its timer has not run yet:
-// a tier whose own timeout ends in that instant must not make the chain go on.
-func ended(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
+// Permanent reports whether no later attempt can help: every tier was asked, and the error of each is marked by
+// retry.Permanent. A retrier around the chain then ends at once.
+func (e *AllTiersFailedError) Permanent() bool {
+	for _, a := range e.Attempts {
+		if a.Skipped || !guard.Permanent(a.Err) {
+			return false
+		}
 	}
-	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= 0 {
-		return context.DeadlineExceeded
-	}
-	return nil
-}
-
-// join returns the last tier's error together with the end of the caller's context, unless it says so itself.
-func join(last, end error) error {
-	if errors.Is(last, end) {
-		return last
-	}
-	return fmt.Errorf("%w; last tier: %w", end, last)
+	return len(e.Attempts) > 0
 }

@@ -6,11 +6,11 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/commontrip/commontrip/internal/refusal"
+	"github.com/commontrip/commontrip/internal/guard"
 )
 
 // errLate is what a guard gets that calls on after its tier has returned. It is a refusal: the tier was not asked.
-var errLate = refusal.New("fallback: a guard called on after its tier had returned")
+var errLate = guard.NewRefusal("fallback: a guard called on after its tier had returned")
 
 // guardedCall collects what the guards of a tier bring back for one request. It is locked, since a guard may call on from
 // other goroutines. It is used again for other requests, although a guard may keep the function it was given for ever. So
@@ -25,7 +25,7 @@ type guardedCall[Req, Res any] struct {
 type collected[Req, Res any] struct {
 	req      Req
 	called   bool // Call was, at least once
-	failed   bool // Call failed, at least once, by an error that is no refusal of a guard within it
+	failed   bool // Call failed, at least once, by an error that is not a refusal of a guard within it
 	answered bool // res is of a Call that succeeded
 	res      Res
 	err      error // of the last Call that failed
@@ -55,7 +55,7 @@ func (g *guardedCall[Req, Res]) keep(use uint64, res Res, err error) {
 	switch {
 	case g.use.Load() != use:
 	case err != nil:
-		g.err, g.failed = err, g.failed || !refusal.Is(err)
+		g.err, g.failed = err, g.failed || !guard.Refused(err)
 	default:
 		g.answered, g.res = true, res
 	}
@@ -75,7 +75,7 @@ func (g *guardedCall[Req, Res]) finish(err error) (res Res, asked bool, _ error)
 			err = fmt.Errorf("%w: %w", ErrNoAnswer, got.err)
 		}
 	}
-	return got.res, got.called && (got.failed || !refusal.Is(err)), err
+	return got.res, got.called && (got.failed || !guard.Refused(err)), err
 }
 
 // runGuards runs the tier's guards from level on, and Call behind the last. Each level looks whether the use is over, so

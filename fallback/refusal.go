@@ -1,6 +1,6 @@
 package fallback
 
-import "github.com/commontrip/commontrip/internal/refusal"
+import "github.com/commontrip/commontrip/internal/guard"
 
 // Refused reports whether every tier was only skipped: then none of them was asked, and a guard around the chain learns
 // nothing of them.
@@ -19,10 +19,10 @@ func skipped(attempts []Attempt) bool {
 // told is err, by which the chain ends early, as what all its attempts say together: a refusal if no tier was asked, else none.
 func told(err error, attempts []Attempt) error {
 	switch refused := skipped(attempts); {
-	case refused == refusal.Is(err):
+	case refused == guard.Refused(err):
 		return err
 	case refused:
-		return refusal.Mark(err)
+		return guard.MarkRefused(err)
 	default:
 		return &askedError{err}
 	}

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/commontrip/commontrip/fallback"
-	"github.com/commontrip/commontrip/internal/refusal"
+	internalguard "github.com/commontrip/commontrip/internal/guard"
 )
 
 // shut is the refusal of a guard within a tier's Call.
@@ -71,7 +71,7 @@ func TestAChainWhoseTiersWereAllSkippedIsARefusal(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := mustNew(t, c.tiers).Do(t.Context(), "x")
-			if got := refusal.Is(err); got != c.want {
+			if got := internalguard.Refused(err); got != c.want {
 				t.Errorf("%v is a refusal: %v, want %v", err, got, c.want)
 			}
 			ctx, leave := context.WithCancel(t.Context())
@@ -79,7 +79,7 @@ func TestAChainWhoseTiersWereAllSkippedIsARefusal(t *testing.T) {
 			call := last.Call
 			last.Call = func(ctx context.Context, req string) (string, error) { leave(); return call(ctx, req) }
 			_, err = mustNew(t, append(c.tiers[:len(c.tiers)-1:len(c.tiers)-1], last)).Do(ctx, "x")
-			if got := refusal.Is(err); got != c.want || !errors.Is(err, context.Canceled) {
+			if got := internalguard.Refused(err); got != c.want || !errors.Is(err, context.Canceled) {
 				t.Errorf("with its caller gone, %v is a refusal: %v, want %v", err, got, c.want)
 			}
 		})
@@ -88,13 +88,13 @@ func TestAChainWhoseTiersWereAllSkippedIsARefusal(t *testing.T) {
 		ctx, leave := context.WithCancel(t.Context())
 		last := tier{Name: "b", Call: func(context.Context, string) (string, error) {
 			leave()
-			return "", refusal.Mark(context.Canceled)
+			return "", internalguard.MarkRefused(context.Canceled)
 		}}
-		if _, err := mustNew(t, []tier{failing("a", errBoom), last}).Do(ctx, "x"); refusal.Is(err) {
+		if _, err := mustNew(t, []tier{failing("a", errBoom), last}).Do(ctx, "x"); internalguard.Refused(err) {
 			t.Errorf("%v is a refusal, and tier a was asked", err)
 		}
 	})
 	if (&fallback.AllTiersFailedError{}).Refused() {
-		t.Error("an error of no tiers is no refusal")
+		t.Error("an error of no tiers is a refusal")
 	}
 }

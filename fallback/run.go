@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/commontrip/commontrip/internal/refusal"
+	"github.com/commontrip/commontrip/internal/guard"
 )
 
 // epoch only anchors the monotonic clock, which is read at half the price of time.Now.
@@ -14,7 +14,7 @@ func now() time.Duration { return time.Since(epoch) }
 
 // Do asks the tiers in order until one serves, and returns its answer. Otherwise it returns the zero Res and one of three
 // errors. If no tier is left, it is an *[AllTiersFailedError]. If [WithFallIf] said that a tier's error is the answer, it is
-// that error. If ctx has ended, it is the last tier's error joined with that of ctx, or the error of ctx alone if no tier
+// that error. If ctx has ended, it is the last tier's error joined with that of ctx and its cause, or these alone if no tier
 // was asked. A nil context or chain panics.
 func (c *Chain[Req, Res]) Do(ctx context.Context, req Req) (Res, error) {
 	var t tracer
@@ -75,8 +75,8 @@ func (t *tracer) failed(skipped bool, err error) {
 
 // askAll asks one tier after the other until one serves.
 func (c *Chain[Req, Res]) askAll(ctx context.Context, req Req, t *tracer) (none Res, _ error) {
-	if err := ctx.Err(); err != nil {
-		return none, err
+	if ctx.Err() != nil {
+		return none, guard.Ended(ctx)
 	}
 	for i := range c.tiers {
 		tier := &c.tiers[i]
@@ -87,8 +87,8 @@ func (c *Chain[Req, Res]) askAll(ctx context.Context, req Req, t *tracer) (none 
 			return res, nil
 		}
 		t.failed(!asked, err)
-		if end := ended(ctx); end != nil {
-			return none, told(join(err, end), t.trace.Attempts)
+		if end := guard.Ended(ctx); end != nil {
+			return none, told(guard.Join(end, "tier", err), t.trace.Attempts)
 		}
 		if asked && c.fallIf != nil && !c.fallIf(err) {
 			return none, err
@@ -106,7 +106,7 @@ func (c *Chain[Req, Res]) ask(ctx context.Context, t *Tier[Req, Res], req Req) (
 	}
 	if len(t.Guards) == 0 {
 		res, err = t.Call(ctx, req)
-		return res, !refusal.Is(err), err
+		return res, !guard.Refused(err), err
 	}
 	g, ok := c.guardedCalls.Get().(*guardedCall[Req, Res])
 	if !ok {

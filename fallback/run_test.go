@@ -139,12 +139,53 @@ func TestRetryAfterIsTheShortestWhereAllWereSkipped(t *testing.T) {
 		"in the past":               {[]tier{skip("a", afterError(-4)), skip("b", afterError(2))}, 0},
 		"none names a time":         {[]tier{skip("a", errRefused), skip("b", errRefused)}, 0},
 		"one was asked and failed":  {[]tier{skip("a", afterError(4)), failing("b", errBoom)}, 0},
-		"it failed naming its time": {[]tier{skip("a", afterError(4)), failing("b", afterError(2))}, 0},
+		"it failed naming its time": {[]tier{skip("a", afterError(4)), failing("b", afterError(2))}, 2},
+		"two failed, one named it":  {[]tier{failing("a", afterError(30)), failing("b", errBoom)}, 30},
+		"two failed naming it":      {[]tier{failing("a", afterError(2)), failing("b", afterError(30))}, 30},
+		"deep in a tier's error":    {[]tier{failing("a", errors.Join(afterError(0), fmt.Errorf("b: %w", afterError(30))))}, 30},
 	} {
 		_, err := mustNew(t, c.tiers).Do(t.Context(), "x")
 		e, ok := errors.AsType[*fallback.AllTiersFailedError](err)
 		if !ok || e.RetryAfter() != c.want {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
+	}
+}
+
+func TestAChainSaysWhetherAnythingWasAsked(t *testing.T) {
+	skip := func(name string) tier { return guarded(never(t, name), refusing(errRefused)) }
+	for _, c := range []struct {
+		tiers []tier
+		want  bool
+	}{
+		{[]tier{skip("a"), skip("b")}, true},
+		{[]tier{skip("a"), failing("b", errBoom)}, false},
+		{[]tier{failing("a", errBoom)}, false},
+	} {
+		_, err := mustNew(t, c.tiers).Do(t.Context(), "x")
+		if e, ok := errors.AsType[*fallback.AllTiersFailedError](err); !ok || e.Refused() != c.want || e.Permanent() {
+			t.Errorf("%v: want %v", err, c.want)
+		}
+	}
+	if none := new(fallback.AllTiersFailedError); none.Refused() || none.Permanent() || none.RetryAfter() != 0 {
+		t.Error("an error without tiers claims something")
+	}
+}
+
+// errors.Is found neither in the error who had ended the context, nor why.
+func TestTheContextsCauseIsInTheError(t *testing.T) {
+	shutdown := errors.New("shutting down")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	chain := mustNew(t, []tier{{Name: "a", Call: func(context.Context, string) (string, error) {
+		cancel(shutdown)
+		return "", errBoom
+	}}, never(t, "b")})
+	for _, wants := range [][]error{{errBoom, context.Canceled, shutdown}, {context.Canceled, shutdown}} { // then it has ended before
+		_, err := chain.Do(ctx, "x")
+		for _, want := range wants {
+			if !errors.Is(err, want) {
+				t.Errorf("%v is no %v", err, want)
+			}
 		}
 	}
 }

@@ -36,9 +36,14 @@
 //
 // # Life
 //
-// New does nothing in the background; [Monitor.Check] works before Start too. Start works once, Close as often as one
-// likes, and a closed Monitor cannot be started again: make another. From Close on guards admit every call, as nobody would
-// find out that a tier is back.
+// New does nothing in the background; [Monitor.Check] works before Start too. After Close a Monitor can be started again,
+// and forgets what it knew. In between guards admit every call, as nobody would find out that a tier is back. Checks can
+// be added and removed at any time.
+//
+// # Readiness
+//
+// [Monitor.Handler] answers a probe of readiness: 200 once every tier that the service needs has been found Up, and 503 before
+// that and while one of them is Down. A [Readiness] makes open breakers count too.
 //
 // # What is told to whom
 //

@@ -87,10 +87,31 @@ func ExampleMonitor_Close() {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	fmt.Println(m.Close(ctx))
-	fmt.Println(m.Start())
+	_, err := m.Check(ctx, "mcp")
+	fmt.Println(err)
+	fmt.Println(m.Start()) // begins again
+	fmt.Println(m.Close(ctx))
 	// Output:
 	// <nil>
 	// health: the monitor is closed
+	// <nil>
+	// <nil>
+}
+
+func ExampleMonitor_Add() {
+	m, _ := health.New(health.Config{}, nil)
+	_ = m.Start()
+	defer func() { _ = m.Close(context.Background()) }()
+	_ = m.Add(health.Check{Name: "shard-7", Run: ping}) // it runs from now on
+	s, err := m.Check(context.Background(), "shard-7")
+	fmt.Println(s.Name, s.Health, err)
+	fmt.Println(m.Remove(context.Background(), "shard-7"))
+	_, known := m.Status("shard-7")
+	fmt.Println(known)
+	// Output:
+	// shard-7 up <nil>
+	// <nil>
+	// false
 }
 
 func ExampleWithListener() {
@@ -162,17 +183,17 @@ func ExampleMonitor_Handler() {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
 		var body struct {
-			Ready bool
-			Down  []string
+			Ready         bool
+			Down, Unknown []string
 		}
 		_ = json.Unmarshal(w.Body.Bytes(), &body)
-		fmt.Println(w.Code, body.Ready, body.Down)
+		fmt.Println(w.Code, body.Ready, body.Down, body.Unknown)
 	}
 	get(m.Handler())            // alive
-	get(m.Handler("mcp"))       // ready: mcp is not known to be down
+	get(m.Handler("mcp"))       // not ready: nobody has seen mcp work
 	get(m.Handler("db", "mcp")) // not ready
 	// Output:
-	// 200 true []
-	// 200 true []
-	// 503 false [db]
+	// 200 true [] []
+	// 503 false [] [mcp]
+	// 503 false [db] [mcp]
 }

@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/commontrip/commontrip/internal/refusal"
+	"github.com/commontrip/commontrip/internal/guard"
 )
 
 // ErrDown is what a guard refuses with; the error itself is a *[DownError].
-var ErrDown = refusal.New("tier is down")
+var ErrDown = guard.NewRefusal("tier is down")
 
 // DownError is a refusal by a [Guard]. It Is [ErrDown] and nothing else: the check's own error is in the Status. One is
 // shared by all calls that a period of Down refuses; it is read-only.
@@ -44,7 +44,7 @@ func (e *DownError) RetryAfter() time.Duration {
 type Guard struct{ target *target }
 
 // Run calls fn and returns its error, or refuses with a *[DownError] while the tier is Down. A tier that is Unknown is
-// admitted, and so is every tier of a closed Monitor. Run adds nothing else: no timeout, no count.
+// admitted, and so is every tier of a closed Monitor, and one whose check was removed. Run adds nothing else: no timeout, no count.
 func (g *Guard) Run(ctx context.Context, fn func(context.Context) error) error {
 	switch {
 	case g == nil || g.target == nil:

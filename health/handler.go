@@ -4,26 +4,41 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+
+	"github.com/commontrip/commontrip/store"
 )
 
-// Handler answers GET and HEAD with what is known of all tiers, as JSON, and asks none of them. It says 503 if a needed
-// tier is Down and 200 otherwise: without arguments it is a probe of liveness, with the tiers that the service cannot do
-// without a probe of readiness. A needed name that no check has is missing, and that is 503 too, so that a misspelt name
-// is found at the first deploy.
+// Readiness says what a service needs to be ready.
+type Readiness struct {
+	// Need are the names of the checks whose tiers the service cannot do without. It is ready once each of them is Up: one
+	// of which nothing is known yet is as good as down, since nobody has seen it work. A name that no check has is missing,
+	// and never ready, so that a misspelt one is found at the first deploy.
+	Need []string
+	// Breakers makes a needed tier count as down while the breaker that its check names is open. Let the check feed that
+	// breaker (FeedProbes or FeedAll): a service that gets no requests sends no probes by itself, and would not come back.
+	Breakers bool
+}
+
+// Handler is [Monitor.ReadyHandler] for the needed names, whatever their breakers say. Without names it is a probe of
+// liveness, which is always 200.
+func (m *Monitor) Handler(need ...string) http.Handler { return m.ReadyHandler(Readiness{Need: need}) }
+
+// ReadyHandler answers GET and HEAD with what is known of all tiers, as JSON, and asks none of them. It says 200 if the
+// service is ready, and 503 otherwise: before the first check of what is needed, too.
 //
 //	{"ready": false, "down": ["db"], "checks": [{"name": "db", "health": "down", "problem": "timeout", ...}]}
 //
-// "down" lists the needed tiers that are Down, "missing" the unknown names. Error texts are not shown, see
-// [Status.MarshalJSON].
-func (m *Monitor) Handler(need ...string) http.Handler {
-	need = slices.Clone(need)
+// "down" lists the needed tiers that are Down, "unknown" those that have not been found Up or Down yet, "open" those whose
+// breaker is open, "missing" the unknown names. Error texts are not shown, see [Status.MarshalJSON].
+func (m *Monitor) ReadyHandler(ready Readiness) http.Handler {
+	ready.Need = slices.Clone(ready.Need)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			w.Header().Set("Allow", "GET, HEAD")
 			http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
 			return
 		}
-		a := m.answer(need)
+		a := m.answer(ready)
 		code := http.StatusOK
 		if !a.Ready {
 			code = http.StatusServiceUnavailable
@@ -38,21 +53,34 @@ func (m *Monitor) Handler(need ...string) http.Handler {
 type answer struct {
 	Ready   bool     `json:"ready"`
 	Down    []string `json:"down,omitempty"`
+	Unknown []string `json:"unknown,omitempty"`
+	Open    []string `json:"open,omitempty"`
 	Missing []string `json:"missing,omitempty"`
 	Checks  []Status `json:"checks"`
 }
 
-func (m *Monitor) answer(need []string) answer {
-	a := answer{Checks: m.All()}
-	for _, name := range need {
-		i := slices.IndexFunc(a.Checks, func(s Status) bool { return s.Name == name })
-		switch {
-		case i < 0:
-			a.Missing = append(a.Missing, name)
-		case a.Checks[i].Health == Down:
-			a.Down = append(a.Down, name)
+func (m *Monitor) answer(ready Readiness) answer {
+	targets := m.all()
+	a := answer{Ready: true, Checks: make([]Status, len(targets))}
+	for i, t := range targets {
+		a.Checks[i] = t.known()
+	}
+	for _, name := range ready.Need {
+		i := slices.IndexFunc(targets, func(t *target) bool { return t.Name == name })
+		if i < 0 {
+			a.Missing, a.Ready = append(a.Missing, name), false
+			continue
+		}
+		if lists := map[Health]*[]string{Down: &a.Down, Unknown: &a.Unknown}; lists[a.Checks[i].Health] != nil {
+			list := lists[a.Checks[i].Health]
+			*list, a.Ready = append(*list, name), false
+		}
+		if ready.Breakers && targets[i].open() {
+			a.Open, a.Ready = append(a.Open, name), false
 		}
 	}
-	a.Ready = a.Down == nil && a.Missing == nil
 	return a
 }
+
+// open reports whether the breaker that the check names refuses everybody.
+func (t *target) open() bool { return hasBreaker(t.Breaker) && t.Breaker.State() == store.Open }

@@ -10,8 +10,10 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/health"
 )
 
@@ -22,7 +24,7 @@ func serve(t *testing.T, h http.Handler, method string) (int, string, http.Heade
 	return w.Code, w.Body.String(), w.Header()
 }
 
-func TestTheHandlerIs503OnlyWhereANeededTierIsDown(t *testing.T) {
+func TestTheHandlerIs200OnlyWhereEveryNeededTierIsUp(t *testing.T) {
 	fail := func(context.Context) error { return errTier }
 	m := monitor(t, health.Config{DownAfter: 1}, []health.Check{
 		{Name: "down", Run: fail},
@@ -38,7 +40,7 @@ func TestTheHandlerIs503OnlyWhereANeededTierIsDown(t *testing.T) {
 	}{
 		{nil, 200, `"ready":true`},
 		{[]string{"up"}, 200, `"ready":true`},
-		{[]string{"unknown", "up"}, 200, `"ready":true`},
+		{[]string{"unknown", "up"}, 503, `"unknown":["unknown"]`},
 		{[]string{"down"}, 503, `"down":["down"]`},
 		{[]string{"up", "down"}, 503, `"ready":false`},
 		{[]string{"up", "misspelt"}, 503, `"missing":["misspelt"]`},
@@ -65,6 +67,89 @@ func TestTheHandlerIs503OnlyWhereANeededTierIsDown(t *testing.T) {
 	}
 	if code, _, header := serve(t, m.Handler(), http.MethodPost); code != 405 || header.Get("Allow") != "GET, HEAD" {
 		t.Errorf("POST: %d", code)
+	}
+}
+
+// A process whose database was never there said 200 before Start, and for 55 s after it.
+func TestNothingIsReadyBeforeItHasBeenSeenToWork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var db, late tier
+		db.answer(errTier)
+		m := monitor(t, health.Config{}, []health.Check{{Name: "db", Run: db.check}, {Name: "late", Run: late.check}})
+		want := func(when string, code int, need ...string) {
+			t.Helper()
+			if got, body, _ := serve(t, m.Handler(need...), http.MethodGet); got != code {
+				t.Errorf("%s, %v: %d %s", when, need, got, body)
+			}
+		}
+		want("before Start", 503, "db")
+		want("before Start", 503, "late")
+		want("before Start", 200)
+		if err := m.Start(); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		want("after the first result", 200, "late")
+		for range 60 {
+			want("while it was never there", 503, "db")
+			want("while it was never there", 503, "late", "db")
+			time.Sleep(time.Second)
+		}
+		db.answer(nil)
+		time.Sleep(33 * time.Second)
+		want("once it is there", 200, "late", "db")
+		if err := m.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		want("closed", 200, "db")
+		db.answer(errTier)
+		if err := m.Start(); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		want("started again, without it", 503, "db")
+		want("started again", 200, "late")
+		if err := m.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Readiness stayed 200 with all breakers open.
+func TestATierWhoseBreakerIsOpenIsDownForReadinessIfAskedFor(t *testing.T) {
+	b, err := breaker.New("mcp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ok := func(context.Context) error { return nil }
+	m := monitor(t, health.Config{}, []health.Check{
+		{Name: "mcp", Run: ok, Breaker: b}, {Name: "sdk", Run: ok}, {Name: "nil", Run: ok, Breaker: (*breaker.Breaker)(nil)},
+	})
+	for _, name := range []string{"mcp", "sdk", "nil"} {
+		times(t, m, name, 1)
+	}
+	want := func(when string, code int, ready health.Readiness) {
+		t.Helper()
+		got, body, _ := serve(t, m.ReadyHandler(ready), http.MethodGet)
+		if got != code || strings.Contains(body, `"open":["mcp"]`) != (code == 503) {
+			t.Errorf("%s: %d %s", when, got, body)
+		}
+	}
+	all := []string{"sdk", "mcp", "nil"}
+	want("closed", 200, health.Readiness{Need: all, Breakers: true})
+	for action, code := range map[breaker.Action]int{breaker.Trip: 503, breaker.ForceOpen: 503, breaker.ForceClosed: 200} {
+		if _, err := b.Command(t.Context(), breaker.Command{Action: action, By: "test"}); err != nil {
+			t.Fatal(err)
+		}
+		want(action.String(), code, health.Readiness{Need: all, Breakers: true})
+		want(action.String()+", not asked for", 200, health.Readiness{Need: all})
+		want(action.String()+", not needed", 200, health.Readiness{Need: []string{"sdk"}, Breakers: true})
+		if _, err := b.Command(t.Context(), breaker.Command{Action: breaker.Lift, By: "test"}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.Command(t.Context(), breaker.Command{Action: breaker.Reset, By: "test"}); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

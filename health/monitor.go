@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/commontrip/commontrip/internal/guard"
 	"github.com/commontrip/commontrip/store"
 )
 
@@ -59,15 +61,13 @@ var (
 
 // Monitor runs checks and keeps what they found. It is safe for concurrent use, from checks and listeners too.
 type Monitor struct {
-	targets   []*target // in the order of the checks
-	byName    map[string]*target
+	cfg       Config // with defaults
 	listeners []*listener
-	life      context.Context
-	end       context.CancelFunc
 
 	mu      sync.Mutex
-	started bool
-	loops   sync.WaitGroup
+	targets []*target // in the order in which they came
+	running bool      // started, and not closed since
+	closed  bool      // closed, and not started since
 }
 
 // Option is a behaviour of a Monitor.
@@ -89,31 +89,69 @@ func New(cfg Config, checks []Check, opts ...Option) (*Monitor, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	m := &Monitor{byName: make(map[string]*target, len(checks))}
-	m.life, m.end = context.WithCancel(context.Background())
+	m := &Monitor{cfg: cfg.WithDefaults()}
 	for _, opt := range opts {
 		opt(m)
 	}
-	now := time.Now()
 	for i, c := range checks {
-		if err := store.ValidateName(c.Name); err != nil {
+		if err := m.Add(c); errors.Is(err, store.ErrName) {
 			return nil, fmt.Errorf("health: check %d: %w", i, err)
-		}
-		own, err := c.configure(cfg.WithDefaults())
-		if err != nil {
+		} else if err != nil {
 			return nil, err
 		}
-		if m.byName[c.Name] != nil {
-			return nil, &ConfigError{Check: c.Name, Field: "Name", Value: "given twice", Range: "one check a name"}
-		}
-		t := &target{
-			Check: c, cfg: own, listeners: m.listeners, life: m.life,
-			status: Status{Name: c.Name, Since: now},
-		}
-		m.byName[c.Name] = t
-		m.targets = append(m.targets, t)
 	}
 	return m, nil
+}
+
+// Add gives the Monitor one more check, at any time. If it is running the check begins at once. A bad field, or a name
+// that it has already, is a *[ConfigError]; a bad name Is store.ErrName.
+func (m *Monitor) Add(c Check) error {
+	if err := store.ValidateName(c.Name); err != nil {
+		return err
+	}
+	cfg, err := c.configure(m.cfg)
+	if err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.index(c.Name) >= 0 {
+		return &ConfigError{Check: c.Name, Field: "Name", Value: "given twice", Range: "one check a name"}
+	}
+	t := newTarget(c, cfg, m.listeners)
+	switch {
+	case m.running:
+		t.start()
+	case m.closed:
+		t.stop(ErrClosed)
+	}
+	m.targets = append(m.targets, t)
+	return nil
+}
+
+// Remove takes a check out, cancels it if it is under way (it counts for nothing), and waits for it until ctx ends. It is
+// ErrUnknown if there is no such check. Guards of that check admit every call from now on; one that is added later under
+// that name is another one, with guards of its own.
+func (m *Monitor) Remove(ctx context.Context, name string) error {
+	if ctx == nil {
+		panic("health: Remove with a nil context")
+	}
+	m.mu.Lock()
+	i := m.index(name)
+	if i < 0 {
+		m.mu.Unlock()
+		return fmt.Errorf("%w: %q", ErrUnknown, name)
+	}
+	t := m.targets[i]
+	m.targets = slices.Delete(slices.Clone(m.targets), i, i+1)
+	left := t.stop(fmt.Errorf("%w: %q was removed", ErrUnknown, name))
+	m.mu.Unlock()
+	return await(ctx, []remains{left})
+}
+
+// index is the place of the check of that name, or -1. The caller holds mu.
+func (m *Monitor) index(name string) int {
+	return slices.IndexFunc(m.targets, func(t *target) bool { return t.Name == name })
 }
 
 // configure gives the Config that holds for c, or c's first bad field.
@@ -137,55 +175,75 @@ func (c Check) configure(cfg Config) (Config, error) {
 	if c.Feed > FeedAll {
 		return bad("Feed", c.Feed.String(), "FeedNothing, FeedProbes or FeedAll")
 	}
-	if v := reflect.ValueOf(c.Breaker); c.Feed != FeedNothing && (c.Breaker == nil || v.Kind() == reflect.Pointer && v.IsNil()) {
+	if c.Feed != FeedNothing && !hasBreaker(c.Breaker) {
 		return bad("Breaker", "nil", fmt.Sprintf("a breaker to feed (Feed is %v)", c.Feed))
 	}
 	return cfg, nil
 }
 
-// Start begins the background checks, the first of each at once. It is ErrStarted the second time and ErrClosed after
-// Close: a Monitor is not started again.
+// hasBreaker tells a breaker from nil, and from a nil pointer in it.
+func hasBreaker(b Breaker) bool {
+	v := reflect.ValueOf(b)
+	return b != nil && !(v.Kind() == reflect.Pointer && v.IsNil())
+}
+
+// Start begins the background checks, the first of each at once. It is ErrStarted while they run. After Close it begins
+// again: what was known of the tiers is out of date, so that all are Unknown until they have been checked.
 func (m *Monitor) Start() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.life.Err() != nil {
-		return ErrClosed
-	}
-	if m.started {
+	if m.running {
 		return ErrStarted
 	}
-	m.started = true
 	for _, t := range m.targets {
-		m.loops.Go(t.loop)
+		if m.closed {
+			t.renew()
+		}
+		t.start()
 	}
+	m.running, m.closed = true, false
 	return nil
 }
 
 // Close ends the background checks, cancels those under way (they count for nothing), and waits for them and for the
 // listeners until ctx ends; its error then names the checks that have not returned. Guards admit every call from now on;
-// the statuses stay as they were. It is idempotent. From inside a check or a listener it waits for its own caller, until
-// ctx ends.
+// the statuses stay as they were, until Start begins again. It is idempotent. From inside a check or a listener it waits
+// for its own caller, until ctx ends.
 func (m *Monitor) Close(ctx context.Context) error {
 	if ctx == nil {
 		panic("health: Close with a nil context")
 	}
 	m.mu.Lock()
-	m.end()
-	m.mu.Unlock()
-	m.loops.Wait() // they wait for nothing but the life
-	var hung []string
+	m.running, m.closed = false, true
+	left := make([]remains, 0, len(m.targets))
 	for _, t := range m.targets {
-		if r := t.retire(); r != nil && !wait(ctx, r.returned) {
-			hung = append(hung, fmt.Sprintf("%q", t.Name))
-		}
+		left = append(left, t.stop(ErrClosed))
 	}
-	if hung != nil {
-		return fmt.Errorf("health: checks that have not returned: %s: %w", strings.Join(hung, ", "), ctx.Err())
+	m.mu.Unlock()
+	if err := await(ctx, left); err != nil {
+		return err
 	}
 	for _, l := range m.listeners {
 		if !wait(ctx, l.drained()) {
-			return fmt.Errorf("health: a listener has not returned: %w", ctx.Err())
+			return fmt.Errorf("health: a listener has not returned: %w", guard.Ended(ctx))
 		}
+	}
+	return nil
+}
+
+// await waits for what is left of checks that were stopped, until ctx ends.
+func await(ctx context.Context, left []remains) error {
+	var hung []string
+	for _, r := range left {
+		if r.looped != nil {
+			<-r.looped // it waits for nothing but the life, which has ended
+		}
+		if r.run != nil && !wait(ctx, r.run.returned) {
+			hung = append(hung, fmt.Sprintf("%q", r.name))
+		}
+	}
+	if hung != nil {
+		return fmt.Errorf("health: checks that have not returned: %s: %w", strings.Join(hung, ", "), guard.Ended(ctx))
 	}
 	return nil
 }
@@ -207,7 +265,7 @@ func wait(ctx context.Context, done <-chan struct{}) bool {
 
 // Check runs one check now, or joins the run under way, and gives the status after it. It counts like a background check,
 // works before Start, and does not move the next one. How the check ended is in the Status; the error says why there is
-// no new one: ErrUnknown, ErrClosed, or ctx.Err() if ctx ended first (the check goes on). A refusal by the breaker is not an
+// no new one: ErrUnknown, ErrClosed, or ctx's error with its cause if ctx ended first (the check goes on). A refusal by the breaker is not an
 // error and leaves the status as it was.
 func (m *Monitor) Check(ctx context.Context, name string) (Status, error) {
 	if ctx == nil {
@@ -217,16 +275,18 @@ func (m *Monitor) Check(ctx context.Context, name string) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	if err := ctx.Err(); err != nil {
-		return t.known(), err
+	if ctx.Err() != nil {
+		return t.known(), guard.Ended(ctx)
 	}
 	err = t.check(ctx)
 	return t.known(), err
 }
 
 func (m *Monitor) find(name string) (*target, error) {
-	if t := m.byName[name]; t != nil {
-		return t, nil
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if i := m.index(name); i >= 0 {
+		return m.targets[i], nil
 	}
 	return nil, fmt.Errorf("%w: %q", ErrUnknown, name)
 }
@@ -240,13 +300,20 @@ func (m *Monitor) Status(name string) (Status, bool) {
 	return t.known(), true
 }
 
-// All gives every tier's status, in the order in which New got the checks.
+// All gives every tier's status, in the order in which the checks came.
 func (m *Monitor) All() []Status {
-	all := make([]Status, 0, len(m.targets))
-	for _, t := range m.targets {
+	targets := m.all()
+	all := make([]Status, 0, len(targets))
+	for _, t := range targets {
 		all = append(all, t.known())
 	}
 	return all
+}
+
+func (m *Monitor) all() []*target {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.targets)
 }
 
 // Guard gives the guard of one tier; ErrUnknown if there is no such check.

@@ -251,28 +251,270 @@ func TestCheckSaysWhyThereIsNoNewStatus(t *testing.T) {
 	})
 }
 
-func TestStartWorksOnceAndNotAfterClose(t *testing.T) {
-	m := monitor(t, health.Config{}, nil)
-	if err := m.Start(); err != nil {
-		t.Error(err)
-	}
-	if err := m.Start(); !errors.Is(err, health.ErrStarted) {
-		t.Errorf("twice: %v", err)
-	}
-	for range 2 {
+// Close was final. In the module that people come from a monitor starts again.
+func TestAMonitorThatWasClosedStartsAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var f tier
+		var h heard
+		f.answer(errTier)
+		m := monitor(t, health.Config{DownAfter: 1}, []health.Check{{Name: "db", Run: f.check}}, health.WithListener(h.listen))
+		if err := m.Start(); err != nil {
+			t.Error(err)
+		}
+		if err := m.Start(); !errors.Is(err, health.ErrStarted) {
+			t.Errorf("twice: %v", err)
+		}
+		synctest.Wait()
+		g, err := m.Guard("db")
+		if err != nil {
+			t.Fatal(err)
+		}
+		works := func(context.Context) error { return nil }
+		if err := g.Run(t.Context(), works); !errors.Is(err, health.ErrDown) {
+			t.Errorf("down: %v", err)
+		}
+		for range 2 {
+			if err := m.Close(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+		time.Sleep(time.Hour)
+		if n := len(f.times()); n != 1 {
+			t.Errorf("%d checks, an hour after Close", n)
+		}
+		if err := g.Run(t.Context(), works); err != nil {
+			t.Errorf("closed: %v", err)
+		}
+		wantHealth(t, m, "db", health.Down, 1)
+		f.answer(nil)
+		for range 3 {
+			if err := m.Start(); err != nil {
+				t.Fatalf("again: %v", err)
+			}
+			if err := m.Start(); !errors.Is(err, health.ErrStarted) {
+				t.Errorf("again, twice: %v", err)
+			}
+			synctest.Wait()
+			wantHealth(t, m, "db", health.Up, 1)
+			before := len(f.times())
+			time.Sleep(10 * time.Minute)
+			if n := len(f.times()) - before; n < 18 || n > 23 {
+				t.Errorf("%d checks in ten minutes", n)
+			}
+			if err := m.Close(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+		h.want(t, health.Down, health.Unknown, health.Up, health.Unknown, health.Up, health.Unknown, health.Up)
+
+		never := monitor(t, health.Config{}, nil)
+		if err := errors.Join(never.Close(t.Context()), never.Start(), never.Close(t.Context())); err != nil {
+			t.Errorf("closed before Start: %v", err)
+		}
+	})
+}
+
+func TestAResultOfTheLifeBeforeCountsForNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release, calls := make(chan struct{}), atomic.Int32{}
+		m := monitor(t, health.Config{DownAfter: 1}, []health.Check{{Name: "db", Run: func(context.Context) error {
+			if calls.Add(1) == 1 {
+				<-release
+				return errTier
+			}
+			return nil
+		}}})
+		if err := m.Start(); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		ended, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := m.Close(ended); err == nil || !strings.Contains(err.Error(), `"db"`) {
+			t.Errorf("Close: %v", err)
+		}
+		if err := m.Start(); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if n := calls.Load(); n != 1 {
+			t.Errorf("%d runs at once", n)
+		}
+		wantHealth(t, m, "db", health.Down, 1) // that it hangs is a failure of this life, too
+		close(release)
+		synctest.Wait()
+		wantHealth(t, m, "db", health.Down, 1)
+		if s, _ := m.Status("db"); errors.Is(s.Err, errTier) {
+			t.Errorf("its result counted: %+v", s)
+		}
+		time.Sleep(33 * time.Second)
+		wantHealth(t, m, "db", health.Up, 1)
 		if err := m.Close(t.Context()); err != nil {
 			t.Error(err)
 		}
+	})
+}
+
+func TestChecksComeAndGoWhileTheMonitorRuns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var first, second tier
+		second.answer(errTier)
+		m := started(t, health.Config{DownAfter: 1}, []health.Check{{Name: "first", Run: first.check}})
+		if err := m.Add(health.Check{Name: "second", Run: second.check}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		wantHealth(t, m, "second", health.Down, 1)
+		if all := m.All(); len(all) != 2 || all[0].Name != "first" || all[1].Name != "second" {
+			t.Errorf("all: %v", all)
+		}
+		for _, bad := range []health.Check{
+			{Name: "second", Run: second.check},
+			{Name: "", Run: second.check},
+			{Name: "third"},
+			{Name: "third", Run: second.check, Interval: -1},
+			{Name: "third", Run: second.check, Feed: health.FeedAll},
+		} {
+			if err := m.Add(bad); err == nil {
+				t.Errorf("%+v was taken", bad)
+			}
+		}
+		g, err := m.Guard("second")
+		if err != nil {
+			t.Fatal(err)
+		}
+		works := func(context.Context) error { return nil }
+		if err := g.Run(t.Context(), works); !errors.Is(err, health.ErrDown) {
+			t.Errorf("down: %v", err)
+		}
+		if err := m.Remove(t.Context(), "second"); err != nil {
+			t.Error(err)
+		}
+		if err := g.Run(t.Context(), works); err != nil {
+			t.Errorf("removed: %v", err)
+		}
+		if err := m.Remove(t.Context(), "second"); !errors.Is(err, health.ErrUnknown) {
+			t.Errorf("twice: %v", err)
+		}
+		if _, err := m.Check(t.Context(), "second"); !errors.Is(err, health.ErrUnknown) {
+			t.Errorf("a check that is gone: %v", err)
+		}
+		before := len(second.times())
+		time.Sleep(time.Hour)
+		if n := len(second.times()) - before; n != 0 || len(first.times()) < 100 {
+			t.Errorf("%d checks after Remove, %d of the other", n, len(first.times()))
+		}
+		second.answer(nil)
+		if err := m.Add(health.Check{Name: "second", Run: second.check}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		wantHealth(t, m, "second", health.Up, 1)
+	})
+}
+
+func TestACheckThatIsAddedToAMonitorThatRestsRunsFromItsStartOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var f tier
+		m := monitor(t, health.Config{}, nil)
+		if err := m.Add(health.Check{Name: "before", Run: f.check}); err != nil {
+			t.Fatal(err)
+		}
+		times(t, m, "before", 1) // works before Start, as for the others
+		if err := m.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if err := m.Add(health.Check{Name: "closed", Run: f.check}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := m.Check(t.Context(), "closed"); !errors.Is(err, health.ErrClosed) {
+			t.Errorf("closed: %v", err)
+		}
+		if err := m.Start(); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		wantHealth(t, m, "before", health.Up, 1)
+		wantHealth(t, m, "closed", health.Up, 1)
+		if err := m.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestRemoveCancelsARunningCheckAndNamesOneThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		m := started(t, health.Config{DownAfter: 1}, []health.Check{
+			{Name: "obeys", Run: func(ctx context.Context) error { <-ctx.Done(); return context.Cause(ctx) }},
+			{Name: "hangs", Run: func(context.Context) error { <-release; return nil }},
+		})
+		synctest.Wait()
+		joined := make(chan error)
+		go func() {
+			_, err := m.Check(t.Context(), "obeys")
+			joined <- err
+		}()
+		synctest.Wait()
+		if err := m.Remove(t.Context(), "obeys"); err != nil {
+			t.Error(err)
+		}
+		if err := <-joined; !errors.Is(err, health.ErrUnknown) {
+			t.Errorf("who waited for the check got %v", err)
+		}
+		why := errors.New("no more time")
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, why)
+		defer cancel()
+		if err := m.Remove(ctx, "hangs"); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, why) || !strings.Contains(err.Error(), `"hangs"`) {
+			t.Errorf("Remove: %v", err)
+		}
+		close(release)
+	})
+}
+
+func TestStartCloseAddAndRemoveAtOnceAreSafe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var f tier
+		m := monitor(t, health.Config{Interval: time.Millisecond}, []health.Check{{Name: "db", Run: f.check}})
+		var all sync.WaitGroup
+		for i := range 8 {
+			all.Go(func() {
+				for n := range 50 {
+					name := fmt.Sprint(i, n)
+					_ = m.Start()
+					_ = m.Add(health.Check{Name: name, Run: f.check})
+					_, _ = m.Check(t.Context(), "db")
+					_ = m.All()
+					_ = m.Close(t.Context())
+					if err := m.Remove(t.Context(), name); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		all.Wait()
+		if err := m.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// errors.Is found neither who had ended the context, nor why.
+func TestTheContextsCauseIsInTheErrorOfACheck(t *testing.T) {
+	shutdown := errors.New("shutting down")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	m := monitor(t, health.Config{}, []health.Check{{Name: "db", Run: func(ctx context.Context) error {
+		cancel(shutdown)
+		<-ctx.Done()
+		return nil
+	}}})
+	for _, when := range []string{"meanwhile", "before"} {
+		if _, err := m.Check(ctx, "db"); !errors.Is(err, context.Canceled) || !errors.Is(err, shutdown) {
+			t.Errorf("ended %s: %v", when, err)
+		}
 	}
-	if err := m.Start(); !errors.Is(err, health.ErrClosed) {
-		t.Errorf("after Close: %v", err)
-	}
-	never := monitor(t, health.Config{}, nil)
-	if err := never.Close(t.Context()); err != nil {
-		t.Errorf("never started: %v", err)
-	}
-	if err := never.Start(); !errors.Is(err, health.ErrClosed) {
-		t.Errorf("closed before Start: %v", err)
+	if err := m.Close(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/commontrip/commontrip/internal/refusal"
+	"github.com/commontrip/commontrip/internal/guard"
 	"github.com/commontrip/commontrip/store"
 )
 
@@ -18,18 +18,70 @@ type target struct {
 	Check
 	cfg       Config // with the check's own Interval and Timeout
 	listeners []*listener
-	life      context.Context // the Monitor's: ends with Close
 
 	down atomic.Pointer[DownError] // what guards refuse with; nil = they admit
 	due  atomic.Pointer[time.Time] // when the next background check starts; nil = none will
 
 	mu      sync.Mutex
+	life    context.Context // ends with Close and Remove, and its cause says with which
+	end     context.CancelCauseFunc
+	looped  chan struct{} // closed when the background checks of this life have ended; nil = none were started
 	status  Status
 	current *run // the one that has not returned; nil = none
 }
 
+// remains are what a target that was stopped leaves behind.
+type remains struct {
+	name   string
+	looped <-chan struct{} // closed when its background checks have ended; nil = there are none
+	run    *run            // that has not returned; nil = none
+}
+
+func newTarget(c Check, cfg Config, listeners []*listener) *target {
+	t := &target{Check: c, cfg: cfg, listeners: listeners, status: Status{Name: c.Name, Since: time.Now()}}
+	t.life, t.end = context.WithCancelCause(context.Background())
+	return t
+}
+
+// start begins the background checks.
+func (t *target) start() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.looped = make(chan struct{})
+	go t.loop(t.life, t.looped)
+}
+
+// stop ends the life, and lets guards admit.
+func (t *target) stop(why error) remains {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.end(why)
+	t.down.Store(nil)
+	return remains{name: t.Name, looped: t.looped, run: t.current}
+}
+
+// renew begins another life. What was known in the one before is forgotten.
+func (t *target) renew() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.life, t.end = context.WithCancelCause(context.Background())
+	before := t.status.Health
+	t.status = Status{Name: t.Name, Since: time.Now()}
+	if before != Unknown {
+		t.tell()
+	}
+}
+
+// tell hands the status to the listeners. The caller holds mu, so that they get changes in order.
+func (t *target) tell() {
+	for _, l := range t.listeners {
+		l.put(t.status)
+	}
+}
+
 // run is one call of the check's function. Its verdict comes with its return or with its timeout, whichever is first.
 type run struct {
+	life     context.Context // the target's when it began
 	began    time.Time
 	judged   chan struct{} // closed with the verdict
 	returned chan struct{} // closed when the function has returned
@@ -38,16 +90,17 @@ type run struct {
 }
 
 // loop checks at once and then at every interval, until the life ends.
-func (t *target) loop() {
+func (t *target) loop(life context.Context, looped chan<- struct{}) {
+	defer close(looped)
 	for {
 		wait := spread(t.cfg.Interval)
 		due := time.Now().Add(wait)
 		t.due.Store(&due)
 		next := time.After(wait)
-		_ = t.check(t.life) // the verdict is in the status
+		_ = t.check(life) // the verdict is in the status
 		select {
 		case <-next:
-		case <-t.life.Done():
+		case <-life.Done():
 			return
 		}
 	}
@@ -59,32 +112,34 @@ func spread(d time.Duration) time.Duration {
 }
 
 // check runs the function, or joins the run that is under way, and returns when that has its verdict. A run that has
-// outlived its verdict is not joined: that it still hangs is one more failure. The error is ctx.Err() or ErrClosed.
+// outlived its verdict is not joined: that it still hangs is one more failure. The error is that of ctx, or says why the
+// life has ended.
 func (t *target) check(ctx context.Context) error {
-	judged := wait(ctx, t.begin().judged)
+	r, life := t.begin()
+	judged := wait(ctx, r.judged)
 	switch {
-	case t.life.Err() != nil:
-		return ErrClosed
+	case life.Err() != nil:
+		return context.Cause(life)
 	case !judged:
-		return ctx.Err()
+		return guard.Ended(ctx)
 	}
 	return nil
 }
 
-// begin gives the run to wait for: a new one if none is under way.
-func (t *target) begin() *run {
+// begin gives the run to wait for, a new one if none is under way, and the life in which it was asked for.
+func (t *target) begin() (*run, context.Context) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if r := t.current; r != nil {
 		if r.late {
-			t.judge(r, t.tooLate())
+			t.judge(t.life, r, t.tooLate())
 		}
-		return r
+		return r, t.life
 	}
-	r := &run{began: time.Now(), judged: make(chan struct{}), returned: make(chan struct{})}
+	r := &run{life: t.life, began: time.Now(), judged: make(chan struct{}), returned: make(chan struct{})}
 	if t.life.Err() != nil {
 		close(r.judged)
-		return r
+		return r, t.life
 	}
 	t.current = r
 	ctx, cancel := context.WithTimeout(t.life, t.cfg.Timeout)
@@ -93,7 +148,7 @@ func (t *target) begin() *run {
 		defer func() { stop(); cancel() }()
 		t.call(ctx, r)
 	}()
-	return r
+	return r, t.life
 }
 
 func (t *target) tooLate() error {
@@ -123,7 +178,7 @@ func (t *target) through(ctx context.Context, r *run) error {
 	fn := func(ctx context.Context) error {
 		r.entered.Store(true)
 		err := t.Run(ctx)
-		if refusal.Is(err) {
+		if guard.Refused(err) {
 			r.entered.Store(false) // a guard within the check: it has not reached the tier
 		}
 		return err
@@ -141,7 +196,7 @@ func (t *target) settle(r *run, err error, returned bool) {
 	select {
 	case <-r.judged:
 	default:
-		t.judge(r, err)
+		t.judge(r.life, r, err)
 		r.late = !returned
 		close(r.judged)
 	}
@@ -151,10 +206,10 @@ func (t *target) settle(r *run, err error, returned bool) {
 	}
 }
 
-// judge counts one result, unless Close or a refusing breaker made it say nothing of the tier. The caller holds mu, so
-// that listeners get changes in order.
-func (t *target) judge(r *run, err error) {
-	if t.life.Err() != nil || !r.entered.Load() {
+// judge counts one result, unless the end of its life or a refusing breaker made it say nothing of the tier. The caller
+// holds mu.
+func (t *target) judge(life context.Context, r *run, err error) {
+	if life.Err() != nil || !r.entered.Load() {
 		return
 	}
 	before := t.status.Health
@@ -168,9 +223,7 @@ func (t *target) judge(r *run, err error) {
 	} else {
 		t.down.Store(nil)
 	}
-	for _, l := range t.listeners {
-		l.put(t.status)
-	}
+	t.tell()
 }
 
 // known is the status as it is now.
@@ -178,12 +231,4 @@ func (t *target) known() Status {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.status
-}
-
-// retire lets guards admit, after the life has ended, and gives the run that has not returned, or nil.
-func (t *target) retire() *run {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.down.Store(nil)
-	return t.current
 }

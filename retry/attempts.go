@@ -4,6 +4,8 @@ import (
 	"context"
 	"math"
 	"time"
+
+	"github.com/commontrip/commontrip/internal/guard"
 )
 
 const unlimited = time.Duration(math.MaxInt64)
@@ -45,12 +47,16 @@ func (a *attempts) limit() time.Duration {
 // next judges the failed attempt. It returns nil, after the wait, if another attempt is due, else the error that
 // ends the call.
 func (a *attempts) next(ctx context.Context, err error) error {
-	if end := ended(ctx); end != nil {
-		return join(err, end)
+	if end := guard.Ended(ctx); end != nil {
+		return guard.Join(end, "attempt", err)
 	}
-	after, asks := retryAfter(err)
+	after, asks := guard.RetryAfter(err), guard.HasRetryAfter(err)
+	longest := a.policy.MaxRetryAfter
+	if a.refused {
+		longest = a.policy.MaxRefusal
+	}
 	switch {
-	case isPermanent(err), a.retryIf != nil && !a.retryIf(err), after > a.policy.MaxRetryAfter,
+	case guard.Permanent(err), a.retryIf != nil && !a.retryIf(err), after > longest,
 		a.refused && !asks && a.retryIf == nil:
 		return err
 	// mutant: attempts
@@ -59,22 +65,26 @@ func (a *attempts) next(ctx context.Context, err error) error {
 	}
 	// mutant: wait
 	wait := max(after, a.policy.Jitter.spread(a.policy.backoff(a.made-1), a.draw))
+	left := a.left(ctx)
 	// mutant: left
-	if left := a.left(ctx); left <= 0 || wait > left {
+	if left <= 0 || wait > left {
 		if asks {
 			return err
 		}
 		return a.exhausted(ByTime, err)
 	}
+	if wait == after {
+		wait += a.policy.Jitter.above(after, left, a.draw)
+	}
 	// mutant: budget
-	if a.budget != nil && !a.budget.take(now()) {
+	if a.budget != nil && !a.budget.pay() {
 		return a.exhausted(ByBudget, err)
 	}
 	for _, fn := range a.onRetry {
 		fn(Attempt{Number: a.made, Err: err, Wait: wait, Elapsed: now() - a.started})
 	}
 	if end := pause(ctx, wait); end != nil {
-		return join(err, end)
+		return guard.Join(end, "attempt", err)
 	}
 	return nil
 }
@@ -103,5 +113,5 @@ func pause(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 	case <-timer.C:
 	}
-	return ended(ctx)
+	return guard.Ended(ctx)
 }

@@ -42,6 +42,7 @@ type Budget struct {
 	extra  window // paid from the calls' pot; written under mu
 	tokens int64  // the clock's pot, in parts of wholeToken
 	filled time.Duration
+	latest time.Duration // the newest reading of the clock
 }
 
 // NewBudget returns a budget of ratio extra attempts a call (0 to 100; 0.1 is one in ten calls; kept in millionths) and
@@ -53,21 +54,37 @@ func NewBudget(ratio float64, perSecond int) (*Budget, error) {
 	if perSecond < 0 || perSecond > maxBudgetRate {
 		return nil, refuse("perSecond", strconv.Itoa(perSecond), "0 to 1000000")
 	}
+	began := now()
 	return &Budget{
 		ratio:     uint64(math.Round(ratio * millionth)),
 		perSecond: int64(perSecond),
 		tokens:    int64(perSecond) * wholeToken,
-		filled:    now(),
+		filled:    began,
+		latest:    began,
 	}, nil
 }
 
 // called counts a call that begins at now.
 func (b *Budget) called(now time.Duration) { b.calls.add(second(now)) }
 
-// take pays for one extra attempt at now, or reports that the budget is spent.
+// pay pays for one extra attempt, or reports that the budget is spent. It reads the clock under the lock: callers that read
+// it before would come in another order than their readings, and each step back and forth would credit time again.
+func (b *Budget) pay() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.payAt(now())
+}
+
+// take is pay for a reading of the clock that may be late.
 func (b *Budget) take(now time.Duration) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	return b.payAt(now)
+}
+
+// payAt is called with mu held.
+func (b *Budget) payAt(now time.Duration) bool {
+	now = b.inOrder(now)
 	s := second(now)
 	// mutant: earned
 	if (b.extra.sum(s)+1)*millionth <= b.calls.sum(s)*b.ratio {
@@ -83,6 +100,15 @@ func (b *Budget) take(now time.Duration) bool {
 	}
 	b.tokens -= wholeToken
 	return true
+}
+
+// inOrder gives the newest reading instead of one that came late. One that is late by more than the window is taken for a
+// clock that was put back, which neither gives nor takes.
+func (b *Budget) inOrder(now time.Duration) time.Duration {
+	if late := b.latest - now; late < 0 || late >= budgetSlices*time.Second {
+		b.latest = now
+	}
+	return b.latest
 }
 
 func second(now time.Duration) uint32 { return uint32(now / time.Second) }

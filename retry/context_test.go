@@ -219,7 +219,7 @@ func TestWaitIsTheLargerOfBackoffAndRetryAfter(t *testing.T) {
 		"shorter than the backoff": {time.Millisecond, time.Second},
 		"nothing":                  {0, time.Second},
 		"negative":                 {-time.Hour, time.Second},
-		"the longest allowed":      {5 * time.Second, 5 * time.Second},
+		"the longest allowed":      {time.Minute, time.Minute},
 	} {
 		for how, wrap := range map[string]func(error) error{
 			"bare":    func(err error) error { return err },
@@ -254,12 +254,13 @@ func TestRetryAfterThatCannotBeWaitedForEndsTheCallWithThatVeryError(t *testing.
 		deadline time.Duration
 		after    time.Duration
 	}{
-		"longer than MaxRetryAfter":       {after: 5*time.Second + 1},
-		"longer than an own maximum":      {policy: retry.Policy{MaxRetryAfter: time.Minute}, after: time.Minute + 1},
-		"in the last attempt":             {policy: retry.Policy{Attempts: 1}, after: time.Hour},
-		"longer than what is left":        {policy: retry.Policy{MaxElapsed: 2 * time.Second}, after: 2*time.Second + 1},
-		"longer than the deadline":        {deadline: 2 * time.Second, after: 2*time.Second + 1},
-		"its backoff does not fit either": {policy: retry.Policy{MaxElapsed: 500 * time.Millisecond}, after: time.Millisecond},
+		"longer than MaxRetryAfter":                       {after: time.Minute + 1},
+		"longer than MaxRetryAfter if backoffs are short": {policy: retry.Policy{Delay: 1, MaxDelay: time.Second}, after: 5*time.Second + 1},
+		"longer than an own maximum":                      {policy: retry.Policy{MaxRetryAfter: time.Minute}, after: time.Minute + 1},
+		"in the last attempt":                             {policy: retry.Policy{Attempts: 1}, after: time.Hour},
+		"longer than what is left":                        {policy: retry.Policy{MaxElapsed: 2 * time.Second}, after: 2*time.Second + 1},
+		"longer than the deadline":                        {deadline: 2 * time.Second, after: 2*time.Second + 1},
+		"its backoff does not fit either":                 {policy: retry.Policy{MaxElapsed: 500 * time.Millisecond}, after: time.Millisecond},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

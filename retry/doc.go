@@ -13,25 +13,30 @@
 //
 // # What is tried again
 //
-// Every error is, but those marked by [Permanent], those that [WithRetryIf] denies, refusals that name no time, and any error
-// at all once the caller's context has ended. A panic or runtime.Goexit in the call is not an error: it goes up untouched.
+// Every error is, but those marked by [Permanent] (a chain's, if the error of each of its tiers is), those that [WithRetryIf]
+// denies, refusals that name no time, and any error at all once the caller's context has ended. A panic or runtime.Goexit in
+// the call is not an error: it goes up untouched.
 //
 // # Refusals
 //
 // A guard inside (a breaker, a bulkhead, a rate limiter) may refuse an attempt, and says so by an error with a method
-// Refused() bool that returns true. Such an attempt did not reach the tier. It is made again only if the refusal says when to
-// come back, by a method RetryAfter() time.Duration: by the same rule as any error that does. Without that it is returned at
-// once, unless [WithRetryIf] says that it is worth another attempt. If no attempt reached the tier, what the caller gets is a
-// refusal too, whatever ended the retry. If one did, it is none: the error holds the refusal and the tier's error.
+// Refused() bool that returns true. Such an attempt did not reach the tier. It is made again only if the refusal has a method
+// RetryAfter() time.Duration: by the same rule as any error that has one, but for MaxRefusal at most. Without it the refusal
+// is returned at once, unless [WithRetryIf] says that it is worth another attempt. If no attempt reached the tier, what the
+// caller gets is a refusal too, whatever ended the retry. If one did, it is none: the error holds the refusal and the tier's error.
 //
 // # How long it waits
 //
-// Backoff n, counted from 0, is min(MaxDelay, Delay * Multiplier^n), of which the jitter takes a random part. An error
-// that has, anywhere in its tree, a method RetryAfter() time.Duration (an open breaker's refusal, a 429 that names its
-// time) is not asked again sooner than it says: the wait is the larger of the two. Waiting that cannot help is not
-// begun. If RetryAfter is longer than MaxRetryAfter, or the wait longer than what is left of MaxElapsed or of the
-// context's deadline, the call ends at once: with that very error, so that the caller above can act on it. A plain
-// backoff that does not fit ends the call at once too, with an [ExhaustedError] whose Cause is [ByTime].
+// Backoff n, counted from 0, is min(MaxDelay, Delay * Multiplier^n), of which the jitter takes a random part. Errors that
+// have a method RetryAfter() time.Duration (an open breaker's refusal, a 429 that names its time) are not asked again
+// sooner than they say. The longest time in the error's tree counts, and 0 names none. An error that joins others and has
+// the method itself speaks for them, as a fallback.AllTiersFailedError does. The wait is the larger of the two; to the time
+// that was asked for the jitter adds up to half, so that all who were told the same do not come back in one instant.
+//
+// Waiting that cannot help is not begun. If an error asks for longer than MaxRetryAfter (a guard's refusal: than
+// MaxRefusal), or for more than what is left of MaxElapsed or of the context's deadline, the call ends at once: with that
+// very error, so that the caller above can act on it. A guard's refusal is an error with a method Refused() bool that says
+// true. A plain backoff that does not fit ends the call at once too, with an [ExhaustedError] whose Cause is [ByTime].
 //
 // The caller's context ends a wait the moment it ends.
 //
@@ -42,6 +47,7 @@
 //   - Attempts, time or budget used up: *ExhaustedError, which Is [ErrExhausted] and unwraps to the last error.
 //   - The context had ended before the first attempt: its error; nothing was called.
 //   - It ended later: the last attempt's error joined with the context's, so that errors.Is finds both.
+//   - Either way errors.Is finds the context's cause too, if it has one (context.WithCancelCause and the like).
 //
 // # Attempts and their contexts
 //
@@ -54,7 +60,7 @@
 // # Retries and a breaker
 //
 // Usually the retrier stands outside the breaker: each attempt is evidence, and a trip ends the retry at once if the
-// breaker rests for longer than MaxRetryAfter. A retrier inside a breaker is legal; then all its attempts are one
+// breaker rests for longer than MaxRefusal. A retrier inside a breaker is legal; then all its attempts are one
 // outcome.
 //
 // Everything here is safe for concurrent use, starts no goroutine, and allocates nothing if the first attempt

@@ -1,7 +1,6 @@
 package retry
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -49,52 +48,19 @@ func (e *ExhaustedError) Unwrap() error { return e.Last }
 
 type permanentError struct{ err error }
 
-func (e *permanentError) Error() string { return e.err.Error() }
-func (e *permanentError) Unwrap() error { return e.err }
+func (e *permanentError) Error() string   { return e.err.Error() }
+func (e *permanentError) Unwrap() error   { return e.err }
+func (e *permanentError) Permanent() bool { return true }
 
 // Permanent marks err as one that no further attempt can help. The mark holds however deep the error is wrapped or
 // joined, whatever [WithRetryIf] says, and for every retrier on the way up: the caller gets the error as it is, mark
 // included. Its text is err's own, and errors.Is and errors.As see through it. Permanent(nil) is nil.
+//
+// An error of one's own says the same by a method Permanent() bool. One that joins several and has the method speaks for
+// them: a fallback.AllTiersFailedError is permanent only if the error of each of its tiers is.
 func Permanent(err error) error {
 	if err == nil {
 		return nil
 	}
 	return &permanentError{err}
-}
-
-func isPermanent(err error) bool {
-	_, ok := errors.AsType[*permanentError](err)
-	return ok
-}
-
-// retryAfter returns what the first error in err's tree that has the method says, and whether there is one.
-func retryAfter(err error) (time.Duration, bool) {
-	e, ok := errors.AsType[interface {
-		error
-		RetryAfter() time.Duration
-	}](err)
-	if !ok {
-		return 0, false
-	}
-	return e.RetryAfter(), true
-}
-
-// ended returns the context's error, also in the instant in which its deadline has come and its timer has not run yet:
-// what that instant means must not hang on which goroutine wakes first.
-func ended(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= 0 {
-		return context.DeadlineExceeded
-	}
-	return nil
-}
-
-// join returns the last attempt's error together with the end of the caller's context, unless it says so itself.
-func join(last, end error) error {
-	if errors.Is(last, end) {
-		return last
-	}
-	return fmt.Errorf("%w; last attempt: %w", end, last)
 }

@@ -123,7 +123,7 @@ func ExampleWithOnRetry() {
 func ExamplePolicy_WithDefaults() {
 	p := retry.Policy{Attempts: 5}.WithDefaults()
 	fmt.Println(p.Attempts, p.Delay, p.MaxDelay, p.Multiplier, p.Jitter, p.MaxRetryAfter)
-	// Output: 5 1s 1m0s 2 full 5s
+	// Output: 5 1s 1m0s 2 full 1m0s
 }
 
 func ExamplePolicy_Validate() {

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Jitter is the part of a backoff that is drawn at random, so that callers that failed together do not come back
-// together. The names and the shapes are those of Marc Brooker, "Exponential Backoff And Jitter" (AWS Architecture
+// Jitter is the part of a wait that is drawn at random, so that callers that failed together do not come back
+// together. Of a backoff it takes a part away; to a time that an error asked for it adds up to half. The names and the shapes are those of Marc Brooker, "Exponential Backoff And Jitter" (AWS Architecture
 // Blog, 2015), which shows that FullJitter costs the least work in all. Its text form is "full", "equal" or "none".
 type Jitter uint8
 
@@ -15,7 +15,7 @@ const (
 	FullJitter Jitter = iota
 	// EqualJitter keeps half the backoff and draws the other: [backoff/2, backoff]. For calls that must not come at once.
 	EqualJitter
-	// NoJitter waits the backoff itself. For tests, and for a single caller.
+	// NoJitter waits the backoff, or what an error asks for, itself. For tests, and for a single caller.
 	NoJitter
 )
 
@@ -46,6 +46,15 @@ func (j *Jitter) UnmarshalText(text []byte) error {
 		}
 	}
 	return refuse("Jitter", fmt.Sprintf("%q", text), "full, equal or none")
+}
+
+// above draws what is waited beyond the time that an error asked for, so that all who were told the same do not come back
+// in one instant: up to half of that time, and up to half of what is then left, for an attempt to be made in.
+func (j Jitter) above(after, left time.Duration, draw func(n uint64) uint64) time.Duration {
+	if j == NoJitter {
+		return 0
+	}
+	return time.Duration(draw(uint64(min(after, left-after)/2) + 1))
 }
 
 // spread draws a wait from the backoff d; draw(n) is uniform in [0, n).

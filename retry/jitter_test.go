@@ -148,5 +148,8 @@ func FuzzPolicy(f *testing.F) {
 		if w := p.Jitter.spread(b, r.draw); w < 0 || w > b {
 			t.Fatalf("%+v: drew %d from %d", p, w, b)
 		}
+		if w := p.Jitter.above(b/2, b, r.draw); w < 0 || w > b/4+1 {
+			t.Fatalf("%+v: drew %d above %d", p, w, b/2)
+		}
 	})
 }

@@ -8,11 +8,11 @@ import (
 )
 
 const (
-	defaultAttempts      = 3
-	defaultDelay         = time.Second
-	defaultMaxDelay      = 60 * time.Second
-	defaultMaxRetryAfter = 5 * time.Second
-	defaultMultiplier    = 2
+	defaultAttempts   = 3
+	defaultDelay      = time.Second
+	defaultMaxDelay   = 60 * time.Second
+	defaultMaxRefusal = 5 * time.Second // and the least default of MaxRetryAfter
+	defaultMultiplier = 2
 )
 
 // Policy says how often to try, how long, and how far apart. The zero Policy is usable: each zero field takes its
@@ -28,13 +28,18 @@ type Policy struct {
 	MaxDelay time.Duration
 
 	// MaxRetryAfter is the longest wait that an error may ask for by its method RetryAfter() time.Duration: an error
-	// that asks for more ends the retry at once and is returned as it is. Default 5 s.
+	// that asks for more ends the retry at once and is returned as it is. Default MaxDelay, or 5 s if that is longer:
+	// what a retrier would wait by itself, an error may ask for too.
 	MaxRetryAfter time.Duration
+	// MaxRefusal is the same for a guard's refusal, such as an open breaker's: nothing was asked, and a caller that is
+	// refused at once may have something better to do than to stand in line. Default MaxRetryAfter if that is set, else
+	// 5 s.
+	MaxRefusal time.Duration
 
 	// Multiplier is what each backoff is longer than the one before; 1 or more, finite. Default 2; 1 is a constant delay.
 	Multiplier float64
 
-	// Jitter is the random part of a backoff. Default [FullJitter].
+	// Jitter is the random part of a wait. Default [FullJitter].
 	Jitter Jitter
 
 	// AttemptTimeout bounds one attempt: its context ends after that time. 0, the default, means no bound.
@@ -58,8 +63,14 @@ func (p Policy) WithDefaults() Policy {
 	if p.MaxDelay == 0 {
 		p.MaxDelay = max(defaultMaxDelay, p.Delay)
 	}
+	if p.MaxRefusal == 0 {
+		p.MaxRefusal = p.MaxRetryAfter
+		if p.MaxRetryAfter == 0 {
+			p.MaxRefusal = defaultMaxRefusal
+		}
+	}
 	if p.MaxRetryAfter == 0 {
-		p.MaxRetryAfter = defaultMaxRetryAfter
+		p.MaxRetryAfter = max(p.MaxDelay, defaultMaxRefusal)
 	}
 	if p.Multiplier == 0 {
 		p.Multiplier = defaultMultiplier
@@ -80,6 +91,8 @@ func (p Policy) Validate() error {
 		return refuse("MaxDelay", p.MaxDelay.String(), "Delay ("+p.Delay.String()+") or more")
 	case p.MaxRetryAfter < 0:
 		return refuse("MaxRetryAfter", p.MaxRetryAfter.String(), "more than 0")
+	case p.MaxRefusal < 0:
+		return refuse("MaxRefusal", p.MaxRefusal.String(), "more than 0")
 	case !(p.Multiplier >= 1) || math.IsInf(p.Multiplier, 0): // so written, it refuses NaN
 		return refuse("Multiplier", strconv.FormatFloat(p.Multiplier, 'g', -1, 64), "1 or more, finite")
 	case p.Jitter > NoJitter:

@@ -31,8 +31,8 @@ func fail(context.Context) error { return errBoom }
 
 func TestZeroFieldsTakeTheirDefaults(t *testing.T) {
 	all := retry.Policy{
-		Attempts: 3, Delay: time.Second, MaxDelay: time.Minute, MaxRetryAfter: 5 * time.Second, Multiplier: 2,
-		Jitter: retry.FullJitter,
+		Attempts: 3, Delay: time.Second, MaxDelay: time.Minute, MaxRetryAfter: time.Minute, MaxRefusal: 5 * time.Second,
+		Multiplier: 2, Jitter: retry.FullJitter,
 	}
 	for _, c := range []struct {
 		name      string
@@ -44,12 +44,25 @@ func TestZeroFieldsTakeTheirDefaults(t *testing.T) {
 		{
 			"a first delay above the default longest one raises it",
 			retry.Policy{Delay: time.Hour},
-			func() retry.Policy { p := all; p.Delay, p.MaxDelay = time.Hour, time.Hour; return p }(),
+			func() retry.Policy {
+				p := all
+				p.Delay, p.MaxDelay, p.MaxRetryAfter = time.Hour, time.Hour, time.Hour
+				return p
+			}(),
 		},
 		{
 			"a longest delay below the default first one lowers it",
 			retry.Policy{MaxDelay: time.Millisecond},
-			func() retry.Policy { p := all; p.Delay, p.MaxDelay = time.Millisecond, time.Millisecond; return p }(),
+			func() retry.Policy {
+				p := all
+				p.Delay, p.MaxDelay, p.MaxRetryAfter = time.Millisecond, time.Millisecond, 5*time.Second
+				return p
+			}(),
+		},
+		{
+			"a longest wait for errors that is set holds for refusals too",
+			retry.Policy{MaxRetryAfter: 2 * time.Minute},
+			func() retry.Policy { p := all; p.MaxRetryAfter, p.MaxRefusal = 2*time.Minute, 2*time.Minute; return p }(),
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -77,6 +90,7 @@ func TestBadFieldsAreRefusedWithNameValueAndRange(t *testing.T) {
 		{retry.Policy{MaxDelay: -time.Second}, "MaxDelay", "-1s"},
 		{retry.Policy{Delay: 2 * time.Second, MaxDelay: time.Second}, "MaxDelay", "1s"},
 		{retry.Policy{MaxRetryAfter: -1}, "MaxRetryAfter", "-1ns"},
+		{retry.Policy{MaxRefusal: -1}, "MaxRefusal", "-1ns"},
 		{retry.Policy{Multiplier: 0.5}, "Multiplier", "0.5"},
 		{retry.Policy{Multiplier: -2}, "Multiplier", "-2"},
 		{retry.Policy{Multiplier: math.NaN()}, "Multiplier", "NaN"},

@@ -3,7 +3,7 @@ package retry
 import (
 	"fmt"
 
-	"github.com/commontrip/commontrip/internal/refusal"
+	"github.com/commontrip/commontrip/internal/guard"
 )
 
 // refusals is what a call has heard of guards: whether the last attempt was refused, and how the tier failed before that.
@@ -14,23 +14,23 @@ type refusals struct {
 
 // note looks at the error of an attempt.
 func (r *refusals) note(err error) {
-	if r.refused = refusal.Is(err); !r.refused {
+	if r.refused = guard.Refused(err); !r.refused {
 		r.failed = err
 	}
 }
 
-// told is err, which ends the call, as what all attempts together say of the tier. If one reached it, the whole is no refusal,
-// although the last attempt was refused. If none did, the whole is one.
+// told is err, which ends the call, as what all attempts together say of the tier. If one reached it, the whole is not a
+// refusal, although the last attempt was refused. If none did, the whole is one.
 func (r *refusals) told(err error) error {
 	switch {
 	case !r.refused:
 		return err
 	case r.failed != nil:
 		return &refusedAtLast{err, r.failed}
-	case refusal.Is(err):
+	case guard.Refused(err):
 		return err
 	default:
-		return refusal.Mark(err) // the caller's context ended the wait for the guard
+		return guard.MarkRefused(err) // the caller's context ended the wait for the guard
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/commontrip/commontrip/internal/refusal"
+	"github.com/commontrip/commontrip/internal/guard"
 	"github.com/commontrip/commontrip/retry"
 )
 
@@ -50,7 +50,7 @@ func TestARefusalIsTriedAgainOnlyIfItSaysWhen(t *testing.T) {
 				if calls != c.calls || time.Since(began) != c.took || !errors.Is(err, c.err) {
 					t.Errorf("%d calls in %v, %v; want %d in %v", calls, time.Since(began), err, c.calls, c.took)
 				}
-				if got, want := refusal.Is(err), refusal.Is(c.err); got != want {
+				if got, want := guard.Refused(err), guard.Refused(c.err); got != want {
 					t.Errorf("%v is a refusal: %v, want %v", err, got, want)
 				}
 			})
@@ -74,7 +74,7 @@ func TestARetryThatReachedTheTierIsNoRefusal(t *testing.T) {
 					}
 					return last
 				})
-				if refusal.Is(err) || !errors.Is(err, errBoom) || !errors.Is(err, last) {
+				if guard.Refused(err) || !errors.Is(err, errBoom) || !errors.Is(err, last) {
 					t.Errorf("%v; want both errors, and no refusal", err)
 				}
 			})
@@ -89,7 +89,7 @@ func TestARetryThatReachedTheTierIsNoRefusal(t *testing.T) {
 				}
 				return errBoom
 			})
-			if refusal.Is(err) || exhausted(t, err).Last != errBoom { //nolint:errorlint // as it is
+			if guard.Refused(err) || exhausted(t, err).Last != errBoom { //nolint:errorlint // as it is
 				t.Errorf("%v", err)
 			}
 		})
@@ -102,7 +102,7 @@ func TestAWaitForAGuardThatTheCallersContextEndsIsARefusal(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(500*time.Millisecond, cancel)
 		err := mustNew(t, retry.Policy{}).Run(ctx, func(context.Context) error { return resting{wait: time.Second} })
-		if !refusal.Is(err) || !errors.Is(err, context.Canceled) || !errors.Is(err, resting{wait: time.Second}) {
+		if !guard.Refused(err) || !errors.Is(err, context.Canceled) || !errors.Is(err, resting{wait: time.Second}) {
 			t.Errorf("%v; want a refusal that the context ended", err)
 		}
 	})

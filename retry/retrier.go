@@ -5,6 +5,8 @@ import (
 	"errors"
 	"math/rand/v2"
 	"time"
+
+	"github.com/commontrip/commontrip/internal/guard"
 )
 
 // Retrier tries calls again by one [Policy]. It is made by [New], keeps nothing of a call once it has returned, and is
@@ -95,9 +97,9 @@ func Do[T any](ctx context.Context, r *Retrier, fn func(context.Context) (T, err
 	case fn == nil:
 		panic("retry: nil function: there is nothing to call")
 	}
-	if err := ctx.Err(); err != nil {
+	if ctx.Err() != nil {
 		var none T
-		return none, err
+		return none, guard.Ended(ctx)
 	}
 	a := r.begin()
 	for {

@@ -103,6 +103,49 @@ func TestWindowsCountStopsAtItsLargest(t *testing.T) {
 	}
 }
 
+// Callers read the clock and then wait for the lock. A reading that came late set the pot's time back, and the next one
+// credited the time between the two again: 21 275 extra attempts in 4.2 s, and 5 242 were promised.
+func TestReadingsOutOfOrderCreditNoTimeTwice(t *testing.T) {
+	for _, late := range []time.Duration{1, time.Millisecond, 999 * time.Millisecond, time.Second, 9 * time.Second} {
+		b, err := NewBudget(0, 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at, taken := b.filled+time.Minute, 0
+		for range 5000 {
+			for _, reading := range []time.Duration{at, at - late} {
+				if b.take(reading) {
+					taken++
+				}
+			}
+		}
+		if taken != 1000 {
+			t.Errorf("late by %v: %d extra attempts in one instant, want the 1000 of a full pot", late, taken)
+		}
+	}
+}
+
+func TestReadingsOutOfOrderAreCountedInTheWindow(t *testing.T) {
+	b, err := NewBudget(1, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at, taken := b.filled+time.Minute, 0
+	for range 10 {
+		b.called(at)
+	}
+	for range 30 {
+		for _, reading := range []time.Duration{at + time.Second, at, at - 9*time.Second} {
+			if b.take(reading) {
+				taken++
+			}
+		}
+	}
+	if taken != 10 {
+		t.Errorf("%d extra attempts for 10 calls", taken)
+	}
+}
+
 func TestClockThatGoesBackNeitherGivesNorTakes(t *testing.T) {
 	b, err := NewBudget(0, 2)
 	if err != nil {

@@ -19,8 +19,9 @@ import (
 
 const about = `Shows the circuit breakers of a fleet, follows them, and commands them.
 
-The store's URL and prefix come from a flag, else from the environment (COMMONTRIP_URL, COMMONTRIP_PREFIX), else from the
-file commontrip/config below $XDG_CONFIG_HOME (or ~/.config), with a "key = value" on each line:
+The store's URL and prefix come from a flag, else from the environment (COMMONTRIP_URL and COMMONTRIP_PREFIX, else a service's
+CIRCUIT_BREAKER_STORE_URL and CIRCUIT_BREAKER_STORE_PREFIX), else from the file commontrip/config below $XDG_CONFIG_HOME (or
+~/.config), with a "key = value" on each line:
 
   url    = redis://user:password@redis:6379
   prefix = payments-prod

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/commontrip/commontrip/internal/envvalue"
 )
 
 // setting is a value and what it came from.
@@ -26,10 +28,14 @@ func (s settings) String() string {
 	return fmt.Sprintf("store %s (%s), prefix %s (%s)", shownURL(s.url.value), s.url.from, quote(s.prefix.value), s.prefix.from)
 }
 
-// settings looks into flags, environment and file, in this order.
+// serviceNames are the variables by which a service (package config) reads the same settings.
+var serviceNames = map[string]string{"url": "CIRCUIT_BREAKER_STORE_URL", "prefix": "CIRCUIT_BREAKER_STORE_PREFIX"}
+
+// settings looks into flags, environment and file, in this order; in the environment first for the names of its own.
 func (a *app) settings() (settings, error) {
-	a.keep(a.flags.url)
-	a.keep(a.env("COMMONTRIP_URL"))
+	for _, url := range []string{a.flags.url, a.env("COMMONTRIP_URL"), a.env(serviceNames["url"])} {
+		a.keep(url)
+	}
 	if t := a.flags.timeout; t < time.Millisecond || t > time.Minute {
 		return settings{}, misuse("--timeout is %v; want 1ms..1m", t)
 	}
@@ -38,22 +44,31 @@ func (a *app) settings() (settings, error) {
 		return settings{}, err
 	}
 	a.keep(file["url"])
+	var bad error
 	pick := func(key, flag string) setting {
-		name := "COMMONTRIP_" + strings.ToUpper(key)
-		switch {
-		case flag != "":
-			return setting{flag, "--" + key}
-		case a.env(name) != "":
-			return setting{a.env(name), name}
-		case file[key] != "":
-			return setting{file[key], path}
-		default:
-			return setting{}
+		for _, s := range []setting{
+			{flag, "--" + key},
+			{a.env("COMMONTRIP_" + strings.ToUpper(key)), "COMMONTRIP_" + strings.ToUpper(key)},
+			{a.env(serviceNames[key]), serviceNames[key]},
+			{file[key], path},
+		} {
+			value, err := envvalue.Clean(s.value)
+			if err != nil && bad == nil {
+				bad = misuse("%s: want %w", s.from, err) // the value may hold the password
+			}
+			if value != "" {
+				a.keep(value)
+				return setting{value, s.from}
+			}
 		}
+		return setting{}
 	}
 	s := settings{url: pick("url", a.flags.url), prefix: pick("prefix", a.flags.prefix), by: pick("by", ""), file: path}
+	if bad != nil {
+		return settings{}, bad
+	}
 	if s.url.value == "" {
-		return settings{}, misuse("which store? Give --url redis://host:6379, COMMONTRIP_URL, or a line \"url = ...\" in %s", quote(a.configPath()))
+		return settings{}, misuse("which store? Give --url redis://host:6379, COMMONTRIP_URL, CIRCUIT_BREAKER_STORE_URL, or a line \"url = ...\" in %s", quote(a.configPath()))
 	}
 	if s.prefix.value == "" {
 		s.prefix = setting{"commontrip", "the default"}

@@ -16,7 +16,6 @@ import (
 	"github.com/commontrip/commontrip/health"
 	"github.com/commontrip/commontrip/retry"
 	"github.com/commontrip/commontrip/store"
-	redisstore "github.com/commontrip/commontrip/store/redis"
 	"github.com/commontrip/commontrip/zaplog"
 )
 
@@ -54,7 +53,7 @@ func newChainLoad(ctx context.Context, spec chainSpec, logger *zap.Logger, liste
 		return nil, err
 	}
 	l := &chainLoad{spec: spec, breakers: map[string]*breaker.Breaker{}, calls: map[string]count{}, recent: map[string]int{}}
-	if l.store, err = redisstore.Open(c.Store.URL, redisstore.WithPrefix(c.Store.Prefix)); err != nil {
+	if l.store, err = c.Store.Open(); err != nil {
 		return nil, err
 	}
 	options := append(c.ManagerOptions(), breaker.WithListener(listen), breaker.WithListener(zaplog.Listener(logger)))

@@ -15,7 +15,6 @@ import (
 
 	"github.com/commontrip/commontrip/config"
 	"github.com/commontrip/commontrip/dashboard"
-	redisstore "github.com/commontrip/commontrip/store/redis"
 )
 
 // loadRate is how many requests a second all replicas together get.
@@ -48,7 +47,7 @@ func serveLoad(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	fleet, err := redisstore.Open(c.Store.URL, redisstore.WithPrefix(c.Store.Prefix))
+	fleet, err := c.Store.Open()
 	if err != nil {
 		return err
 	}

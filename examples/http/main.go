@@ -38,7 +38,7 @@ func main() {
 		Transport: breakerhttp.NewTransport(nil, nil, breakerhttp.WithPick(breakerhttp.PerHost(m, 100))),
 		Timeout:   5 * time.Second,
 	}
-	again, err := retry.New(retry.Policy{Attempts: 5, Delay: 10 * time.Millisecond})
+	again, err := retry.New(retry.Policy{Attempts: 5, Delay: 10 * time.Millisecond, MaxRetryAfter: 5 * time.Second})
 	check(err)
 
 	// get is one attempt: it makes its own request, reads its own answer, and makes an error of a status that is one.
@@ -65,7 +65,7 @@ func main() {
 	text, err := retry.Do(ctx, again, get("/busy"))
 	fmt.Println("/busy:", text, err)
 
-	// The report fails twice, then its server refuses; half a minute is more than the retrier waits (MaxRetryAfter, 5 s).
+	// The report fails twice, then its server refuses; half a minute is more than the retrier waits (MaxRetryAfter).
 	_, err = retry.Do(ctx, again, get("/report"))
 	var status *breakerhttp.StatusError
 	if errors.As(err, &status) {

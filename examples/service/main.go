@@ -26,8 +26,7 @@ import (
 	"github.com/commontrip/commontrip/dashboard"
 	"github.com/commontrip/commontrip/metrics"
 	"github.com/commontrip/commontrip/store"
-	memorystore "github.com/commontrip/commontrip/store/memory"
-	redisstore "github.com/commontrip/commontrip/store/redis"
+	_ "github.com/commontrip/commontrip/store/redis" // what a URL may name
 	"github.com/commontrip/commontrip/transport/breakerhttp"
 )
 
@@ -46,7 +45,7 @@ func main() {
 	}
 
 	// Who made it closes it, in the order opposite to making; a stop takes at most that long.
-	fleet, err := openStore(env.Store)
+	fleet, err := env.Store.Open()
 	check(err)
 	defer fleet.Close()
 	m, err := breaker.NewManager(fleet, append(env.ManagerOptions(),
@@ -83,14 +82,6 @@ func main() {
 	defer within(time.Second, board.Close) // ends its live streams, for which Shutdown would wait
 
 	visit(ctx, "http://"+listener.Addr().String())
-}
-
-// openStore opens the fleet's store, or one for this process alone.
-func openStore(c config.Store) (store.Store, error) {
-	if c.URL == "" {
-		return memorystore.New(), nil
-	}
-	return redisstore.Open(c.URL, redisstore.WithPrefix(c.Prefix), redisstore.WithTimeout(c.Timeout))
 }
 
 // visit is what callers, Prometheus and an operator see.

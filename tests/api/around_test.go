@@ -31,7 +31,7 @@ var (
 
 var (
 	_ = retry.Policy{
-		Attempts: 1, Delay: 1, MaxDelay: 1, MaxRetryAfter: 1, Multiplier: 1, Jitter: retry.FullJitter,
+		Attempts: 1, Delay: 1, MaxDelay: 1, MaxRetryAfter: 1, MaxRefusal: 1, Multiplier: 1, Jitter: retry.FullJitter,
 		AttemptTimeout: 1, MaxElapsed: 1,
 	}
 	_                                                                                        = []retry.Jitter{retry.FullJitter, retry.EqualJitter, retry.NoJitter}
@@ -59,6 +59,7 @@ var (
 	_ func(*fallback.AllTiersFailedError) time.Duration                                      = (*fallback.AllTiersFailedError).RetryAfter
 	_ func(*fallback.AllTiersFailedError) bool                                               = (*fallback.AllTiersFailedError).Refused
 	_ func(*fallback.AllTiersFailedError) []error                                            = (*fallback.AllTiersFailedError).Unwrap
+	_ func(*fallback.AllTiersFailedError) bool                                               = (*fallback.AllTiersFailedError).Permanent
 	_ error                                                                                  = fallback.ErrAllTiersFailed
 )
 
@@ -80,6 +81,10 @@ var (
 	_ func(*health.Monitor, string) (*health.Guard, error)                           = (*health.Monitor).Guard
 	_ func(*health.DownError) bool                                                   = (*health.DownError).Refused
 	_ func(*health.Monitor, ...string) http.Handler                                  = (*health.Monitor).Handler
+	_ func(*health.Monitor, health.Readiness) http.Handler                           = (*health.Monitor).ReadyHandler
+	_                                                                                = health.Readiness{Need: nil, Breakers: true}
+	_ func(*health.Monitor, health.Check) error                                      = (*health.Monitor).Add
+	_ func(*health.Monitor, context.Context, string) error                           = (*health.Monitor).Remove
 
 	_ = config.Config{
 		Policy: store.Policy{}, Timing: breaker.Timing{}, StoreDown: breaker.OwnVerdict, Replica: "",
@@ -113,6 +118,11 @@ var (
 	_ string                                                                                       = breakerhttp.RefusedHeader
 	_                                                                                              = breakerhttp.StatusError{Code: 503, Wait: 1, Guard: true}
 	_ func(*breakerhttp.StatusError) bool                                                          = (*breakerhttp.StatusError).Refused
+	_ func(*http.Response) error                                                                   = breakerhttp.CheckResponse
+	_ func(context.Context, *http.Request) (*http.Request, error)                                  = breakerhttp.Attempt
+	_ func(error) bool                                                                             = breakerhttp.Retryable
+	_ error                                                                                        = breakerhttp.ErrSentOnce
+	_ func(error) bool                                                                             = breakergrpc.Retryable
 	_ func(*breaker.Breaker, ...breakergrpc.Option) grpc.UnaryClientInterceptor                    = breakergrpc.UnaryClientInterceptor
 	_ func(*breaker.Breaker, ...breakergrpc.Option) grpc.StreamClientInterceptor                   = breakergrpc.StreamClientInterceptor
 	_ func(*breaker.Breaker, ...breakergrpc.Option) grpc.UnaryServerInterceptor                    = breakergrpc.UnaryServerInterceptor
@@ -125,7 +135,7 @@ var (
 
 func TestRetryAndHealthDefaultsAreThoseThatAreDocumented(t *testing.T) {
 	p := retry.Policy{}.WithDefaults()
-	if p.Attempts != 3 || p.Delay != time.Second || p.MaxDelay != time.Minute || p.MaxRetryAfter != 5*time.Second ||
+	if p.Attempts != 3 || p.Delay != time.Second || p.MaxDelay != time.Minute || p.MaxRetryAfter != time.Minute || p.MaxRefusal != 5*time.Second ||
 		p.Multiplier != 2 || p.Jitter != retry.FullJitter || p.AttemptTimeout != 0 || p.MaxElapsed != 0 {
 		t.Errorf("retry defaults are %+v", p)
 	}

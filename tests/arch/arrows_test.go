@@ -24,16 +24,17 @@ type pkg struct {
 // arrows names, for each package that is held to a list, what it may import of this module beside the standard
 // library. What stands here imports nothing from elsewhere, at any depth.
 var arrows = map[string][]string{
-	"store":            {},
-	"internal/limits":  {},
-	"internal/machine": {"store", "internal/limits"},
-	"scripts/lua":      {"store", "internal/limits"},
-	"internal/refusal": {},
-	"store/memory":     {"store", "internal/"},
-	"breaker":          {"store", "store/memory", "internal/"},
-	"retry":            {"internal/refusal"},
-	"fallback":         {"internal/refusal"},
-	"health":           {"store", "internal/refusal"},
+	"store":             {},
+	"internal/limits":   {},
+	"internal/machine":  {"store", "internal/limits"},
+	"scripts/lua":       {"store", "internal/limits"},
+	"internal/guard":    {},
+	"internal/envvalue": {},
+	"store/memory":      {"store", "internal/"},
+	"breaker":           {"store", "store/memory", "internal/"},
+	"retry":             {"internal/guard"},
+	"fallback":          {"internal/guard"},
+	"health":            {"store", "internal/guard"},
 }
 
 // kept names what is not for everybody, and the packages of this module that may import it directly, beside the

@@ -20,7 +20,7 @@ const modulePath = "github.com/commontrip/commontrip"
 
 // imports is where the packages come from that a block calls by these names.
 var imports = map[string]string{
-	"context": "context", "errors": "errors", "fmt": "fmt", "http": "net/http", "log": "log", "os": "os", "slog": "log/slog",
+	"context": "context", "errors": "errors", "fmt": "fmt", "io": "io", "http": "net/http", "log": "log", "os": "os", "slog": "log/slog",
 	"synctest": "testing/synctest", "testing": "testing", "time": "time",
 	"breaker": modulePath + "/breaker", "config": modulePath + "/config", "dashboard": modulePath + "/dashboard",
 	"fallback": modulePath + "/fallback", "health": modulePath + "/health", "metrics": modulePath + "/metrics",

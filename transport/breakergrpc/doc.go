@@ -54,8 +54,8 @@
 // A refused call does not reach the network. Its error has the code Unavailable and a RetryInfo that says when to come
 // back; errors.Is finds [breaker.ErrOpen] in it, and errors.As *[breaker.OpenError] with its RetryAfter(). From a server
 // it reaches other machines as that status, with an ErrorInfo ([RefusedReason]) by which their interceptors know that the tier
-// was not asked; [breaker.IsRefusal] tells it of the error that they return. The client interceptors read the RetryInfo of any server's error: it then
-// has a RetryAfter() too, which package retry obeys.
+// was not asked; [breaker.IsRefusal] tells it of the error that they return. The client interceptors read the RetryInfo of any
+// server's error: it then has a RetryAfter() too, which package retry obeys.
 //
 // # One breaker, or one a method
 //

@@ -57,7 +57,7 @@ func (r *refusedAfar) GRPCStatus() *status.Status { return status.Convert(r.erro
 func (r *refusedAfar) Refused() bool              { return true }
 
 // unsent is how the messages begin by which gRPC says that it could not begin a call. A server may say the same of calls of its
-// own, so they count only where the call had no connection yet, or where it was its own Send that failed.
+// own, so they count only if the call had no connection yet, or if it was its own Send that failed.
 var unsent = []string{
 	"grpc: Compressor is not installed for requested grpc-encoding", "grpc: compressor ", "no codec registered for content-subtype",
 	"header key ", "there is an empty key in the header",

@@ -132,6 +132,7 @@ func TestAMessageThatIsTooLargeForItsReceiverIsIgnored(t *testing.T) {
 			t.Fatal(err)
 		}
 		wantCount(t, client, ignored)
+		until(t, "the handler has returned", func() bool { return counted(t, server) != count{} }) // gRPC answers before
 		wantCount(t, server, ignored)
 	})
 }

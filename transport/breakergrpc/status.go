@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/commontrip/commontrip/breaker"
+	"github.com/commontrip/commontrip/internal/guard"
 )
 
 // MaxRetryAfter is the longest wait that is believed of a server's RetryInfo: a longer one reads as this.
@@ -38,7 +39,7 @@ func (r *refusedError) GRPCStatus() *status.Status {
 		return st // another guard's, passed on
 	}
 	var details []protoadapt.MessageV1
-	if after, ok := retryAfter(r.cause); ok {
+	if after := guard.RetryAfter(r.cause); after > 0 { // no time is invented
 		details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(after)})
 	}
 	details = append(details, &errdetails.ErrorInfo{Reason: RefusedReason, Domain: RefusedDomain})
@@ -55,17 +56,6 @@ func (r *refusedError) status() *status.Status {
 		return status.New(codes.Unavailable, r.cause.Error())
 	}
 	return st
-}
-
-func retryAfter(err error) (time.Duration, bool) {
-	known, ok := errors.AsType[interface {
-		error
-		RetryAfter() time.Duration
-	}](err)
-	if !ok {
-		return 0, false
-	}
-	return known.RetryAfter(), true
 }
 
 // hintedError is a server's error with the wait that it asked for.
@@ -90,7 +80,7 @@ func withRetryAfter(err error) error {
 	if marked(st) && !breaker.IsRefusal(err) {
 		err = &refusedAfar{err}
 	}
-	if _, known := retryAfter(err); known {
+	if guard.RetryAfter(err) > 0 {
 		return err
 	}
 	for _, detail := range st.Details() {

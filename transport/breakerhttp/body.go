@@ -20,9 +20,9 @@ import (
 // A Middleware has no use for this option: see [Middleware].
 func WithBodyOutcome() Option { return func(s *settings) { s.atBodyEnd = true } }
 
-// watchBody leaves the permit with the response's body, if the headers are no failure and a body follows.
+// watchBody leaves the permit with the response's body, if the headers are not a failure and a body follows.
 func (t *transport) watchBody(caller context.Context, p *breaker.Permit, resp *http.Response) {
-	said := CheckResponse(resp)
+	said := faultOf(resp)
 	switch {
 	case endless(resp), breaker.IsRefusal(said), t.outcome == nil && said != nil:
 		t.settle(caller, p, resp, nil)

@@ -12,7 +12,7 @@
 //
 // How a client's request can end (a [NewTransport]):
 //
-//	a status that is no failure           success  the tier answered
+//	a status that is not a failure        success  the tier answered
 //	429, 5xx but 501                      failure  the tier says that it cannot
 //	the same with RefusedHeader           ignored  a guard answered in the place of the tier
 //	connection refused, reset, DNS, TLS   failure  the tier cannot be reached
@@ -32,10 +32,10 @@
 //
 // How a handler's request can end (a [Middleware]):
 //
-//	a status that is no failure, or none  success  answered; a handler that writes nothing has answered 200
+//	a status that is not one, or none     success  answered; a handler that writes nothing has answered 200
 //	429, 5xx but 501                      failure  the handler says that it cannot
 //	the same with RefusedHeader           ignored  a guard within answered, by WriteError or another Middleware
-//	unanswered, its deadline is over      failure  the client got 503 or 504 from whoever set the deadline
+//	unanswered, its deadline is over      failure  the client got 503 or 504 from the one that set the deadline
 //	an answer that begins after it        failure  the same
 //	an answer that http.TimeoutHandler
 //	threw away                            failure  the same
@@ -58,7 +58,7 @@
 //
 // A refused request does not reach the network: the transport returns a *[breaker.OpenError], which http.Client wraps in
 // a *url.Error, so look with errors.Is and errors.As. The middleware answers 503 with Retry-After; [WriteError] does the
-// same in handlers of your own, for all errors that know when to come back. Both set [RefusedHeader], by which breakers further
+// same in handlers of your own, for all errors that may know when to come back. Both set [RefusedHeader], by which breakers further
 // out, in this process and in others, know that the tier was not asked. [CheckResponse] gives such a response a Refused().
 //
 // # One breaker, or one a host
@@ -69,6 +69,12 @@
 //
 // The retrier belongs outside, around the client: each attempt is then evidence, and a trip ends the retry. Since an HTTP
 // answer is not an error, an attempt turns it into one with [CheckResponse], which keeps the tier's Retry-After for the
-// retrier to obey. A body can be sent only once: make the request within the attempt, or give each attempt a clone with
-// a new body from GetBody. Read the answer within the attempt too, since its context ends with it.
+// retrier to obey, and puts the failed answer away so that its connection serves the next attempt. [Retryable] tells the
+// retrier what can never succeed:
+//
+//	again, err := retry.New(retry.Policy{}, retry.WithRetryIf(breakerhttp.Retryable))
+//
+// A body can be sent only once, by a retrier's attempts and by the tiers of a chain alike: make the request within the
+// attempt, or give each a copy by [Attempt], which refuses a body that cannot be made again. Read the answer within the
+// attempt too, since its context ends with it.
 package breakerhttp

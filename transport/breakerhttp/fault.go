@@ -15,7 +15,7 @@ import (
 	"github.com/commontrip/commontrip/breaker"
 )
 
-// noResponseError is what counts where a base round tripper gave neither a response nor an error.
+// noResponseError is what counts if a base round tripper gave neither a response nor an error.
 type noResponseError struct{}
 
 func (noResponseError) Error() string {

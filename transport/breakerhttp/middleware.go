@@ -22,7 +22,7 @@ import (
 //
 // The handler's ResponseWriter has the optional methods of the original (Flush, Hijack, ReadFrom, Push, deadlines) and
 // Unwrap, for http.ResponseController. The context of a probe ends with its lease, unless it is settled before: when the
-// handler returns, when it takes the connection over, or when an answer that is no failure is on its way to the client. That
+// handler returns, when it takes the connection over, or when an answer that is not a failure is on its way to the client. That
 // is so once the handler has flushed it, or has written more of it than net/http keeps back. A long download, a stream of
 // events and a WebSocket go on from there like any other.
 func Middleware(b *breaker.Breaker, opts ...Option) func(http.Handler) http.Handler {

@@ -12,13 +12,13 @@ import (
 type Option func(*settings)
 
 // WithOutcome lets fn say what a response, or the error in its place, means to the breaker: Success, Failure or Ignored;
-// anything else, and a panic in fn, count as Failure. fn must neither read nor close the body, and may be called by many
-// at once. It is not asked if the caller cancelled the request, if a guard refused it, or if it never left the process (each
-// Ignored), nor if the call panicked (Failure). [DefaultOutcome] is there to fall back on. In a Middleware the response has
-// the status and the headers that the handler wrote, the request, and no body; the error is nil. A request that was not
-// answered before its deadline comes with no response, and with context.DeadlineExceeded.
+// anything else, and a panic in fn, count as Failure. fn must neither read nor close the body (as [CheckResponse] does), and
+// may be called by many at once. It is not asked if the caller cancelled the request, if a guard refused it, or if it never
+// left the process (each Ignored), nor if the call panicked (Failure). [DefaultOutcome] is there to fall back on. In a
+// Middleware the response has the status and the headers that the handler wrote, the request, and no body; the error is nil.
+// A request that was not answered before its deadline comes with no response, and with context.DeadlineExceeded.
 //
-// Without this option a response that [CheckResponse] finds fault with goes to the breaker's own classifier as a
+// Without this option a response with a status that [CheckResponse] finds fault with goes to the breaker's own classifier as a
 // *[StatusError], an error as it is.
 func WithOutcome(fn func(*http.Response, error) breaker.Outcome) Option {
 	if fn == nil {
@@ -54,7 +54,7 @@ func WithRefusal(fn func(http.ResponseWriter, *http.Request, error)) Option {
 // error is a Failure.
 func DefaultOutcome(resp *http.Response, err error) breaker.Outcome {
 	if err == nil {
-		err = CheckResponse(resp)
+		err = faultOf(resp)
 	}
 	switch {
 	case err != nil && (breaker.IsRefusal(err) || unsendable(err)):
@@ -95,7 +95,7 @@ func newSettings(constructor string, b *breaker.Breaker, opts []Option) settings
 func (s *settings) settle(caller context.Context, p *breaker.Permit, resp *http.Response, err error) {
 	said := err
 	if said == nil {
-		said = CheckResponse(resp)
+		said = faultOf(resp)
 	}
 	switch {
 	case s.outcome == nil:

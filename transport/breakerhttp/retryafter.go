@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/commontrip/commontrip/breaker"
+	"github.com/commontrip/commontrip/internal/guard"
 )
 
 // MaxRetryAfter is the longest wait that is believed of a tier: a longer one reads as this.
@@ -48,8 +49,21 @@ func (e *StatusError) StatusCode() int { return e.Code }
 
 // CheckResponse returns a *[StatusError] for a response that counts as a failure by default, else nil; so too for a nil
 // one. It turns the answer of an http.Client into what a retrier or a fallback needs: an error, with the tier's
-// Retry-After. The body is neither read nor closed: that stays the caller's part, error or not.
+// Retry-After.
+//
+// With an error the response is done with: its body has been read and closed, so that its connection can serve the next
+// attempt, whether the caller closes it or drops it. What was read, up to 64 KiB within 250 ms, can still be read from
+// resp.Body; what was not is an error there. Without an error the body is not touched, and the caller closes it.
 func CheckResponse(resp *http.Response) error {
+	err := faultOf(resp)
+	if err != nil {
+		putAway(resp)
+	}
+	return err
+}
+
+// faultOf is CheckResponse without a look at the body.
+func faultOf(resp *http.Response) error {
 	if resp == nil || !failed(resp.StatusCode) {
 		return nil
 	}
@@ -85,29 +99,25 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 	return min(max(until.Sub(now), 0), MaxRetryAfter)
 }
 
-// WriteError answers a request whose handler got an error that knows when to come back, such as a *[breaker.OpenError]
-// or a fallback.AllTiersFailedError, however deep it is wrapped: 503 with Retry-After in whole seconds, rounded up, at
-// least 1. A guard's refusal ([breaker.IsRefusal]) is answered with 503 too, with Retry-After if it knows, and with
-// [RefusedHeader]. For any other error, nil included, it writes nothing and returns false. The error's text is not sent.
+// WriteError answers a request whose handler got a guard's refusal ([breaker.IsRefusal]) or an error that may know when to come
+// back (it has a method RetryAfter() time.Duration), such as a *[breaker.OpenError] or a fallback.AllTiersFailedError, however
+// deep it is wrapped: 503, with Retry-After in whole seconds, rounded up, if a time is named. The longest of the error's tree
+// counts; an error that joins others and has the method itself speaks for them. A refusal's answer has [RefusedHeader] too.
+// For any other error, nil included, it writes nothing and returns false. The error's text is not sent.
 func WriteError(w http.ResponseWriter, err error) bool {
-	known, ok := errors.AsType[interface {
-		error
-		RetryAfter() time.Duration
-	}](err)
 	refused := breaker.IsRefusal(err)
-	if !ok && !refused {
+	if !refused && !guard.HasRetryAfter(err) {
 		return false
 	}
 	if refused {
 		w.Header().Set(RefusedHeader, "true")
 	}
-	if ok {
-		wait := known.RetryAfter()
+	if wait := guard.RetryAfter(err); wait > 0 {
 		seconds := wait / time.Second
 		if wait%time.Second > 0 {
 			seconds++
 		}
-		w.Header().Set("Retry-After", strconv.FormatInt(int64(max(seconds, 1)), 10))
+		w.Header().Set("Retry-After", strconv.FormatInt(int64(seconds), 10))
 	}
 	unavailable(w)
 	return true

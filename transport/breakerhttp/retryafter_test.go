@@ -11,7 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/fallback"
+	"github.com/commontrip/commontrip/retry"
 )
 
 func TestRetryAfterIsReadAsTheStandardSays(t *testing.T) {
@@ -73,8 +75,11 @@ func TestCheckResponseFindsFaultWithFailuresOnly(t *testing.T) {
 	if want := "HTTP 503 Service Unavailable; retry after 2s"; err == nil || err.Error() != want {
 		t.Errorf("error is %v, want %q", err, want)
 	}
+	if err := resp.Body.Close(); err != nil {
+		t.Error(err)
+	}
 	if text, err := io.ReadAll(resp.Body); err != nil || string(text) != "details" {
-		t.Errorf("the body reads %q, %v: it is the caller's to read", text, err)
+		t.Errorf("the body reads %q, %v: it is the caller's to read, closed or not", text, err)
 	}
 	for _, status := range []int{200, 302, 404, 501} {
 		if err := CheckResponse(&http.Response{StatusCode: status}); err != nil {
@@ -95,9 +100,10 @@ type waitError time.Duration
 func (w waitError) Error() string             { return "secret" }
 func (w waitError) RetryAfter() time.Duration { return time.Duration(w) }
 
+// An error that did not know was answered with a second that nobody had named.
 func TestWriteErrorAnswersWithWholeSecondsRoundedUp(t *testing.T) {
 	for d, want := range map[time.Duration]string{
-		0: "1", -time.Hour: "1", time.Nanosecond: "1", time.Second: "1", time.Second + 1: "2",
+		0: "", -time.Hour: "", time.Nanosecond: "1", time.Second: "1", time.Second + 1: "2",
 		1500 * time.Millisecond: "2", time.Minute: "60", math.MaxInt64: "9223372037",
 	} {
 		for _, err := range []error{waitError(d), fmt.Errorf("wrapped: %w", waitError(d)), errors.Join(io.EOF, waitError(d))} {
@@ -123,6 +129,38 @@ func TestWriteErrorKnowsAFallbackWithNoTierLeft(t *testing.T) {
 	if !WriteError(rec, skipped) || rec.Header().Get("Retry-After") != "4" {
 		t.Errorf("Retry-After is %q, want that of the tier that is back first", rec.Header().Get("Retry-After"))
 	}
+}
+
+// All tiers had said 30 s, and the answer was a second.
+func TestWriteErrorSaysWhatTheTiersSaid(t *testing.T) {
+	told := &StatusError{Code: 429, Wait: 30 * time.Second}
+	for name, c := range map[string]struct {
+		err  error
+		want string
+	}{
+		"a status that names none":      {&StatusError{Code: 500}, ""},
+		"joined, unknown first":         {errors.Join(&StatusError{Code: 500}, told), "30"},
+		"joined, unknown last":          {errors.Join(told, &StatusError{Code: 500}), "30"},
+		"all tiers said it":             {tiersFailed(told, told), "30"},
+		"all tiers, in a retrier":       {&retry.ExhaustedError{Last: tiersFailed(told, told)}, "30"},
+		"one tier said it":              {tiersFailed(&StatusError{Code: 500}, told), "30"},
+		"no tier named a time":          {tiersFailed(&StatusError{Code: 500}, io.EOF), ""},
+		"a breaker that is to be asked": {&breaker.OpenError{}, ""},
+	} {
+		rec := httptest.NewRecorder()
+		if got := WriteError(rec, c.err); !got || rec.Code != http.StatusServiceUnavailable || rec.Header().Get("Retry-After") != c.want {
+			t.Errorf("%s: %v, %d with Retry-After %q, want %q", name, got, rec.Code, rec.Header().Get("Retry-After"), c.want)
+		}
+	}
+}
+
+// tiersFailed is the error of a chain whose tiers were asked.
+func tiersFailed(errs ...error) error {
+	all := new(fallback.AllTiersFailedError)
+	for _, err := range errs {
+		all.Attempts = append(all.Attempts, fallback.Attempt{Tier: "a", Err: err})
+	}
+	return fmt.Errorf("docs: %w", all)
 }
 
 func TestWriteErrorWritesNothingForOtherErrors(t *testing.T) {

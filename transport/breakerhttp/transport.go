@@ -11,8 +11,8 @@ import (
 //
 // A refusal is returned as an error, a *[breaker.OpenError], and the request's body is closed, as a RoundTripper must.
 // The outcome is recorded when the headers are there: a body may be read after that for as long as the caller likes, a
-// probe's too, and errors in it count for nothing; see [WithBodyOutcome] for another way. Responses are returned as they came, whatever they mean to the
-// breaker: [CheckResponse] turns those that mean a failure into errors.
+// probe's too, and errors in it count for nothing; see [WithBodyOutcome] for another way. Responses
+// are returned as they came, whatever they mean to the breaker: [CheckResponse] turns those that mean a failure into errors.
 //
 // A redirect that http.Client follows, and each attempt of a retrier around it, is a request of its own. The request is
 // not changed. One that is sent as a probe goes to base as a shallow copy with the context of the probe, which ends with
@@ -97,7 +97,7 @@ func (t *transport) judgeHeaders(p *breaker.Permit, req *http.Request, up *uploa
 	case resp == nil:
 		err = noResponseError{}
 	case up.broke() && failed(resp.StatusCode):
-		err = breaker.AsRefusal(CheckResponse(resp)) // the tier got half of a request, and says so
+		err = breaker.AsRefusal(faultOf(resp)) // the tier got half of a request, and says so
 	}
 	t.settle(req.Context(), p, resp, err)
 }

@@ -40,6 +40,7 @@ var (
 	roots            *x509.CertPool
 	mux              *http.ServeMux
 	handler          http.Handler
+	client           *http.Client
 
 	mcpUp, again, mcp, sdk, rest fallback.Guard
 )

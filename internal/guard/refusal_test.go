@@ -1,11 +1,11 @@
-package refusal_test
+package guard_test
 
 import (
 	"errors"
 	"fmt"
 	"testing"
 
-	"github.com/commontrip/commontrip/internal/refusal"
+	"github.com/commontrip/commontrip/internal/guard"
 )
 
 // foreign is an error of a guard that this module does not know.
@@ -44,15 +44,15 @@ func TestARefusalIsFoundUnderAnyWrapping(t *testing.T) {
 		"a guard's own":                          {foreign{true}, true},
 		"one that says it is none":               {foreign{false}, false},
 		"wrapped":                                {fmt.Errorf("a: %w", fmt.Errorf("b: %w", foreign{true})), true},
-		"marked":                                 {refusal.Mark(tier), true},
-		"a sentinel of ours":                     {fmt.Errorf("users: %w", refusal.New("down")), true},
+		"marked":                                 {guard.MarkRefused(tier), true},
+		"a sentinel of ours":                     {fmt.Errorf("users: %w", guard.NewRefusal("down")), true},
 		"by As":                                  {fmt.Errorf("a: %w", asking{}), true},
 		"by Is":                                  {fmt.Errorf("a: %w", being{sentinel}), true},
 		"joined refusals":                        {errors.Join(foreign{true}, fmt.Errorf("a: %w", foreign{true})), true},
 		"joined with a failure":                  {errors.Join(foreign{true}, tier), false},
 		"a failure first":                        {errors.Join(tier, foreign{true}), false},
 		"a failure deep in a join":               {errors.Join(foreign{true}, fmt.Errorf("%w; %w", foreign{true}, tier)), false},
-		"the outer one decides, yes":             {refusal.Mark(errors.Join(foreign{true}, tier)), true},
+		"the outer one decides, yes":             {guard.MarkRefused(errors.Join(foreign{true}, tier)), true},
 		"the outer one decides, no":              {errors.Join(foreign{true}, wrapping{foreign{true}}), false},
 		"a join of nothing":                      {many{}, false},
 		"a join with a nil":                      {many{nil, foreign{true}}, true},
@@ -62,7 +62,7 @@ func TestARefusalIsFoundUnderAnyWrapping(t *testing.T) {
 		"a formatted error that wraps both ways": {fmt.Errorf("%w: %w", foreign{true}, foreign{true}), true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := refusal.Is(c.err, sentinel); got != c.want {
+			if got := guard.Refused(c.err, sentinel); got != c.want {
 				t.Errorf("%v is a refusal: %v, want %v", c.err, got, c.want)
 			}
 		})
@@ -87,11 +87,11 @@ func (wrapsNil) Unwrap() error { return nil }
 
 func TestAMarkIsSeenThrough(t *testing.T) {
 	full := errors.New("full")
-	err := refusal.Mark(full)
+	err := guard.MarkRefused(full)
 	if !errors.Is(err, full) || err.Error() != "full" {
 		t.Errorf("the mark hides %v", err)
 	}
-	if refusal.Mark(nil) != nil {
+	if guard.MarkRefused(nil) != nil {
 		t.Error("no error is a refusal")
 	}
 }

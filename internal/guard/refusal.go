@@ -1,15 +1,14 @@
-// Package refusal tells a guard's refusal from what a tier did. A guard (a breaker, a bulkhead, a rate limiter, a health
-// check's guard) that does not let a call through returns an error with the method Refused() bool. It says that the tier was
-// not asked, and so nothing about the tier.
-package refusal
+package guard
 
-// refuser is the one shape that all guards share. An error that says false was not refused, whatever it wraps.
+// refuser is the one shape of a refusal. A guard (a breaker, a bulkhead, a rate limiter, a health check's guard) that does not
+// let a call through returns such an error: the tier was not asked, and the error says nothing about the tier. An error that
+// says false was not refused, whatever it wraps.
 type refuser interface{ Refused() bool }
 
-// Is reports whether err says that the tier was not asked. The outermost error that has the method decides, however deep it is
+// Refused reports whether err says that the tier was not asked. The outermost error that has the method decides, however deep it is
 // wrapped. Of errors that are joined each must say so: one that does not tells that the tier was asked. An error that is one
 // of the sentinels says so too.
-func Is(err error, sentinels ...error) bool {
+func Refused(err error, sentinels ...error) bool {
 	for err != nil {
 		if says, known := word(err, sentinels); known {
 			return says
@@ -18,7 +17,7 @@ func Is(err error, sentinels ...error) bool {
 		case interface{ Unwrap() error }:
 			err = e.Unwrap()
 		case interface{ Unwrap() []error }:
-			return all(e.Unwrap(), sentinels)
+			return allRefused(e.Unwrap(), sentinels)
 		default:
 			return false
 		}
@@ -26,13 +25,13 @@ func Is(err error, sentinels ...error) bool {
 	return false
 }
 
-// all reports whether there are errors, and each is a refusal.
-func all(errs, sentinels []error) (refused bool) {
+// allRefused reports whether there are errors, and each is a refusal.
+func allRefused(errs, sentinels []error) (refused bool) {
 	for _, err := range errs {
 		if err == nil {
 			continue
 		}
-		if !Is(err, sentinels...) {
+		if !Refused(err, sentinels...) {
 			return false
 		}
 		refused = true
@@ -60,8 +59,8 @@ func word(err error, sentinels []error) (refused, known bool) {
 	return false, false
 }
 
-// Mark makes err a refusal. errors.Is and errors.As see through it, and its text is err's. Mark(nil) is nil.
-func Mark(err error) error {
+// MarkRefused makes err a refusal. errors.Is and errors.As see through it, and its text is err's. MarkRefused(nil) is nil.
+func MarkRefused(err error) error {
 	if err == nil {
 		return nil
 	}
@@ -73,8 +72,8 @@ type marked struct{ error }
 func (m *marked) Unwrap() error { return m.error }
 func (m *marked) Refused() bool { return true }
 
-// New makes a sentinel that is a refusal.
-func New(text string) error { return &sentinel{text} }
+// NewRefusal makes a sentinel that is a refusal.
+func NewRefusal(text string) error { return &sentinel{text} }
 
 type sentinel struct{ text string }
 
