@@ -258,7 +258,7 @@ func TestAFleetReadsWhatACommandMovedOverTheTimeTheStoreAsksFor(t *testing.T) {
 		var asked []time.Time
 		var first *breaker.Breaker
 		for range 20 {
-			r := f.replica(breaker.WithPolicy(streak), breaker.WithListener(func(e breaker.Event) {
+			r := f.replica(breaker.WithPolicy(streak), breaker.WithListener(func(breaker.Event) {
 				mu.Lock()
 				defer mu.Unlock()
 				asked = append(asked, time.Now())

@@ -113,7 +113,7 @@ func (c *probeContext) forget(w *follower) bool {
 // watch makes the caller's end known here. mu is held.
 func (c *probeContext) watch() {
 	if c.unwatch == nil && c.err == nil {
-		c.unwatch = context.AfterFunc(c.caller, func() { c.end(c.caller.Err()) })
+		c.unwatch = context.AfterFunc(c.caller, func() { _ = c.end(c.caller.Err()) })
 	}
 }
 

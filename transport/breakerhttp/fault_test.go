@@ -55,8 +55,8 @@ func TestAClientsRequestCountsByWhoseFaultItsEndIs(t *testing.T) {
 		"another guard within refused":      {gives(nil, fmt.Errorf("users: %w", refusal{})), ignored},
 		"a refusal beside a failure":        {gives(nil, errors.Join(refusal{}, io.ErrUnexpectedEOF)), failure},
 		"a guard's answer":                  {gives(guardsAnswer(), nil), ignored},
-		"a limiter's 429 that says so":      {gives(&http.Response{StatusCode: 429, Header: http.Header{breakerhttp.RefusedHeader: {"limiter"}}}, nil), ignored},
-		"an answer with a guard's header":   {gives(&http.Response{StatusCode: 404, Header: http.Header{breakerhttp.RefusedHeader: {"true"}}}, nil), success},
+		"a limiter's 429 that says so":      {gives(&http.Response{StatusCode: http.StatusTooManyRequests, Header: http.Header{breakerhttp.RefusedHeader: {"limiter"}}}, nil), ignored},
+		"an answer with a guard's header":   {gives(&http.Response{StatusCode: http.StatusNotFound, Header: http.Header{breakerhttp.RefusedHeader: {"true"}}}, nil), success},
 		"a tier that quotes our own faults": {gives(nil, errors.New(`malformed HTTP response "http: ContentLength="`)), failure},
 		"an own fault, wrapped":             {gives(nil, fmt.Errorf("a proxy: %w", errors.New("http: invalid Host header"))), ignored},
 	} {
@@ -239,7 +239,7 @@ func TestARequestWhoseBodyCannotBreakIsSentAsItIs(t *testing.T) {
 		req, _ := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://tier/", body)
 		_, _ = breakerhttp.NewTransport(roundTrip(func(r *http.Request) (*http.Response, error) {
 			sent = r
-			return &http.Response{StatusCode: 200, Body: http.NoBody}, nil
+			return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
 		}), newBreaker(t)).RoundTrip(req)
 		if sent != req {
 			t.Errorf("%s: the request was copied on the way", name)
@@ -280,16 +280,16 @@ func TestWithBodyOutcomeABodyCountsByItsEnd(t *testing.T) {
 		"left by its caller":       {answering(broken()), nil, func(r *http.Response, leave func()) { leave(); read(r, nil) }, success},
 		"still being read":         {answering(strings.NewReader("all")), nil, func(r *http.Response, _ func()) { _, _ = r.Body.Read(make([]byte, 1)) }, nothing},
 		"no body": {func(*http.Request) (*http.Response, error) {
-			return &http.Response{StatusCode: 204, Body: http.NoBody}, nil
+			return &http.Response{StatusCode: http.StatusNoContent, Body: http.NoBody}, nil
 		}, nil, func(*http.Response, func()) {}, success},
 		"a failure at once": {func(*http.Request) (*http.Response, error) {
-			return &http.Response{StatusCode: 500, Body: io.NopCloser(broken())}, nil
+			return &http.Response{StatusCode: http.StatusInternalServerError, Body: io.NopCloser(broken())}, nil
 		}, nil, func(*http.Response, func()) {}, failure},
 		"WithOutcome at once": {func(*http.Request) (*http.Response, error) {
-			return &http.Response{StatusCode: 200, Header: http.Header{"X-Degraded": {"y"}}, Body: io.NopCloser(broken())}, nil
+			return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"X-Degraded": {"y"}}, Body: io.NopCloser(broken())}, nil
 		}, []breakerhttp.Option{degraded}, func(*http.Response, func()) {}, failure},
 		"an upgrade": {func(*http.Request) (*http.Response, error) {
-			return &http.Response{StatusCode: 101, Body: io.NopCloser(broken())}, nil
+			return &http.Response{StatusCode: http.StatusSwitchingProtocols, Body: io.NopCloser(broken())}, nil
 		}, nil, func(*http.Response, func()) {}, success},
 	} {
 		t.Run(name, func(t *testing.T) {
