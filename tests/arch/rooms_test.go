@@ -32,7 +32,7 @@ var rooms = map[string]struct {
 	},
 	"member": {
 		lock: true, with: "lane", open: map[string]string{
-			"lane": "never changes", "breaker": "never changes", "refused": "never changes",
+			"lane": "never changes", "breaker": "never changes",
 		},
 	},
 }
