@@ -56,7 +56,7 @@ func (g *generator) millis(choice ...int64) time.Duration {
 func (g *generator) policy() store.Policy {
 	p := store.Policy{
 		ConsecutiveFailures: pick(g, 0, 1, 3, 5, 30), ConsecutiveFor: g.millis(0, 0, second),
-		FailureRate: pick(g, 0, 0.3, 0.5, 1), SlowCallAfter: time.Second, SlowCallRate: pick(g, 0, 0, 0.25),
+		FailureRate: pick(g, 0, 0.3, 0.5, 2.0/3, 1), SlowCallAfter: time.Second, SlowCallRate: pick(g, 0, 0, 0.25, 1.0/6),
 		Reporters: pick(g, 1, 1, 2, 3, 16), OpenFor: g.millis(1, second, 10*second, minute),
 		Probes: pick(g, 1, 2, 3, 50), ProbeSuccesses: pick(g, 1, 2, 5), ProbeLease: g.millis(100, second, 30*second),
 		Observe: g.rarely(10), RampUp: g.millis(0, second),

@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"flag"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -39,6 +40,9 @@ var faultyStores = []struct {
 				p.FailureRate += 0.0001
 			}
 		}
+	})},
+	{"rounds rates to the nearest", "a share of calls is reached by that share", faulty(func(b *bad) {
+		b.policy = func(p *store.Policy) { p.FailureRate = math.Round(p.FailureRate*10_000) / 10_000 }
 	})},
 	{"trips after the streak only", "a streak trips at its length", faulty(func(b *bad) {
 		b.policy = func(p *store.Policy) {

@@ -248,4 +248,23 @@ var judgingRules = []rule{
 			f.wantState(store.Open)
 		},
 	},
+	{
+		"a share of calls is reached by that share",
+		"A rate is rounded down to 1/10000: 2 of 3 calls reach a rate of 2.0/3, and fewer do not, for slow calls too.",
+		func(f *fixture) {
+			for _, share := range [][2]int{{2, 3}, {5, 6}, {7, 11}, {8, 9}, {29, 31}} {
+				hits, calls := share[0], share[1]
+				rate := float64(hits) / float64(calls)
+				f.wipe()
+				f.policy = store.Policy{WindowCalls: calls, MinCalls: calls, FailureRate: rate}
+				f.wantCalm(successes(calls-hits), failures(hits-1))
+				f.wantTrip(store.ByFailureRate, failures(1))
+				f.wipe()
+				f.policy = store.Policy{WindowCalls: calls, MinCalls: calls, SlowCallRate: rate, SlowCallAfter: sec}
+				f.wantCalm(successes(calls-hits), slowSuccesses(hits-1))
+				f.wantTrip(store.BySlowCallRate, slowSuccesses(1))
+				f.after(ms)
+			}
+		},
+	},
 }
