@@ -62,7 +62,7 @@ func (g *generator) policy() store.Policy {
 		Observe: g.rarely(10), RampUp: g.millis(0, second),
 	}
 	if g.rarely(2) {
-		p.OpenForMax = p.OpenFor * time.Duration(pick(g, 1, 3, 100))
+		p.OpenForMax = max(p.OpenFor, min(p.OpenFor*time.Duration(pick(g, 1, 3, 100, 86_400_000)), 24*time.Hour))
 	}
 	if g.rarely(2) {
 		p.WindowTime = g.millis(second, 10*second, minute, 3600*second)

@@ -180,6 +180,13 @@ var faultyStores = []struct {
 	{"knows no backoff", "each round of failed probes doubles the open time", faulty(func(b *bad) {
 		b.policy = func(p *store.Policy) { p.OpenForMax = 0 }
 	})},
+	{"doubles the open time at most twenty times", "doubling reaches the longest open time", faulty(func(b *bad) {
+		b.policy = func(p *store.Policy) {
+			if p.OpenForMax > 0 {
+				p.OpenForMax = min(p.OpenForMax, p.OpenFor<<20)
+			}
+		}
+	})},
 	{"takes ignored for success", "an ignored outcome says nothing", faulty(func(b *bad) {
 		b.report = func(r *store.Report) {
 			r.Runs = slices.Clone(r.Runs)

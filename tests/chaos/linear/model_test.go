@@ -287,7 +287,7 @@ func (s *state) backoff() int {
 }
 
 func (s *state) period(openings int) int64 {
-	return min(policy.OpenFor<<min(openings, 20), policy.OpenForMax).Milliseconds()
+	return min(policy.OpenFor<<min(openings, 27), policy.OpenForMax).Milliseconds()
 }
 
 func (s *state) next(n uint64) uint64 { return max(n+1, uint64(s.at)) }
