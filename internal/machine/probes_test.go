@@ -86,8 +86,8 @@ func TestALeaseOutlivesItsGeneration(t *testing.T) {
 
 	before := refused.Snapshot
 	settled := r.settle("web-1", old[0], failure).Snapshot
-	before.Probing = 1
-	equal(t, "settling one frees its place, no more", fmt.Sprint(settled), fmt.Sprint(before))
+	before.Probing, before.Totals.Late = 1, 1
+	equal(t, "settling one frees its place and is late, no more", fmt.Sprint(settled), fmt.Sprint(before))
 	equal(t, "the place", len(r.claim("web-1", "c3", 2).Leases), 1)
 }
 
@@ -190,7 +190,8 @@ func TestOnlyTheHolderSettlesOnceAndInTime(t *testing.T) {
 	other := leases[0]
 	other.Generation--
 	before.Probing--
-	unchanged("another generation: the lease goes, no more", r.settle("web-1", other, failure), before)
+	before.Totals.Late++
+	unchanged("another generation: the lease goes, and its outcome is late", r.settle("web-1", other, failure), before)
 
 	after := r.settle("web-1", leases[1], success).Snapshot
 	equal(t, "successes", after.ProbeSuccesses, 1)

@@ -27,13 +27,13 @@ expire(b, replica)
 load_window(b)
 load_count(b)
 
--- Takes out the lease, if this replica holds it, and gives it if its outcome counts: it is of this generation.
+-- Takes out the lease, if this replica holds it, or gives nil.
 local function take_lease()
   for i, l in ipairs(b.leases) do
     if string.format('%d.%d', l.generation, l.number) == ARGV[4] then
       if l.replica ~= replica then return nil end
       table.remove(b.leases, i)
-      return l.generation == b.gen and gen == b.gen and l or nil
+      return l
     end
   end
 end
@@ -59,8 +59,9 @@ local function fail_probe()
   end
 end
 
--- Lets a probe of this half-open decide. Under a forced mode it is only counted.
+-- Lets a probe of this half-open decide. Under a forced mode it is only counted, and after this half-open it is late.
 local function decide()
+  if lease.generation ~= b.gen or gen ~= b.gen then return count(b, 0, 0, 0, 0, 1, 0) end
   if outcome == OUTCOME_IGNORED then return count(b, 0, 0, 0, 1, 0, 0) end
   count(b, 1, outcome == OUTCOME_FAILURE and 1 or 0, slow and 1 or 0, 0, 0, 0)
   if b.mode ~= AUTO then return end

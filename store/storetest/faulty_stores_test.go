@@ -70,6 +70,13 @@ var faultyStores = []struct {
 	{"reads no lease's generation", "a settlement for another generation settles nothing", faulty(func(b *bad) {
 		b.settlement = func(s *store.Settlement) { s.Lease.Generation = b.now(s.Lease.Name).Generation }
 	})},
+	{"counts no probe of an older round", "a probe that ends after its half-open is late", faulty(func(b *bad) {
+		b.settlement = func(s *store.Settlement) {
+			if b.now(s.Lease.Name).Generation != s.Lease.Generation {
+				s.Lease.ID = "" // so that nothing changes but the place, which ends by itself
+			}
+		}
+	})},
 	{"settles a lease after its end", "settling too late changes nothing", faulty(func(b *bad) {
 		b.settlement = func(s *store.Settlement) {
 			if now := b.now(s.Lease.Name); now.State == store.HalfOpen && now.Probing == 0 && s.Outcome == store.Failure {

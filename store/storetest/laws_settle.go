@@ -138,7 +138,7 @@ var settleRules = []rule{
 	},
 	{
 		"a probe of an older round settles nothing",
-		"Settling a lease of an older generation frees its place, no more: neither state, successes nor totals move.",
+		"Settling a lease of an older generation frees its place and is counted as late, no more: neither state nor successes move.",
 		func(f *fixture) {
 			f.policy.OpenFor = sec
 			leases := f.probe("a", 2)
@@ -148,14 +148,15 @@ var settleRules = []rule{
 			before := f.read()
 			f.settle("a", leases[1], store.Success)
 			after := f.read()
-			same(f, "live leases", after.Probing, before.Probing-1)
-			after.Probing = before.Probing
+			same(f, "live leases, late", []int{after.Probing, int(after.Totals.Late)}, []int{before.Probing - 1, int(before.Totals.Late) + 1})
+			after.Probing, after.Totals.Late = before.Probing, before.Totals.Late
 			same(f, "everything else", after, before)
+			f.wantUnchanged("settling it again", func() { f.settle("a", leases[1], store.Success) })
 		},
 	},
 	{
 		"a settlement for another generation settles nothing",
-		"Where lease or Settlement is of another generation the lease goes, and nothing else.",
+		"Where lease or Settlement is of another generation the lease goes, and its outcome is late.",
 		func(f *fixture) {
 			l := f.probe("a", 1)[0]
 			l.Generation++
@@ -164,6 +165,7 @@ var settleRules = []rule{
 			after := f.read()
 			same(f, "state", after.State, store.HalfOpen)
 			same(f, "live leases", after.Probing, 0)
+			before.Totals.Late++
 			same(f, "totals", after.Totals, before.Totals)
 		},
 	},
@@ -320,6 +322,33 @@ var settleRules = []rule{
 			leases := f.ask(c).Leases
 			f.settle("a", leases[0], store.Failure)
 			same(f, "leases", idsOf(f.ask(c).Leases), idsOf(leases[1:]))
+		},
+	},
+	{
+		"a probe that ends after its half-open is late",
+		"Each probe that is settled before its lease ends is in exactly one total, once: after its half-open, whatever ended that, it is late.",
+		func(f *fixture) {
+			f.policy.Probes, f.policy.ProbeSuccesses, f.policy.OpenFor = 4, 1, sec
+			for _, end := range []func(first store.Lease){
+				func(first store.Lease) { f.settle("a", first, store.Success) },
+				func(first store.Lease) { f.settle("a", first, store.Failure) },
+				func(store.Lease) { f.do(store.Trip) },
+				func(store.Lease) { f.do(store.Reset) },
+				func(store.Lease) { f.do(store.ForceOpen); f.after(ms); f.do(store.Lift) },
+			} {
+				f.wipe()
+				leases := f.probe("a", 4)
+				before := f.read().Totals
+				end(leases[0])
+				for i, o := range []store.Outcome{store.Success, store.Failure, store.Ignored} {
+					f.settle("a", leases[i+1], o)
+					f.settle("a", leases[i+1], o)
+				}
+				after := f.read().Totals
+				same(f, "late", after.Late, before.Late+3)
+				same(f, "ignored", after.Ignored, before.Ignored)
+				f.after(minute)
+			}
 		},
 	},
 }

@@ -214,7 +214,7 @@ func (s *state) settle(set store.Settlement) {
 		return mine
 	})
 	if held == nil || held.generation != s.generation || set.Lease.Generation != s.generation {
-		return
+		return // it is in Late at most
 	}
 	if set.Outcome != store.Ignored {
 		s.calls++
