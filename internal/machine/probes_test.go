@@ -219,11 +219,16 @@ func TestALeaseThatNobodySettlesSaysNothing(t *testing.T) {
 	equal(t, "state", r.report("web-1").Snapshot.State, store.HalfOpen)
 }
 
-func TestASlowProbeIsASuccess(t *testing.T) {
-	r := newRig(t, store.Policy{ProbeSuccesses: 1, SlowCallAfter: time.Second, SlowCallRate: 0.1, MinCalls: 1})
-	lease := r.halfOpen("web-1", "c1", 1).Leases[0]
-	got := r.m.Settle(r.now, store.Settlement{Lease: lease, Replica: "web-1", Outcome: success, Slow: true}).Snapshot
-	equal(t, "state", got.State, store.Closed)
+func TestASlowProbeFailsIfARuleJudgesSlowCalls(t *testing.T) {
+	slow := func(rate float64) store.Snapshot {
+		r := newRig(t, store.Policy{ProbeSuccesses: 1, ConsecutiveFailures: 5, SlowCallAfter: time.Second, SlowCallRate: rate, MinCalls: 1})
+		lease := r.halfOpen("web-1", "c1", 1).Leases[0]
+		return r.m.Settle(r.now, store.Settlement{Lease: lease, Replica: "web-1", Outcome: success, Slow: true, Label: "x"}).Snapshot
+	}
+	equal(t, "state", slow(0.1).State, store.Open)
+	equal(t, "a success has no label", len(slow(0.1).Errors), 0)
+	got := slow(0)
+	equal(t, "state without the rule", got.State, store.Closed)
 	equal(t, "totals", got.Totals, store.Totals{Calls: 1, Slow: 1})
 	equal(t, "window", got.Window, store.Tally{})
 }

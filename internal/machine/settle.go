@@ -63,22 +63,26 @@ func (m *Machine) failProbe(req request, l *lease) {
 	}
 }
 
-// decide lets a probe of this half-open decide. Under a forced mode it is only counted, and after this half-open it is late.
+// decide lets a probe of this half-open decide. If slow calls are judged, a slow one has failed: else the tier would close by
+// what opened it. Under a forced mode it is only counted, and after this half-open it is late.
 func (m *Machine) decide(req request, l *lease, set *store.Settlement) {
 	if l.generation != m.generation || set.Lease.Generation != m.generation {
 		add(&m.counters().Late, 1)
 		return
 	}
 	m.count(set.Outcome, set.Slow, 1, nil)
+	tooSlow := set.Slow && m.policyInForce().slowCallRate > 0
 	switch {
 	case m.mode != store.Auto || set.Outcome == store.Ignored:
-	case set.Outcome == store.Success:
+	case set.Outcome == store.Failure || tooSlow:
+		if set.Outcome == store.Failure {
+			m.addLabels(set.Label, 1)
+		}
+		m.failProbe(req, l)
+	default:
 		m.probes.successes++
 		if m.probes.successes >= int(m.policyInForce().probeSuccesses) {
 			m.transition(req, store.Closed, change{reason: store.ByProbeSuccesses, cause: req.from})
 		}
-	default:
-		m.addLabels(set.Label, 1)
-		m.failProbe(req, l)
 	}
 }

@@ -36,7 +36,6 @@ var constants = []struct{ name, value string }{
 	{"AUTO", digits(store.Auto)},
 	{"FORCED_OPEN", digits(store.ForcedOpen)},
 	{"FORCED_CLOSED", digits(store.ForcedClosed)},
-	{"OUTCOME_SUCCESS", digits(store.Success)},
 	{"OUTCOME_FAILURE", digits(store.Failure)},
 	{"OUTCOME_IGNORED", digits(store.Ignored)},
 	{"FORCE_OPEN", digits(store.ForceOpen)},

@@ -59,21 +59,24 @@ local function fail_probe()
   end
 end
 
--- Lets a probe of this half-open decide. Under a forced mode it is only counted, and after this half-open it is late.
+-- Lets a probe of this half-open decide. If slow calls are judged, a slow one has failed: else the tier would close by what
+-- opened it. Under a forced mode it is only counted, and after this half-open it is late.
 local function decide()
   if lease.generation ~= b.gen or gen ~= b.gen then return count(b, 0, 0, 0, 0, 1, 0) end
   if outcome == OUTCOME_IGNORED then return count(b, 0, 0, 0, 1, 0, 0) end
   count(b, 1, outcome == OUTCOME_FAILURE and 1 or 0, slow and 1 or 0, 0, 0, 0)
   if b.mode ~= AUTO then return end
-  if outcome == OUTCOME_SUCCESS then
+  if outcome == OUTCOME_FAILURE or slow and b.p.slow_rate > 0 then
+    if outcome == OUTCOME_FAILURE then
+      b.window_changed = true
+      add_labels(b, ARGV[8], 1)
+    end
+    fail_probe()
+  else
     b.successes, b.moved = b.successes + 1, true
     if b.successes >= b.p.probe_successes then
       changes().transition(b, CLOSED, { reason = 'probe-successes', cause = replica })
     end
-  else
-    b.window_changed = true
-    add_labels(b, ARGV[8], 1)
-    fail_probe()
   end
 end
 

@@ -211,6 +211,16 @@ var faultyStores = []struct {
 			}
 		}
 	})},
+	{"takes a slow probe for a good one", "a slow probe fails where slow calls are judged", faulty(func(b *bad) {
+		b.settlement = func(s *store.Settlement) { s.Slow = false }
+	})},
+	{"bans nobody for a slow probe", "a slow probe is its replica's failed one", faulty(func(b *bad) {
+		b.settlement = func(s *store.Settlement) {
+			if s.Slow && s.Outcome == store.Success {
+				s.Outcome = store.Ignored
+			}
+		}
+	})},
 	{"keeps an ignored probe's place", "an ignored probe gives its place back", faulty(func(b *bad) {
 		b.settlement = func(s *store.Settlement) {
 			if s.Outcome == store.Ignored {

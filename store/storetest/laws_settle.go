@@ -185,10 +185,9 @@ var settleRules = []rule{
 	},
 	{
 		"a slow probe that succeeds is a success",
-		"Slow moves nothing in half-open; it is counted.",
+		"Where no rule judges slow calls, a probe's slowness moves nothing; it is counted.",
 		func(f *fixture) {
-			f.policy.SlowCallRate, f.policy.SlowCallAfter = 0.1, sec
-			f.policy.ConsecutiveFailures, f.policy.MinCalls = 5, 1
+			f.policy.SlowCallAfter = sec
 			leases := f.probe("a", 2)
 			for _, l := range leases {
 				f.settleAs(store.Settlement{Lease: l, Replica: "a", Outcome: store.Success, Slow: true})
@@ -349,6 +348,47 @@ var settleRules = []rule{
 				same(f, "ignored", after.Ignored, before.Ignored)
 				f.after(minute)
 			}
+		},
+	},
+	{
+		"a slow probe fails where slow calls are judged",
+		"Where a slow-call rule stands, a slow probe is a failed one, whether it succeeded or not; a success has no label.",
+		func(f *fixture) {
+			slowly := func(replica string, o store.Outcome) *store.Transition {
+				return f.settleAs(store.Settlement{Lease: f.lease(replica), Replica: replica, Outcome: o, Slow: true, Label: "slow"}).Made
+			}
+			f.policy = store.Policy{WindowCalls: 10, SlowCallRate: 0.5, SlowCallAfter: sec, MinCalls: 5, OpenFor: sec, ProbeSuccesses: 1}
+			f.wantTrip(store.BySlowCallRate, slowSuccesses(5))
+			f.after(sec)
+			made := slowly("b", store.Success)
+			if made == nil {
+				f.Fatal("the slow probe reopened nothing")
+			}
+			same(f, "To, Reason, Cause", []any{made.To, made.Reason, made.Cause}, []any{store.Open, store.ByProbeFailure, "b"})
+			same(f, "witnesses, labels", []int{len(made.Witnesses), len(made.Errors)}, []int{1, 0})
+			same(f, "totals", f.read().Totals, store.Totals{Calls: 6, Slow: 6})
+			f.after(sec)
+			slowly("b", store.Failure)
+			f.wantState(store.Open)
+			same(f, "labels", f.newest().Errors, []store.ErrorCount{{Label: "slow", Count: 1}})
+			f.after(sec)
+			f.settle("b", f.lease("b"), store.Success)
+			f.wantState(store.Closed)
+		},
+	},
+	{
+		"a slow probe is its replica's failed one",
+		"A slow probe counts toward the quorum of failed probes, and bans its replica, as a failed one does.",
+		func(f *fixture) {
+			f.policy = quorum(2)
+			f.policy.SlowCallRate, f.policy.SlowCallAfter = 0.5, sec
+			f.tell("b", failures(1))
+			s := f.settleAs(store.Settlement{Lease: f.probe("a", 1)[0], Replica: "a", Outcome: store.Success, Slow: true}).Snapshot
+			same(f, "state, successes", []any{s.State, s.ProbeSuccesses}, []any{store.HalfOpen, 0})
+			f.wantRefused("a", 30*sec)
+			f.settle("b", f.lease("b"), store.Failure)
+			f.wantState(store.Open)
+			same(f, "witnesses", f.newest().Witnesses, []string{"a", "b"})
 		},
 	},
 }
