@@ -11,7 +11,8 @@ import (
 type Classifier func(ctx context.Context, err error) Outcome
 
 // DefaultClassifier: nil is a Success; an error of a call whose context its caller cancelled is Ignored, since it says
-// nothing about the tier; every other error is a Failure, deadlines and panics too.
+// nothing about the tier; every other error is a Failure, deadlines and panics too. An Ignored call whose caller gave up after
+// Policy.SlowCallAfter counts as a slow call, if a SlowCallRate is set: it is no failure and breaks no streak.
 func DefaultClassifier(ctx context.Context, err error) Outcome {
 	switch {
 	case err == nil:

@@ -16,7 +16,7 @@ type Policy struct {
 	ConsecutiveFor      time.Duration // and they must have lasted so long; 0..24 h; default 0
 	FailureRate         float64       // rule: share of calls in the window, 0..1, rounded down to 1/10000; exactly at it trips; 0 = off
 	SlowCallRate        float64       // rule: share of slow calls, 0..1, as FailureRate; needs SlowCallAfter; a slow probe is then a failed one
-	SlowCallAfter       time.Duration // a call that takes longer is slow; 0..24 h; 0 = no clock is read
+	SlowCallAfter       time.Duration // a call that takes longer is slow, also one that its caller gives up by then; 0..24 h; 0 = no clock is read
 	MinCalls            int           // rates are judged from so many calls on; default 10, or WindowCalls where less
 	Reporters           int           // adverse outcomes must come from so many replicas (or all that call, if fewer); 1..16; default 1
 	OpenFor             time.Duration // how long calls are refused; 1 ms..24 h; default 60 s

@@ -9,7 +9,7 @@ type Tally struct {
 }
 
 // Totals count since the breaker was made. Each outcome is in exactly one of Late, Ignored and Calls; Failures and Slow
-// are parts of Calls.
+// are parts of Calls. A slow call that its caller gave up is in Calls and Slow, not in Ignored.
 type Totals struct {
 	Calls, Failures, Slow, Ignored uint64
 	Late                           uint64 // too old, or of an older generation: never judged

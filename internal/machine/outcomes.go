@@ -17,8 +17,8 @@ func (m *Machine) addSuccesses(req request, n int, age int64) {
 	w.calls.pushSuccesses(n)
 }
 
-// addOne enters a failure or a slow success.
-func (m *Machine) addOne(req request, kind mark, age int64) {
+// addOne enters a failure or a slow call. One that its caller gave up says nothing about the streak.
+func (m *Machine) addOne(req request, outcome store.Outcome, kind mark, age int64) {
 	w := m.currentWindow()
 	w.arrivals++
 	at := place{arrival: w.arrivals}
@@ -28,7 +28,7 @@ func (m *Machine) addOne(req request, kind mark, age int64) {
 		}
 		w.streak++
 		w.streaks.touch(req.from, at)
-	} else {
+	} else if outcome == store.Success {
 		w.endStreak()
 	}
 	if width := m.policyInForce().bucket(); width > 0 {
@@ -47,7 +47,7 @@ func (m *Machine) addOne(req request, kind mark, age int64) {
 	}
 }
 
-// addAdverse enters the failures or slow successes of a run, each judged while the machine is closed. It returns how many
+// addAdverse enters the failures or slow calls of a run, each judged while the machine is closed. It returns how many
 // were taken: those after one that trips belong to an older generation.
 func (m *Machine) addAdverse(req request, run *store.Run) (taken int) {
 	kind := markOf(run)
@@ -55,7 +55,7 @@ func (m *Machine) addAdverse(req request, run *store.Run) (taken int) {
 		if kind&markFailed != 0 {
 			m.addLabels(run.Label, 1)
 		}
-		m.addOne(req, kind, millis(run.Age))
+		m.addOne(req, run.Outcome, kind, millis(run.Age))
 		if m.state != store.Closed {
 			continue
 		}
@@ -75,7 +75,7 @@ func (m *Machine) takeRuns(req request, r *store.Report, from *replica) {
 		switch {
 		case r.Generation != m.generation || run.Age > r.MaxAge:
 			taken = 0
-		case run.Outcome == store.Ignored || m.mode != store.Auto: // they go to the totals only
+		case run.Outcome == store.Ignored && !run.Slow || m.mode != store.Auto: // they go to the totals only
 		case run.Outcome == store.Success && !run.Slow:
 			m.addSuccesses(req, run.Count, millis(run.Age))
 		default:

@@ -73,7 +73,7 @@ func (m *Machine) decide(req request, l *lease, set *store.Settlement) {
 	m.count(set.Outcome, set.Slow, 1, nil)
 	tooSlow := set.Slow && m.policyInForce().slowCallRate > 0
 	switch {
-	case m.mode != store.Auto || set.Outcome == store.Ignored:
+	case m.mode != store.Auto || set.Outcome == store.Ignored && !tooSlow:
 	case set.Outcome == store.Failure || tooSlow:
 		if set.Outcome == store.Failure {
 			m.addLabels(set.Label, 1)

@@ -76,8 +76,8 @@ repeat -- once: break leaves the report to the full path
           else
             local fewest = min(held + taken, size) -- calls of which rates are taken
             taken = taken + run
-            pieces[p] = rep(kind, run)
-            if kind ~= '2' then
+            pieces[p] = rep(kind == '5' and '2' or kind, run)
+            if kind == '1' or kind == '3' then
               if streak == 0 then first = m end
               streak, failed, by_failure, by_streak = streak + run, failed + run, arrivals + taken, arrivals + taken
               if consecutive > 0 and streak >= consecutive and m - first >= consecutive_for then return false end

@@ -32,7 +32,7 @@ local function add_successes(b, n, age)
   end
 end
 
--- Gives the functions for the adverse outcomes of one report: failures and slow successes. They are made only for a
+-- Gives the functions for the adverse outcomes of one report: failures and slow calls. They are made only for a
 -- report that has one.
 local function adverse(b, replica)
   local p, size = b.p, b.p.window_calls
@@ -103,12 +103,13 @@ local function adverse(b, replica)
   end
 
   -- Enters n adverse outcomes, each judged while b is closed; all at once if none can trip. Returns how many were taken:
-  -- those after one that trips belong to an older generation.
-  local function add_adverse(failed, slow, n, age, label)
+  -- those after one that trips belong to an older generation. given_up: their callers did not wait for them, which says
+  -- nothing about the streak.
+  local function add_adverse(failed, slow, given_up, n, age, label)
     local times, bucket
     b.window_changed = true
     if not failed then
-      end_streak(b)
+      if not given_up then end_streak(b) end
     elseif b.streak == 0 then
       b.first = b.m
     end
@@ -153,8 +154,8 @@ local function adverse(b, replica)
   return { add = add_adverse, touch_witnesses = touch_witnesses }
 end
 
--- Takes all runs of a report of generation gen: lines of kind (0 good, 1 failed, 2 slow, 3 failed and slow, 4 ignored),
--- count, age, label. What enters the totals is counted in the replica's entry, too.
+-- Takes all runs of a report of generation gen: lines of kind (0 good, 1 failed, 2 slow, 3 failed and slow, 4 ignored,
+-- 5 slow and given up), count, age, label. What enters the totals is counted in the replica's entry, too.
 local function take_runs(b, entry, runs, gen, max_age, replica)
   local calls, failures, slow_calls, ignored, late = 0, 0, 0, 0, 0
   local bad
@@ -165,12 +166,12 @@ local function take_runs(b, entry, runs, gen, max_age, replica)
     elseif kind == '4' then
       ignored = ignored + n
     else
-      local failed, slow = kind == '1' or kind == '3', kind == '2' or kind == '3'
+      local failed, slow = kind == '1' or kind == '3', kind == '2' or kind == '3' or kind == '5'
       local taken = n
       if b.mode == AUTO then -- else they go to the totals only
         if failed or slow then
           bad = bad or adverse(b, replica)
-          taken = bad.add(failed, slow, n, age, label)
+          taken = bad.add(failed, slow, kind == '5', n, age, label)
         else
           add_successes(b, n, age)
         end

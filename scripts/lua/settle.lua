@@ -63,10 +63,12 @@ end
 -- opened it. Under a forced mode it is only counted, and after this half-open it is late.
 local function decide()
   if lease.generation ~= b.gen or gen ~= b.gen then return count(b, 0, 0, 0, 0, 1, 0) end
-  if outcome == OUTCOME_IGNORED then return count(b, 0, 0, 0, 1, 0, 0) end
+  if outcome == OUTCOME_IGNORED and not slow then return count(b, 0, 0, 0, 1, 0, 0) end
   count(b, 1, outcome == OUTCOME_FAILURE and 1 or 0, slow and 1 or 0, 0, 0, 0)
   if b.mode ~= AUTO then return end
-  if outcome == OUTCOME_FAILURE or slow and b.p.slow_rate > 0 then
+  local too_slow = slow and b.p.slow_rate > 0
+  if outcome == OUTCOME_IGNORED and not too_slow then return end
+  if outcome == OUTCOME_FAILURE or too_slow then
     if outcome == OUTCOME_FAILURE then
       b.window_changed = true
       add_labels(b, ARGV[8], 1)

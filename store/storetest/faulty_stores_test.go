@@ -211,6 +211,17 @@ var faultyStores = []struct {
 			}
 		}
 	})},
+	{"leaves out slow calls that were given up", "a slow call that was given up counts as slow", faulty(func(b *bad) {
+		b.report = func(r *store.Report) {
+			r.Runs = slices.Clone(r.Runs)
+			for i := range r.Runs {
+				r.Runs[i].Slow = r.Runs[i].Slow && r.Runs[i].Outcome != store.Ignored
+			}
+		}
+	})},
+	{"leaves out slow probes that were given up", "a slow probe that was given up is a slow one", faulty(func(b *bad) {
+		b.settlement = func(s *store.Settlement) { s.Slow = s.Slow && s.Outcome != store.Ignored }
+	})},
 	{"takes a slow probe for a good one", "a slow probe fails where slow calls are judged", faulty(func(b *bad) {
 		b.settlement = func(s *store.Settlement) { s.Slow = false }
 	})},

@@ -267,4 +267,21 @@ var judgingRules = []rule{
 			}
 		},
 	},
+	{
+		"a slow call that was given up counts as slow",
+		"An outcome that is Ignored and slow is a slow call: it enters the window and is judged; it is no failure, breaks no streak and has no label.",
+		func(f *fixture) {
+			givenUp := func(n int) store.Run { r := slowly(ignored(n)); r.Label = "canceled"; return r }
+			f.policy = store.Policy{SlowCallRate: 0.5, SlowCallAfter: sec, FailureRate: 0.5, ConsecutiveFailures: 4, MinCalls: 10, WindowCalls: 10}
+			f.wantCalm(failures(1), givenUp(2), ignored(5), failures(1), successes(2), failures(2), givenUp(1))
+			f.wantWindow(9, 4, 3, 2)
+			f.wantTrip(store.BySlowCallRate, givenUp(2))
+			same(f, "window", f.newest().Window, store.Tally{Calls: 10, Failures: 3, Slow: 5, Consecutive: 2})
+			same(f, "witnesses, labels", []int{len(f.newest().Witnesses), len(f.newest().Errors)}, []int{1, 0})
+			same(f, "totals", f.read().Totals, store.Totals{Calls: 11, Failures: 4, Slow: 5, Ignored: 5})
+			f.do(store.Reset)
+			f.wantCalm(failures(3), givenUp(3))
+			f.wantTrip(store.ByConsecutiveFailures, failures(1))
+		},
+	},
 }

@@ -391,6 +391,22 @@ var settleRules = []rule{
 			same(f, "witnesses", f.newest().Witnesses, []string{"a", "b"})
 		},
 	},
+	{
+		"a slow probe that was given up is a slow one",
+		"A probe that is Ignored and slow is a slow call: a failed probe where slow calls are judged, else it gives its place back.",
+		func(f *fixture) {
+			for rate, want := range map[float64]store.State{0: store.HalfOpen, 0.5: store.Open} {
+				f.wipe()
+				f.policy = store.Policy{ConsecutiveFailures: 5, SlowCallRate: rate, SlowCallAfter: sec}
+				l := f.probe("a", 1)[0]
+				s := f.settleAs(store.Settlement{Lease: l, Replica: "a", Outcome: store.Ignored, Slow: true, Label: "x"}).Snapshot
+				same(f, "state, live leases, successes", []any{s.State, s.Probing, s.ProbeSuccesses}, []any{want, 0, 0})
+				same(f, "totals", s.Totals, store.Totals{Calls: 6, Failures: 5, Slow: 1})
+				same(f, "labels", len(f.newest().Errors), 0)
+				f.after(minute)
+			}
+		},
+	},
 }
 
 func (f *fixture) wantNotState(not store.State) {

@@ -11,7 +11,7 @@ var inMachine = []change{
 	{"a success is judged", "outcomes.go", `case run.Outcome == store.Success && !run.Slow:`, `case run.Outcome == store.Success && run.Count < 0:`, "8.13"},
 	{"outcomes of another generation count", "outcomes.go", `case r.Generation != m.generation || run.Age > r.MaxAge:`, `case run.Age > r.MaxAge:`, "6.02"},
 	{"an outcome as old as MaxAge is late", "outcomes.go", `run.Age > r.MaxAge:`, `run.Age >= r.MaxAge:`, "6.03"},
-	{"an ignored outcome breaks a streak", "outcomes.go", `case run.Outcome == store.Ignored || m.mode != store.Auto: // they go to the totals only`, "case run.Outcome == store.Ignored:\n\t\t\tm.currentWindow().endStreak()\n\t\tcase m.mode != store.Auto:", "6.06"},
+	{"an ignored outcome breaks a streak", "outcomes.go", `case run.Outcome == store.Ignored && !run.Slow || m.mode != store.Auto: // they go to the totals only`, "case run.Outcome == store.Ignored && !run.Slow:\n\t\t\tm.currentWindow().endStreak()\n\t\tcase m.mode != store.Auto:", "6.06"},
 	{"a forced closed breaker is judged", "outcomes.go", `store.Ignored || m.mode != store.Auto:`, `store.Ignored || m.mode == store.ForcedOpen:`, "13.04"},
 	{"an open breaker is judged", "outcomes.go", `if m.state != store.Closed {`, `if m.state == store.HalfOpen {`, "6.08"},
 	{"outcomes after the tripping one count", "outcomes.go", `add(&m.counters().Late, uint64(late))`, `add(&m.counters().Calls, uint64(late))`, "6.07"},
