@@ -25,6 +25,7 @@ var constants = []struct{ name, value string }{
 	{"SLICE_FOR", digits(limits.SliceFor)},
 	{"ASK_AGAIN", digits(limits.AskAgain)},
 	{"BUCKETS", digits(limits.Buckets)},
+	{"RESET_BELOW", digits(limits.ResetBelow)},
 	{"RATE_UNIT", digits(limits.RateUnit)},
 	{"HISTORY_KEPT", digits(limits.HistoryKept)},
 	{"LABELS_KEPT", digits(limits.LabelsKept)},

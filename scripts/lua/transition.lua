@@ -77,13 +77,20 @@ local function changes()
     b.openings = math.min(b.openings + 1, MAX_OPENINGS)
   end
 
-  -- Ends the forced mode that stands. Forced open gives half-open, so that the calls do not all come back at once. Forced
-  -- closed gives closed.
+  -- Ends the forced mode that stands. What is open below it with time left stays open until that is over. Else forced open
+  -- gives half-open, so that the calls do not all come back at once, unless a reset came after it. Forced closed gives
+  -- closed.
   local function lift(b, e)
-    local state = b.mode == FORCED_OPEN and HALF_OPEN or CLOSED
+    local state, until_ = CLOSED, 0
+    if b.state == OPEN and b.m < b.until_ then
+      state, until_ = OPEN, b.until_
+    elseif b.mode == FORCED_OPEN and (b.state ~= CLOSED or b.until_ ~= RESET_BELOW) then
+      state = HALF_OPEN
+    end
     b.mode, b.mode_at, b.mode_end, b.mode_note = AUTO, 0, 0, ''
     b.commanded, b.rev = true, next_number(b.rev, b.m)
     transition(b, state, e)
+    b.until_ = until_
   end
 
   -- Ends an operator's policy.

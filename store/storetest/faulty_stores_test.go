@@ -177,6 +177,20 @@ var faultyStores = []struct {
 			}
 		}
 	})},
+	{"lifts an open time with the force", "what is open below a force stays open after it", faulty(func(b *bad) {
+		b.command = func(c *store.Command) {
+			if now := b.now(c.Name); c.Action == store.Lift && now.State == store.Open {
+				b.order(c.Name, store.Reset)
+			}
+		}
+	})},
+	{"forgets a reset below a force", "a reset below a force is kept after it", faulty(func(b *bad) {
+		b.commanded = func(c store.Command, out *store.Result) {
+			if c.Action == store.Reset && out.Snapshot.Mode == store.ForcedOpen {
+				*out = b.order(c.Name, store.ForceOpen)
+			}
+		}
+	})},
 	{"forgets the backoff at the close", "the backoff is forgotten after a close that lasted", faulty(func(b *bad) {
 		b.settled = func(out *store.Result) {
 			if out.Snapshot.State == store.Closed && out.Made != nil {
@@ -228,7 +242,7 @@ var faultyStores = []struct {
 	{"bans nobody for a slow probe", "a slow probe is its replica's failed one", faulty(func(b *bad) {
 		b.settlement = func(s *store.Settlement) {
 			if s.Slow && s.Outcome == store.Success {
-				s.Outcome = store.Ignored
+				s.Outcome, s.Slow = store.Ignored, false
 			}
 		}
 	})},

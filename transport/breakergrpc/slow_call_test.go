@@ -27,7 +27,9 @@ func TestACallThatIsGivenUpAfterSlowCallAfterCountsAsSlow(t *testing.T) {
 	for name, call := range map[string]func(ctx context.Context, b *breaker.Breaker){
 		"client": func(ctx context.Context, b *breaker.Breaker) {
 			_ = breakergrpc.UnaryClientInterceptor(b)(ctx, "/tier/Call", nil, nil, nil,
-				func(ctx context.Context, _ string, _, _ any, _ *grpc.ClientConn, _ ...grpc.CallOption) error { return hang(ctx) })
+				func(ctx context.Context, _ string, _, _ any, _ *grpc.ClientConn, _ ...grpc.CallOption) error {
+					return hang(ctx)
+				})
 		},
 		"server": func(ctx context.Context, b *breaker.Breaker) {
 			_, _ = breakergrpc.UnaryServerInterceptor(b)(ctx, nil, &grpc.UnaryServerInfo{FullMethod: "/tier/Call"},
