@@ -12,7 +12,7 @@ import (
 type Policy struct {
 	WindowCalls         int           // newest calls judged; 1..10000; default 100 where WindowTime is 0. Both set: refused
 	WindowTime          time.Duration // time judged, in 10 buckets; 1 s..24 h
-	ConsecutiveFailures int           // rule: so many in a row, in order of arrival; default 5 where no rule is set
+	ConsecutiveFailures int           // rule: so many in a row, in order of arrival, within WindowTime if that is set; default 5 where no rule is set
 	ConsecutiveFor      time.Duration // and they must have lasted so long; 0..24 h; default 0
 	FailureRate         float64       // rule: share of calls in the window, 0..1, rounded down to 1/10000; exactly at it trips; 0 = off
 	SlowCallRate        float64       // rule: share of slow calls, 0..1, as FailureRate; needs SlowCallAfter; a slow probe is then a failed one

@@ -5,7 +5,7 @@ import "time"
 // Tally counts the calls of a window.
 type Tally struct {
 	Calls, Failures, Slow int
-	Consecutive           int // failures in a row, in order of arrival, whatever the window
+	Consecutive           int // failures in a row, in order of arrival; with a window of time at most its failures
 }
 
 // Totals count since the breaker was made. Each outcome is in exactly one of Late, Ignored and Calls; Failures and Slow

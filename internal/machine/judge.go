@@ -11,11 +11,16 @@ import (
 func (m *Machine) judge(req request) (store.Reason, []string) {
 	p, w := m.policyInForce(), m.window
 	quorum := min(int(p.reporters), m.roster.reporting(sliceOf(req.at)))
-	if p.consecutiveFailures > 0 && w.streak >= int(p.consecutiveFailures) &&
-		req.at-w.streakFrom >= int64(p.consecutiveFor) && len(w.streaks) >= quorum {
-		return store.ByConsecutiveFailures, w.streaks.names(place{})
+	width := p.bucket()
+	t, lowest := w.sum(req.at, width)
+	inStreak := place{}
+	if width > 0 {
+		inStreak = lowest
 	}
-	t, lowest := w.sum(req.at, p.bucket())
+	if p.consecutiveFailures > 0 && w.countedStreak(t, width) >= int(p.consecutiveFailures) &&
+		req.at-w.streakFrom >= int64(p.consecutiveFor) && w.streaks.since(inStreak) >= quorum {
+		return store.ByConsecutiveFailures, w.streaks.names(inStreak)
+	}
 	if t.calls < int64(p.minCalls) {
 		return "", nil
 	}

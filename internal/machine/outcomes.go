@@ -17,29 +17,34 @@ func (m *Machine) addSuccesses(req request, n int, age int64) {
 	w.calls.pushSuccesses(n)
 }
 
-// addOne enters a failure or a slow call. One that its caller gave up says nothing about the streak.
+// addOne enters a failure or a slow call. One that its caller gave up says nothing about the streak. Nor does a failure that is
+// older than the window of time, and one whose predecessors have all left it begins another streak.
 func (m *Machine) addOne(req request, outcome store.Outcome, kind mark, age int64) {
-	w := m.currentWindow()
+	w, failed := m.currentWindow(), kind&markFailed != 0
 	w.arrivals++
 	at := place{arrival: w.arrivals}
-	if kind&markFailed != 0 {
+	if outcome == store.Success {
+		w.endStreak()
+	}
+	if width := m.policyInForce().bucket(); width > 0 {
+		newest := bucketOf(req.at, width)
+		at.bucket = bucketOf(req.at-age, width)
+		begins := failed && w.times.tally(newest).failures == 0
+		if !w.times.add(at.bucket, newest, tallyOf(kind)) {
+			return
+		}
+		if begins {
+			w.endStreak()
+		}
+	} else {
+		w.calls.push(kind)
+	}
+	if failed {
 		if w.streak == 0 {
 			w.streakFrom = req.at
 		}
 		w.streak++
 		w.streaks.touch(req.from, at)
-	} else if outcome == store.Success {
-		w.endStreak()
-	}
-	if width := m.policyInForce().bucket(); width > 0 {
-		at.bucket = bucketOf(req.at-age, width)
-		if !w.times.add(at.bucket, bucketOf(req.at, width), tallyOf(kind)) {
-			return
-		}
-	} else {
-		w.calls.push(kind)
-	}
-	if kind&markFailed != 0 {
 		w.failing.touch(req.from, at)
 	}
 	if kind&markSlow != 0 {

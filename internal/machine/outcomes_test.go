@@ -146,13 +146,13 @@ func TestAWindowOfTimeForgetsInTenths(t *testing.T) {
 	}
 }
 
-func TestAnOutcomeOlderThanTheWindowStillMovesTheStreak(t *testing.T) {
+func TestAnOutcomeOlderThanTheWindowMovesLabelsAndTotalsOnly(t *testing.T) {
 	r := newRig(t, store.Policy{WindowTime: time.Second, ConsecutiveFailures: 3, FailureRate: 0.5, MinCalls: 1})
 	got := r.report("web-1", aged(run(failure, 2), 2500)).Snapshot
-	equal(t, "window", got.Window, store.Tally{Consecutive: 2})
+	equal(t, "window", got.Window, store.Tally{})
 	equal(t, "totals", got.Totals, store.Totals{Calls: 2, Failures: 2})
 	equal(t, "labels", fmt.Sprint(got.Errors), "[{timeout 2}]")
-	equal(t, "state", r.report("web-1", aged(run(failure, 1), 2500)).Snapshot.State, store.Open)
+	equal(t, "state", r.report("web-1", aged(run(failure, 1), 2500)).Snapshot.State, store.Closed)
 }
 
 func TestAnOldSuccessBreaksTheStreak(t *testing.T) {

@@ -80,10 +80,10 @@ repeat -- once: break leaves the report to the full path
             if kind == '1' or kind == '3' then
               if streak == 0 then first = m end
               streak, failed, by_failure, by_streak = streak + run, failed + run, arrivals + taken, arrivals + taken
-              if consecutive > 0 and streak >= consecutive and m - first >= consecutive_for then return false end
               fresh[#fresh + 1], count = rep(label .. '\n', min(run, LABELS_KEPT)), count + min(run, LABELS_KEPT)
             end
             if kind ~= '1' then slow, by_slow = slow + run, arrivals + taken end
+            if consecutive > 0 and streak >= consecutive and m - first >= consecutive_for then return false end
             if held + taken >= min_calls
                 and (failure_rate > 0 and (held_failed + failed) * RATE_UNIT >= failure_rate * fewest
                   or slow_rate > 0 and (held_slow + slow) * RATE_UNIT >= slow_rate * fewest) then return false end

@@ -17,12 +17,13 @@ local function judge(b)
     if #names >= math.min(p.reporters, active[1] + active[2] - active[3]) then return names end
   end
 
-  if p.consecutive > 0 and b.streak >= p.consecutive and b.m - b.first >= p.consecutive_for then
-    local names = witnesses('by_streak')
+  local lowest = p.window_time > 0 and bucket_of(b, b.m - p.window_time) + 1
+  if p.consecutive > 0 and counted_streak(b) >= p.consecutive and b.m - b.first >= p.consecutive_for then
+    local names = witnesses('by_streak', lowest)
     if names then return 'consecutive-failures', names end
   end
   if b.calls < p.min_calls then return end
-  local lowest = p.window_calls > 0 and b.arrivals - b.calls + 1 or bucket_of(b, b.m - p.window_time) + 1
+  lowest = lowest or b.arrivals - b.calls + 1
   if p.failure_rate > 0 and b.failures * RATE_UNIT >= p.failure_rate * b.calls then
     local names = witnesses('by_failure', lowest)
     if names then return 'failure-rate', names end

@@ -54,7 +54,7 @@ local function adverse(b, replica)
     end
     local line = head .. text(place) .. '\n'
     local behind = #list + 1
-    if p.window_time > 0 and kind ~= 'by_streak' then -- places are buckets: an old outcome's may be a low one
+    if p.window_time > 0 then -- places are buckets: an old outcome's may be a low one
       for from, other in string.gmatch(list, '()[^\n\t]+\t(%-?%d+)\n') do
         if tonumber(other) > place then
           behind = from
@@ -83,19 +83,19 @@ local function adverse(b, replica)
   -- they are older than it.
   local function note_run(failed, slow, n, bucket, label)
     local mine, place = b.mine, size > 0 and b.arrivals or bucket
-    if failed then
-      mine.by_streak = b.arrivals
-      add_labels(b, label, n)
-    end
+    if failed then add_labels(b, label, n) end
     if not place then return end
-    if failed then mine.by_failure = math.max(place, mine.by_failure or place) end
+    if failed then
+      mine.by_streak = math.max(place, mine.by_streak or place)
+      mine.by_failure = math.max(place, mine.by_failure or place)
+    end
     if slow then mine.by_slow = math.max(place, mine.by_slow or place) end
   end
 
   -- Whether a rule might hold after one of n more adverse outcomes. ripe: the streak is old enough.
   local function may_trip(failed, slow, n, ripe)
     if b.state ~= CLOSED then return false end
-    if ripe and b.streak + n >= p.consecutive then return true end
+    if ripe and counted_streak(b) + (failed and n or 0) >= p.consecutive then return true end
     if b.calls + n < p.min_calls then return false end
     local calls = math.max(p.min_calls, b.calls) -- the fewest of which rates are taken
     return p.failure_rate > 0 and (b.failures + (failed and n or 0)) * RATE_UNIT >= p.failure_rate * calls
@@ -108,25 +108,23 @@ local function adverse(b, replica)
   local function add_adverse(failed, slow, given_up, n, age, label)
     local times, bucket
     b.window_changed = true
-    if not failed then
-      if not given_up then end_streak(b) end
-    elseif b.streak == 0 then
-      b.first = b.m
-    end
+    if not failed and not given_up then end_streak(b) end
     if size > 0 then
       b.tail[#b.tail + 1] = string.rep(failed and (slow and '3' or '1') or '2', n)
     else
       times, bucket = bucket_for(b, age)
+      if failed and times and b.failures == 0 then end_streak(b) end -- the streak's failures have left the window
     end
-    local ripe = failed and p.consecutive > 0 and b.m - b.first >= p.consecutive_for
+    local enters = size > 0 or times
+    if failed and enters and b.streak == 0 then b.first = b.m end
+    local ripe = p.consecutive > 0 and b.m - b.first >= p.consecutive_for
     local step = may_trip(failed, slow, n, ripe) and 1 or n
     local noted = 0
     for i = step, n, step do
       b.arrivals = b.arrivals + step
-      if failed then b.streak = b.streak + step end
-      if size > 0 or times then
+      if enters then
         b.calls = b.calls + step
-        if failed then b.failures = b.failures + step end
+        if failed then b.streak, b.failures = b.streak + step, b.failures + step end
         if slow then b.slow = b.slow + step end
       end
       if times then

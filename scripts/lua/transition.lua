@@ -33,7 +33,8 @@ local function changes()
   -- Begins an entry of the history with what it tells of the time just before it.
   local function begin_entry(b)
     load_window(b)
-    return { from = b.state, prev = b.gen, tally = string.format('%d %d %d %d', b.calls, b.failures, b.slow, b.streak),
+    return { from = b.state, prev = b.gen, tally = string.format('%d %d %d %d', b.calls, b.failures, b.slow,
+      counted_streak(b)),
       labels = count_labels(b) }
   end
 

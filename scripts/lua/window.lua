@@ -11,6 +11,12 @@ end
 -- The bucket of a window of time in which machine time t lies. A window is the bucket of b.m and the nine before it.
 local function bucket_of(b, t) return math.floor(t / b.p.bucket) end
 
+-- The streak that the rules see. A window of time lets go of failures that are older.
+local function counted_streak(b)
+  if b.p.window_time > 0 then return math.min(b.streak, b.failures) end
+  return b.streak
+end
+
 -- Reads the policy in force, window and streak into b, once.
 local function load_window(b)
   policy_in_force(b)

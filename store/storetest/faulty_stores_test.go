@@ -263,6 +263,28 @@ var faultyStores = []struct {
 			}
 		}
 	})},
+	{"lets no streak age", "a streak's failures age with a window of time", faulty(func(b *bad) {
+		var rows memo[string, int]
+		b.result = func(r store.Report, out *store.Result) {
+			n, _ := rows.get(r.Name)
+			for _, run := range r.Runs {
+				if n += run.Count; run.Outcome != store.Failure {
+					n = 0
+				}
+			}
+			if s := out.Snapshot; s.State == store.Closed && s.Policy.ConsecutiveFor == 0 && n >= s.Policy.ConsecutiveFailures && n > 0 {
+				*out = b.order(r.Name, store.Trip)
+				n = 0
+			}
+			rows.put(r.Name, n)
+		}
+	})},
+	{"lets a streak last from its very first failure", "a streak lasts from the first failure that counts", faulty(func(b *bad) {
+		b.policy = func(p *store.Policy) { p.ConsecutiveFor = 0 }
+	})},
+	{"lets no streak's reporters age", "a streak's reporters age with a window of time", faulty(func(b *bad) {
+		b.policy = func(p *store.Policy) { p.Reporters = 1 }
+	})},
 	{"half-opens by itself", "open stays open to all but a claim", faulty(func(b *bad) {
 		b.report = func(r *store.Report) {
 			if s := b.now(r.Name); s.State == store.Open && s.RetryIn == 0 && s.Mode == store.Auto {

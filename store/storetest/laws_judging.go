@@ -88,11 +88,12 @@ var judgingRules = []rule{
 	},
 	{
 		"a streak is independent of the window",
-		"The streak goes by order of arrival, whatever the window holds: a window shorter than the streak does not hide it.",
+		"The streak goes by order of arrival, whatever a window of calls holds: one shorter than the streak does not hide it, nor does time.",
 		func(f *fixture) {
 			f.policy = store.Policy{WindowCalls: 2, ConsecutiveFailures: 5}
 			f.wantCalm(failures(4))
 			f.wantWindow(2, 2, 0, 4)
+			f.after(day)
 			f.wantTrip(store.ByConsecutiveFailures, failures(1))
 		},
 	},
