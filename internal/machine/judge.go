@@ -5,12 +5,16 @@ import (
 	"github.com/commontrip/commontrip/store"
 )
 
+// quorum is from how many replicas the outcomes that a rule counts must come, or from all that reported outcomes lately if
+// they are fewer.
+func (m *Machine) quorum(req request) int {
+	return min(int(m.policyInForce().reporters), m.roster.reporting(sliceOf(req.at)))
+}
+
 // judge gives the rule that trips now, and the replicas whose outcomes it counted, the first few by name. The reason is
-// empty if none does. The rules are looked at in this order: streak, failure rate, rate of slow calls. The outcomes that a
-// rule counts must come from enough replicas, or from all that reported outcomes lately if they are fewer.
+// empty if none does. The rules are looked at in this order: streak, failure rate, rate of slow calls.
 func (m *Machine) judge(req request) (store.Reason, []string) {
-	p, w := m.policyInForce(), m.window
-	quorum := min(int(p.reporters), m.roster.reporting(sliceOf(req.at)))
+	p, w, quorum := m.policyInForce(), m.window, m.quorum(req)
 	width := p.bucket()
 	t, lowest := w.sum(req.at, width)
 	inStreak := place{}

@@ -42,7 +42,8 @@ var functionsOfOne = []struct{ why, names string }{
 		outcomes.bucket_for outcomes.touch_witness judge.witnesses`},
 	{"Lua makes a function only if it is needed", `transition.changes outcomes.adverse`},
 	{"Lua takes a run at once, if none of its outcomes can trip; Go takes one outcome after another",
-		`outcomes.note_run outcomes.touch_witnesses outcomes.may_trip outcomes.addOne`},
+		`outcomes.note_run outcomes.touch_witnesses outcomes.may_trip outcomes.count_others outcomes.reachable outcomes.until_rate
+			outcomes.until_trip outcomes.addOne`},
 	{"Lua looks at a few entries of the roster a script; Go at all of them when a slice begins", `roster.sweep`},
 	{"Lua gives the reply as a list", `claim.answer`},
 	{"Lua does it in the script's own lines, since a function costs each report", `sync.announce`},

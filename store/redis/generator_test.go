@@ -17,6 +17,7 @@ type generator struct {
 	*rand.Rand
 	calm     int // how many times; 1: not calm
 	healthy  bool
+	heavy    bool // runs of hundreds of outcomes
 	d        *duel
 	now      int64
 	policies []store.Policy
@@ -41,7 +42,7 @@ func newGenerator(r *rand.Rand, d *duel) *generator {
 	for i := range pick(g, 1, 3, 20) {
 		g.replicas = append(g.replicas, fmt.Sprintf("web-%d#a", i))
 	}
-	g.calm, g.healthy = pick(g, 1, 1, 4, 25), g.IntN(2) == 0
+	g.calm, g.healthy, g.heavy = pick(g, 1, 1, 4, 25), g.IntN(2) == 0, g.IntN(4) == 0
 	return g
 }
 
@@ -167,6 +168,9 @@ func (g *generator) run() store.Run {
 		if g.healthy && g.IntN(4) > 0 {
 			run.Outcome, run.Slow = store.Success, false
 		}
+	}
+	if g.heavy {
+		run.Count = pick(g, 1, 3, 20, 100, 400, 800)
 	}
 	if g.rarely(30) {
 		run.Count = pick(g, 50, 101)

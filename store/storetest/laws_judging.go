@@ -185,6 +185,9 @@ var judgingRules = []rule{
 			f.policy = store.Policy{SlowCallRate: 0.3, SlowCallAfter: sec, MinCalls: 10}
 			f.wantCalm(slowSuccesses(5), successes(5))
 			f.wantTrip(store.BySlowCallRate, failures(1))
+			f.wipe()
+			f.policy.MinCalls = 5
+			f.wantTrip(store.BySlowCallRate, slowSuccesses(2), successes(2), failures(1))
 		},
 	},
 	{
