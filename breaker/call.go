@@ -174,7 +174,8 @@ func (p *Permit) Done(err error) {
 }
 
 // Record ends the call with an outcome, for a caller that knows more than an error can say. Record(Ignored) gives the permit
-// back: the call did not take place. A value that is not an outcome counts as a Failure.
+// back: the call did not take place. If its context has ended and it took longer than SlowCallAfter, it counts as a slow
+// call, as by Do. A value that is not an outcome counts as a Failure.
 func (p *Permit) Record(o Outcome) {
 	if state := atomic.SwapUint64(&p.state, ended); state != ended {
 		p.conclude(valid(o), nil, state)
@@ -255,13 +256,23 @@ func (p *Permit) conclude(o Outcome, err error, state uint64) {
 	a := b.admission.Load()
 	after := a.policy.SlowCallAfter
 	how := ending{outcome: o}
-	how.slow = o != Ignored && state > openCustom && after > 0 && uptime()-time.Duration(state) > after
+	how.slow = state > openCustom && after > 0 && uptime()-time.Duration(state) > after && (o != Ignored || p.givenUp(a))
 	if o == Failure {
 		defer func() { p.count(a, how) }() // also after a label function that calls runtime.Goexit
 		how.label = b.config.labelOf(err)
 		return
 	}
 	p.count(a, how)
+}
+
+// givenUp reports that an ignored call which took too long is evidence against the tier: its caller did not wait for it, and
+// slow calls are judged. Other ignored calls say nothing, however long they took: they may have waited for something else.
+func (p *Permit) givenUp(a *admission) bool {
+	ctx := p.ctx
+	if pr, ok := ctx.(*probe); ok {
+		ctx = pr.caller
+	}
+	return a.policy.SlowCallRate > 0 && ctx.Err() != nil
 }
 
 // count takes an outcome to where it counts.

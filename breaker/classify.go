@@ -11,7 +11,9 @@ import (
 type Classifier func(ctx context.Context, err error) Outcome
 
 // DefaultClassifier: nil is a Success; an error of a call whose context its caller cancelled is Ignored, and so is a guard's
-// refusal ([IsRefusal]), since they say nothing about the tier; every other error is a Failure, deadlines and panics too.
+// refusal ([IsRefusal]), since they say nothing about the tier; every other error is a Failure, deadlines and panics too. An
+// Ignored call whose caller gave up after Policy.SlowCallAfter counts as a slow call, if a SlowCallRate is set: it is not a
+// failure and breaks no streak.
 func DefaultClassifier(ctx context.Context, err error) Outcome {
 	switch {
 	case err == nil:

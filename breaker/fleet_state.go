@@ -119,9 +119,14 @@ func (f *fleetState) at(at time.Duration, spread uint64) (n fleetNow) {
 	if n.mode != store.Auto && held.ModeNote.Timed {
 		n.modeEnds = f.modeAt.up + held.ModeNote.EndsIn
 		if n.modeEnds <= at {
-			n.state = afterForce(n.mode)
+			openLonger := n.state == Open && f.stateAt.up+held.RetryIn > n.modeEnds
+			if !openLonger {
+				n.state = afterForce(n.mode)
+			}
 			n.mode, n.modeEnds = store.Auto, 0
-			return n
+			if !openLonger {
+				return n
+			}
 		}
 	}
 	if ends := f.modeAt.up + held.PolicyNote.EndsIn; held.Retuned && held.PolicyNote.Timed && ends > at {
@@ -137,7 +142,8 @@ func (f *fleetState) at(at time.Duration, spread uint64) (n fleetNow) {
 	return n
 }
 
-// afterForce is the state that a forced mode leaves behind when it ends.
+// afterForce is the state that a forced mode leaves behind when it ends, unless the breaker is open below it for longer, or was
+// reset there, which a store knows.
 func afterForce(m Mode) State {
 	if m == store.ForcedOpen {
 		return HalfOpen

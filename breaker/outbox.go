@@ -73,7 +73,7 @@ func (o *outbox) backlog() *backlog {
 // count adds to the totals. A settled probe is only counted here: its settlement was its report.
 func (o *outbox) count(outcome Outcome, slow bool, n int) {
 	t := &o.backlog().totals
-	if outcome == Ignored {
+	if outcome == Ignored && !slow {
 		t.Ignored += uint64(n)
 		return
 	}

@@ -559,3 +559,28 @@ func TestRegisteringTwiceIsAnErrorAndGetOrRegisterIsNot(t *testing.T) {
 		}
 	})
 }
+
+// A forced mode that ends by its time while the store is away leaves what an operator ordered below it.
+func TestATripBelowATimedForceHoldsAfterItThoughTheStoreIsAway(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
+		f := newFleet(t)
+		r := f.replica()
+		defer r.close()
+		b := r.register(t, "tier")
+		for _, c := range []store.Command{
+			{Action: store.ForceOpen, For: time.Second},
+			{Action: store.Trip, For: 10 * time.Second},
+		} {
+			c.By = "oncall"
+			if _, err := b.Command(t.Context(), c); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r.net.down.Store(true)
+		time.Sleep(2 * time.Second)
+		wantState(t, b, breaker.Open)
+		if err := b.Run(t.Context(), succeed); refusal(err) != breaker.RefusedOpen {
+			t.Errorf("%v; want a refusal of an open breaker", err)
+		}
+	})
+}

@@ -8,7 +8,7 @@ const (
 	MaxLabel   = 64                  // bytes of an error label
 	MaxRuns    = 256                 // runs of a report
 	MaxCount   = 1_000_000           // outcomes of a run
-	MaxAdverse = 4096                // failures and slow successes of a report
+	MaxAdverse = 4096                // failures and slow calls of a report
 	MaxNumber  = 1<<53 - 1           // a generation, rev, seq or total: what a double keeps exactly
 	MaxFor     = 30 * 24 * time.Hour // how long a command may stand, unless until lifted
 	MaxOpening = 1_000_000           // consecutive openings counted

@@ -12,11 +12,11 @@ import (
 type Policy struct {
 	WindowCalls         int           // newest calls judged; 1..10000; default 100 if WindowTime is 0. Both set: refused
 	WindowTime          time.Duration // time judged, in 10 buckets; 1 s..24 h
-	ConsecutiveFailures int           // rule: this many in a row, in order of arrival; default 5 if no rule is set
+	ConsecutiveFailures int           // rule: this many in a row, in order of arrival, within WindowTime if that is set; default 5 if no rule is set
 	ConsecutiveFor      time.Duration // and they must have lasted this long; 0..24 h; default 0
-	FailureRate         float64       // rule: share of calls in the window, 0..1, kept as 1/10000; exactly at it trips; 0 = off
-	SlowCallRate        float64       // rule: share of slow calls, 0..1, as FailureRate; needs SlowCallAfter
-	SlowCallAfter       time.Duration // a call that takes longer is slow; 0..24 h; 0 = no clock is read
+	FailureRate         float64       // rule: share of calls in the window, 0..1, rounded down to 1/10000; exactly at it trips; 0 = off
+	SlowCallRate        float64       // rule: share of slow calls, 0..1, as FailureRate; needs SlowCallAfter; a slow probe is then a failed one
+	SlowCallAfter       time.Duration // a call that takes longer is slow, also one that its caller gives up by then; 0..24 h; 0 = no clock is read
 	MinCalls            int           // rates are judged once the window has this many calls; default 10, or WindowCalls if less
 	Reporters           int           // adverse outcomes must come from this many replicas (or all that call, if fewer); 1..16; default 1
 	OpenFor             time.Duration // how long calls are refused; 1 ms..24 h; default 60 s
@@ -48,9 +48,9 @@ func (p Policy) HasRule() bool {
 	return p.ConsecutiveFailures != 0 || p.FailureRate != 0 || p.SlowCallRate != 0
 }
 
-// WithDefaults fills each zero field and rounds: durations up to whole milliseconds (WindowTime to 10 ms), rates to the
-// nearest 1/10000, a positive one to at least that. It is idempotent and leaves bad values for [Policy.Validate] to
-// find.
+// WithDefaults fills each zero field and rounds: durations up to whole milliseconds (WindowTime to 10 ms), rates down to
+// 1/10000, so that a share that is hit exactly trips; a positive one is at least that. It is idempotent and leaves bad
+// values for [Policy.Validate] to find.
 func (p Policy) WithDefaults() Policy {
 	if !p.HasRule() {
 		p.ConsecutiveFailures = 5
@@ -153,10 +153,12 @@ func roundUp(d, unit time.Duration) time.Duration {
 	return d - rest + unit
 }
 
-// roundRate leaves what is not a positive finite number.
+// roundRate rounds down: 2.0/3 that was rounded up would be more than 2 of 3 calls. The little that it adds is for values
+// that no float64 holds, such as 0.57. It leaves what is not a positive finite number.
 func roundRate(r float64) float64 {
+	const unit, little = 10_000, 1e-8
 	if !(r > 0) || math.IsInf(r, 1) {
 		return r
 	}
-	return max(math.Round(r*10_000), 1) / 10_000
+	return max(math.Floor(r*unit+little), 1) / unit
 }

@@ -77,9 +77,10 @@ func TestRounding(t *testing.T) {
 		},
 		"whole milliseconds stay":           {store.Policy{OpenFor: 5e6, RampUp: 7e6}, store.Policy{OpenFor: 5e6, RampUp: 7e6}},
 		"WindowTime goes up to 10 ms":       {store.Policy{WindowTime: time.Second + 1}, store.Policy{WindowTime: time.Second + 10*time.Millisecond}},
-		"rates go to the nearest 1/10000":   {store.Policy{FailureRate: 0.33333}, store.Policy{FailureRate: 0.3333}},
-		"more than half of 1/10000 goes up": {store.Policy{FailureRate: 0.00016}, store.Policy{FailureRate: 0.0002}},
-		"both rates are rounded":            {store.Policy{SlowCallRate: 0.99996}, store.Policy{SlowCallRate: 1}},
+		"rates go down to 1/10000":          {store.Policy{FailureRate: 0.33339}, store.Policy{FailureRate: 0.3333}},
+		"what no float64 holds stays":       {store.Policy{FailureRate: 0.57}, store.Policy{FailureRate: 0.57}},
+		"nor is a little less another rate": {store.Policy{FailureRate: 1 - 0.9}, store.Policy{FailureRate: 0.1}},
+		"both rates are rounded":            {store.Policy{SlowCallRate: 0.99996}, store.Policy{SlowCallRate: 0.9999}},
 		"a positive rate stays one":         {store.Policy{FailureRate: 1e-300}, store.Policy{FailureRate: 0.0001}},
 		"a rate just above 1 is 1":          {store.Policy{FailureRate: 1.00001}, store.Policy{FailureRate: 1}},
 		"a negative duration is not raised": {store.Policy{OpenFor: -1}, store.Policy{OpenFor: -1}},
@@ -98,6 +99,27 @@ func TestRounding(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestAShareThatIsHitExactlyReachesItsRate: rates were rounded to the nearest 1/10000, which put 751 of these 1829 shares out
+// of the reach of a window of that many calls.
+func TestAShareThatIsHitExactlyReachesItsRate(t *testing.T) {
+	for calls := 1; calls <= 60; calls++ {
+		for hits := 1; hits <= calls; hits++ {
+			share := float64(hits) / float64(calls)
+			p := store.Policy{WindowCalls: calls, FailureRate: share, SlowCallRate: share, SlowCallAfter: 1}.WithDefaults()
+			if p.SlowCallRate != p.FailureRate {
+				t.Fatalf("%d of %d: a FailureRate of %v, a SlowCallRate of %v", hits, calls, p.FailureRate, p.SlowCallRate)
+			}
+			rate := int(math.Round(p.FailureRate * 10_000))
+			if hits*10_000 < rate*calls {
+				t.Errorf("%d of %d calls do not reach the rate of %d/%d, kept as %v", hits, calls, hits, calls, p.FailureRate)
+			}
+			if (hits-1)*10_000 >= rate*calls {
+				t.Errorf("%d of %d calls reach the rate of %d/%d, kept as %v", hits-1, calls, hits, calls, p.FailureRate)
+			}
+		}
 	}
 }
 

@@ -5,7 +5,7 @@ import "time"
 // Run is Count equal outcomes, one after the other.
 type Run struct {
 	Outcome Outcome
-	Slow    bool          // took longer than Policy.SlowCallAfter; orthogonal to Outcome
+	Slow    bool          // took longer than Policy.SlowCallAfter; orthogonal to Outcome. Ignored and Slow: its caller gave up by then
 	Count   int           // 1..MaxCount
 	Age     time.Duration // of the newest, since it finished
 	Label   string        // why they failed, 0..MaxLabel bytes; never the error's text
@@ -77,7 +77,7 @@ type Grant struct {
 	Snapshot Snapshot
 }
 
-// Settlement says how a probe went. Ignored gives the place back and decides nothing.
+// Settlement says how a probe went. Ignored gives the place back and decides nothing, unless it is slow.
 type Settlement struct {
 	Lease   Lease // its For is not read
 	Replica string

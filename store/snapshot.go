@@ -5,11 +5,11 @@ import "time"
 // Tally counts the calls of a window.
 type Tally struct {
 	Calls, Failures, Slow int
-	Consecutive           int // failures in a row, in order of arrival, whatever the window
+	Consecutive           int // failures in a row, in order of arrival; with a window of time at most its failures
 }
 
 // Totals count since the breaker was made. Each outcome is in exactly one of Late, Ignored and Calls; Failures and Slow
-// are parts of Calls.
+// are parts of Calls. A slow call that its caller gave up is in Calls and Slow, not in Ignored.
 type Totals struct {
 	Calls, Failures, Slow, Ignored uint64
 	Late                           uint64 // too old, or of an older generation: never judged

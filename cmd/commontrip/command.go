@@ -38,7 +38,8 @@ var actionTable = []action{
 	},
 	{
 		action: store.Lift, short: "End a forced mode now",
-		long: "Ends force-open or force-closed as its time would: force-open in half-open, force-closed closed with an empty window.",
+		long: "Ends force-open or force-closed as its time would: what is open below it with time left stays open. Else force-open ends in\n" +
+			"half-open, or closed if a reset came after it, and force-closed ends closed.",
 	},
 	{
 		action: store.Trip, short: "Open once, as a rule would", hasEnd: true,

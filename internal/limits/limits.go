@@ -23,7 +23,9 @@ const (
 
 	Buckets      = 10     // parts of a window of time
 	RateUnit     = 10_000 // rates are integers: this is 100 %
-	MaxDoublings = 20     // of the open time by its backoff
+	MaxDoublings = 27     // of the open time by its backoff: the least open time, 1 ms, reaches the greatest, 24 h
+
+	ResetBelow = 1 // in the place of a closed breaker's end of the open time: a reset below a forced mode closed it
 
 	AskAgain  = 100 // after this time, and the spread, a claim that was refused for want of a place asks again at the latest
 	MaxSpread = 50  // the spread is drawn from 0 to this

@@ -1,6 +1,9 @@
 package machine
 
-import "github.com/commontrip/commontrip/store"
+import (
+	"github.com/commontrip/commontrip/internal/limits"
+	"github.com/commontrip/commontrip/store"
+)
 
 // Command carries out an operator's command. c must have been normalised. It gives ErrUnknown for a name that is not shown.
 // Nothing has changed then.
@@ -39,6 +42,9 @@ func (m *Machine) Command(now int64, c store.Command) (store.Result, error) {
 func (m *Machine) force(req request, mode store.Mode, n note, why change) {
 	e := m.beginEntry(req, why)
 	m.mode, m.openOverrides().mode = mode, n
+	if m.state == store.Closed {
+		m.until = 0
+	}
 	m.rev = nextNumber(m.rev, req.at)
 	m.appendEntry(e, false)
 }
@@ -59,10 +65,14 @@ func (m *Machine) trip(req request, period int64, why change) {
 	}
 }
 
-// reset closes, and forgets the openings in a row.
+// reset closes, and forgets the openings in a row. Below a forced mode it notes that, so that m stays closed after it.
 func (m *Machine) reset(req request, why change) {
 	m.transition(req, store.Closed, why)
 	m.openings = 0
+	if m.mode != store.Auto {
+		// mutant: reset-below
+		m.until = limits.ResetBelow
+	}
 }
 
 // retune puts an operator's policy in force.

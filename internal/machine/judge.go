@@ -5,19 +5,28 @@ import (
 	"github.com/commontrip/commontrip/store"
 )
 
-// judge gives the rule that trips now, and the replicas whose outcomes it counted, the first few by name. The reason is
-// empty if none does. The rules are looked at in this order: streak, failure rate, rate of slow calls. The outcomes that a
-// rule counts must come from enough replicas, or from all that reported outcomes lately if they are fewer.
-func (m *Machine) judge(req request) (store.Reason, []string) {
-	p, w := m.policyInForce(), m.window
+// quorum is from how many replicas the outcomes that a rule counts must come, or from all that reported outcomes lately if
+// they are fewer.
+func (m *Machine) quorum(req request) int {
 	// mutant: quorum
-	quorum := min(int(p.reporters), m.roster.reporting(sliceOf(req.at)))
-	// mutant: streak
-	if p.consecutiveFailures > 0 && w.streak >= int(p.consecutiveFailures) &&
-		req.at-w.streakFrom >= int64(p.consecutiveFor) && len(w.streaks) >= quorum {
-		return store.ByConsecutiveFailures, w.streaks.names(place{})
+	return min(int(m.policyInForce().reporters), m.roster.reporting(sliceOf(req.at)))
+}
+
+// judge gives the rule that trips now, and the replicas whose outcomes it counted, the first few by name. The reason is
+// empty if none does. The rules are looked at in this order: streak, failure rate, rate of slow calls.
+func (m *Machine) judge(req request) (store.Reason, []string) {
+	p, w, quorum := m.policyInForce(), m.window, m.quorum(req)
+	width := p.bucket()
+	t, lowest := w.sum(req.at, width)
+	inStreak := place{}
+	if width > 0 {
+		inStreak = lowest
 	}
-	t, lowest := w.sum(req.at, p.bucket())
+	// mutant: streak
+	if p.consecutiveFailures > 0 && w.countedStreak(t, width) >= int(p.consecutiveFailures) &&
+		req.at-w.streakFrom >= int64(p.consecutiveFor) && w.streaks.since(inStreak) >= quorum {
+		return store.ByConsecutiveFailures, w.streaks.names(inStreak)
+	}
 	// mutant: min-calls
 	if t.calls < int64(p.minCalls) {
 		return "", nil

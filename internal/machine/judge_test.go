@@ -95,15 +95,25 @@ func TestAStreakIsTimedFromItsVeryFirstFailure(t *testing.T) {
 	equal(t, "state", r.report("web-1", run(failure, 1)).Snapshot.State, store.Open)
 }
 
-func TestAStreakIsIndependentOfTheWindow(t *testing.T) {
-	r := newRig(t, store.Policy{WindowTime: time.Second, ConsecutiveFailures: 20})
+func TestAStreakOfAWindowOfCallsDoesNotAge(t *testing.T) {
+	r := newRig(t, store.Policy{WindowCalls: 5, ConsecutiveFailures: 20})
 	for range 19 {
 		r.report("web-1", run(failure, 1))
-		r.now += 5 * second
+		r.now += 24 * hour
 	}
 	equal(t, "streak", r.read().Window.Consecutive, 19)
-	equal(t, "window", r.read().Window.Calls, 0)
 	equal(t, "state", r.report("web-1", run(failure, 1)).Snapshot.State, store.Open)
+}
+
+func TestAStreakOfAWindowOfTimeAges(t *testing.T) {
+	r := newRig(t, store.Policy{WindowTime: 10 * time.Second, ConsecutiveFailures: 5})
+	for range 19 {
+		equal(t, "state", r.report("web-1", run(failure, 1)).Snapshot.State, store.Closed)
+		r.now += 5 * second
+	}
+	equal(t, "streak", r.read().Window.Consecutive, 1)
+	r.now += 10 * second
+	equal(t, "streak when all have left", r.read().Window.Consecutive, 0)
 }
 
 func TestReporters(t *testing.T) {

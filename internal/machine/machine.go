@@ -12,7 +12,7 @@ type Machine struct {
 	at, off         int64 // machine time of the last request, and how far it is ahead of the store's clock
 	generation, rev uint64
 	since           int64          // when this generation began
-	until           int64          // when the open time is over, if it is open
+	until           int64          // when the open time is over, if it is open; limits.ResetBelow if a reset below a mode closed it
 	fleet           compiledPolicy // the fleet's; not set: none yet
 	openings        int32
 	phase           phase

@@ -17,29 +17,36 @@ func (m *Machine) addSuccesses(req request, n int, age int64) {
 	w.calls.pushSuccesses(n)
 }
 
-// addOne enters a failure or a slow success.
-func (m *Machine) addOne(req request, kind mark, age int64) {
-	w := m.currentWindow()
+// addOne enters a failure or a slow call. One that its caller gave up says nothing about the streak. Nor does a failure that is
+// older than the window of time, and one whose predecessors have all left it begins another streak.
+func (m *Machine) addOne(req request, outcome store.Outcome, kind mark, age int64) {
+	w, failed := m.currentWindow(), kind&markFailed != 0
 	w.arrivals++
 	at := place{arrival: w.arrivals}
-	if kind&markFailed != 0 {
+	// mutant: given-up = if kind&markFailed == 0 {
+	if outcome == store.Success {
+		w.endStreak()
+	}
+	if width := m.policyInForce().bucket(); width > 0 {
+		newest := bucketOf(req.at, width)
+		at.bucket = bucketOf(req.at-age, width)
+		// mutant: begins
+		begins := failed && w.times.tally(newest).failures == 0
+		if !w.times.add(at.bucket, newest, tallyOf(kind)) {
+			return
+		}
+		if begins {
+			w.endStreak()
+		}
+	} else {
+		w.calls.push(kind)
+	}
+	if failed {
 		if w.streak == 0 {
 			w.streakFrom = req.at
 		}
 		w.streak++
 		w.streaks.touch(req.from, at)
-	} else {
-		w.endStreak()
-	}
-	if width := m.policyInForce().bucket(); width > 0 {
-		at.bucket = bucketOf(req.at-age, width)
-		if !w.times.add(at.bucket, bucketOf(req.at, width), tallyOf(kind)) {
-			return
-		}
-	} else {
-		w.calls.push(kind)
-	}
-	if kind&markFailed != 0 {
 		w.failing.touch(req.from, at)
 	}
 	if kind&markSlow != 0 {
@@ -47,7 +54,7 @@ func (m *Machine) addOne(req request, kind mark, age int64) {
 	}
 }
 
-// addAdverse enters the failures or slow successes of a run, each judged while the machine is closed. It returns how many
+// addAdverse enters the failures or slow calls of a run, each judged while the machine is closed. It returns how many
 // were taken: those after one that trips belong to an older generation.
 func (m *Machine) addAdverse(req request, run *store.Run) (taken int) {
 	kind := markOf(run)
@@ -55,7 +62,7 @@ func (m *Machine) addAdverse(req request, run *store.Run) (taken int) {
 		if kind&markFailed != 0 {
 			m.addLabels(run.Label, 1)
 		}
-		m.addOne(req, kind, millis(run.Age))
+		m.addOne(req, run.Outcome, kind, millis(run.Age))
 		// mutant: judged
 		if m.state != store.Closed {
 			continue
@@ -77,8 +84,8 @@ func (m *Machine) takeRuns(req request, r *store.Report, from *replica) {
 		// mutant: late
 		case r.Generation != m.generation || run.Age > r.MaxAge:
 			taken = 0
-		// mutant: ignored = case run.Outcome == store.Ignored: m.currentWindow().endStreak()
-		case run.Outcome == store.Ignored || m.mode != store.Auto: // they go to the totals only
+		// mutant: ignored = case run.Outcome == store.Ignored && !run.Slow: m.currentWindow().endStreak()
+		case run.Outcome == store.Ignored && !run.Slow || m.mode != store.Auto: // they go to the totals only
 		// mutant: success
 		case run.Outcome == store.Success && !run.Slow:
 			m.addSuccesses(req, run.Count, millis(run.Age))

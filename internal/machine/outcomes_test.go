@@ -21,7 +21,8 @@ func TestEachOutcomeIsCountedInOneTotal(t *testing.T) {
 		{"failures", []store.Run{run(failure, 7)}, store.Totals{Calls: 7, Failures: 7}, store.Tally{Calls: 7, Failures: 7, Consecutive: 7}},
 		{"slow successes", []store.Run{slowRun(success, 7)}, store.Totals{Calls: 7, Slow: 7}, store.Tally{Calls: 7, Slow: 7}},
 		{"slow failures", []store.Run{slowRun(failure, 7)}, store.Totals{Calls: 7, Failures: 7, Slow: 7}, store.Tally{Calls: 7, Failures: 7, Slow: 7, Consecutive: 7}},
-		{"ignored", []store.Run{run(ignored, 7), slowRun(ignored, 1)}, store.Totals{Ignored: 8}, store.Tally{}},
+		{"ignored", []store.Run{run(ignored, 7)}, store.Totals{Ignored: 7}, store.Tally{}},
+		{"slow, and given up", []store.Run{run(failure, 2), slowRun(ignored, 7)}, store.Totals{Calls: 9, Failures: 2, Slow: 7}, store.Tally{Calls: 9, Failures: 2, Slow: 7, Consecutive: 2}},
 		{"exactly as old as allowed is not late", []store.Run{aged(run(success, 7), 3000)}, store.Totals{Calls: 7}, store.Tally{Calls: 7}},
 		{"older is", []store.Run{aged(run(failure, 7), 3001)}, store.Totals{Late: 7}, store.Tally{}},
 		{"late is looked at before ignored", []store.Run{aged(run(ignored, 7), 3001)}, store.Totals{Late: 7}, store.Tally{}},
@@ -145,13 +146,13 @@ func TestAWindowOfTimeForgetsInTenths(t *testing.T) {
 	}
 }
 
-func TestAnOutcomeOlderThanTheWindowStillMovesTheStreak(t *testing.T) {
+func TestAnOutcomeOlderThanTheWindowMovesLabelsAndTotalsOnly(t *testing.T) {
 	r := newRig(t, store.Policy{WindowTime: time.Second, ConsecutiveFailures: 3, FailureRate: 0.5, MinCalls: 1})
 	got := r.report("web-1", aged(run(failure, 2), 2500)).Snapshot
-	equal(t, "window", got.Window, store.Tally{Consecutive: 2})
+	equal(t, "window", got.Window, store.Tally{})
 	equal(t, "totals", got.Totals, store.Totals{Calls: 2, Failures: 2})
 	equal(t, "labels", fmt.Sprint(got.Errors), "[{timeout 2}]")
-	equal(t, "state", r.report("web-1", aged(run(failure, 1), 2500)).Snapshot.State, store.Open)
+	equal(t, "state", r.report("web-1", aged(run(failure, 1), 2500)).Snapshot.State, store.Closed)
 }
 
 func TestAnOldSuccessBreaksTheStreak(t *testing.T) {

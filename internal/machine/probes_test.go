@@ -86,8 +86,8 @@ func TestALeaseOutlivesItsGeneration(t *testing.T) {
 
 	before := refused.Snapshot
 	settled := r.settle("web-1", old[0], failure).Snapshot
-	before.Probing = 1
-	equal(t, "settling one frees its place, no more", fmt.Sprint(settled), fmt.Sprint(before))
+	before.Probing, before.Totals.Late = 1, 1
+	equal(t, "settling one frees its place and is late, no more", fmt.Sprint(settled), fmt.Sprint(before))
 	equal(t, "the place", len(r.claim("web-1", "c3", 2).Leases), 1)
 }
 
@@ -190,7 +190,8 @@ func TestOnlyTheHolderSettlesOnceAndInTime(t *testing.T) {
 	other := leases[0]
 	other.Generation--
 	before.Probing--
-	unchanged("another generation: the lease goes, no more", r.settle("web-1", other, failure), before)
+	before.Totals.Late++
+	unchanged("another generation: the lease goes, and its outcome is late", r.settle("web-1", other, failure), before)
 
 	after := r.settle("web-1", leases[1], success).Snapshot
 	equal(t, "successes", after.ProbeSuccesses, 1)
@@ -218,11 +219,16 @@ func TestALeaseThatNobodySettlesSaysNothing(t *testing.T) {
 	equal(t, "state", r.report("web-1").Snapshot.State, store.HalfOpen)
 }
 
-func TestASlowProbeIsASuccess(t *testing.T) {
-	r := newRig(t, store.Policy{ProbeSuccesses: 1, SlowCallAfter: time.Second, SlowCallRate: 0.1, MinCalls: 1})
-	lease := r.halfOpen("web-1", "c1", 1).Leases[0]
-	got := r.m.Settle(r.now, store.Settlement{Lease: lease, Replica: "web-1", Outcome: success, Slow: true}).Snapshot
-	equal(t, "state", got.State, store.Closed)
+func TestASlowProbeFailsIfARuleJudgesSlowCalls(t *testing.T) {
+	slow := func(rate float64) store.Snapshot {
+		r := newRig(t, store.Policy{ProbeSuccesses: 1, ConsecutiveFailures: 5, SlowCallAfter: time.Second, SlowCallRate: rate, MinCalls: 1})
+		lease := r.halfOpen("web-1", "c1", 1).Leases[0]
+		return r.m.Settle(r.now, store.Settlement{Lease: lease, Replica: "web-1", Outcome: success, Slow: true, Label: "x"}).Snapshot
+	}
+	equal(t, "state", slow(0.1).State, store.Open)
+	equal(t, "a success has no label", len(slow(0.1).Errors), 0)
+	got := slow(0)
+	equal(t, "state without the rule", got.State, store.Closed)
 	equal(t, "totals", got.Totals, store.Totals{Calls: 1, Slow: 1})
 	equal(t, "window", got.Window, store.Tally{})
 }

@@ -6,7 +6,7 @@ import "github.com/commontrip/commontrip/store"
 // probe's outcome.
 func (m *Machine) count(outcome store.Outcome, slow bool, n uint64, from *replica) {
 	totals := m.counters()
-	if outcome == store.Ignored {
+	if outcome == store.Ignored && !slow {
 		add(&totals.Ignored, n)
 		return
 	}

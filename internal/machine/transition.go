@@ -96,18 +96,23 @@ func (m *Machine) open(req request, c change) {
 	m.openings = min(m.openings+1, store.MaxOpening)
 }
 
-// lift ends the forced mode that stands. Forced open gives half-open, so that the calls do not all come back at once.
-// Forced closed gives closed.
+// lift ends the forced mode that stands. What is open below it with time left stays open until that is over. Else forced open
+// gives half-open, so that the calls do not all come back at once, unless a reset came after it. Forced closed gives closed.
 func (m *Machine) lift(req request, c change) {
-	state := store.Closed
+	state, until := store.Closed, int64(0)
+	switch {
+	// mutant: open-below
+	case m.state == store.Open && req.at < m.until:
+		state, until = store.Open, m.until
 	// mutant: lift
-	if m.mode == store.ForcedOpen {
+	case m.mode == store.ForcedOpen && (m.state != store.Closed || m.until != limits.ResetBelow):
 		state = store.HalfOpen
 	}
 	m.mode, m.overrides.mode = store.Auto, note{}
 	m.dropOverrides()
 	m.rev = nextNumber(m.rev, req.at)
 	m.transition(req, state, c)
+	m.until = until
 }
 
 // restore ends an operator's policy.

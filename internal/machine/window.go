@@ -12,7 +12,7 @@ type window struct {
 	times    timeline // a window of time
 	arrivals uint64   // outcomes that came, in order
 
-	streak     int   // failures in a row
+	streak     int   // failures in a row; of a window of time those that entered it, whether they have left it or not
 	streakFrom int64 // when the first of them arrived
 
 	failing, slow, streaks witnesses // the replicas behind failures, slow calls and the streak
@@ -28,6 +28,15 @@ func bucketOf(t, width int64) int64 {
 		bucket--
 	}
 	return bucket
+}
+
+// countedStreak is the streak that the rules see. A window of time, which t sums, lets go of failures that are older.
+func (w *window) countedStreak(t tally, width int64) int {
+	if width > 0 {
+		// mutant: ages
+		return min(w.streak, int(t.failures))
+	}
+	return w.streak
 }
 
 // currentWindow is the window for another outcome. It makes one if there is none.
@@ -57,8 +66,9 @@ func (m *Machine) tally(at int64) store.Tally {
 	if m.window == nil {
 		return store.Tally{}
 	}
-	t, _ := m.window.sum(at, m.policyInForce().bucket())
+	width := m.policyInForce().bucket()
+	t, _ := m.window.sum(at, width)
 	return store.Tally{
-		Calls: int(t.calls), Failures: int(t.failures), Slow: int(t.slow), Consecutive: m.window.streak,
+		Calls: int(t.calls), Failures: int(t.failures), Slow: int(t.slow), Consecutive: m.window.countedStreak(t, width),
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/commontrip/commontrip/internal/limits"
 )
 
-// place orders outcomes: by the bucket of a time window (0 in a window of calls), then by arrival.
+// place orders outcomes: by the bucket of a window of time (0 in a window of calls), then by arrival.
 type place struct {
 	bucket  int64
 	arrival uint64

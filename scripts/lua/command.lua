@@ -30,6 +30,7 @@ local note = by .. '\n' .. why
 local function force(mode)
   local entry = change.begin_entry(b)
   b.mode, b.mode_at, b.mode_end, b.mode_note = mode, b.m, finish, note
+  if b.state == CLOSED then b.until_, b.moved = 0, true end
   b.commanded, b.rev = true, next_number(b.rev, b.m)
   change.append_entry(b, entry, e)
 end
@@ -46,10 +47,11 @@ local function trip()
   if ms > 0 then b.until_ = b.m + ms end
 end
 
--- Closes, and forgets the openings in a row.
+-- Closes, and forgets the openings in a row. Below a forced mode it notes that, so that b stays closed after it.
 local function reset()
   change.transition(b, CLOSED, e)
   b.openings = 0
+  if b.mode ~= AUTO then b.until_ = RESET_BELOW end
 end
 
 -- Puts an operator's policy in force.

@@ -62,7 +62,7 @@ repeat -- once: break leaves the report to the full path
         match(policy, '^%d+ %d+ (%d+) (%d+) (%d+) (%d+) %d+ (%d+) ')
       consecutive, consecutive_for, failure_rate, slow_rate, min_calls =
         consecutive + 0, consecutive_for + 0, failure_rate + 0, slow_rate + 0, min_calls + 0
-      local pieces, p, fresh, count = { window }, 1, { '' }, 0
+      local pieces, p, fresh, counts, count = { window }, 1, { '' }, { 0 }, 0
       local ended, by_failure, by_slow, by_streak = false, nil, nil, nil
       for kind, run, age, label in string.gmatch(runs, '(%d)(%d+) (%d+) ([^\n]*)\n') do
         run = run + 0
@@ -79,15 +79,16 @@ repeat -- once: break leaves the report to the full path
             -- mutant: fast-fewest
             local fewest = min(held + taken, size) -- calls of which rates are taken
             taken = taken + run
-            pieces[p] = rep(kind, run)
-            if kind ~= '2' then
+            pieces[p] = rep(kind == '5' and '2' or kind, run)
+            if kind == '1' or kind == '3' then
               if streak == 0 then first = m end
               streak, failed, by_failure, by_streak = streak + run, failed + run, arrivals + taken, arrivals + taken
-              -- mutant: fast-streak
-              if consecutive > 0 and streak >= consecutive and m - first >= consecutive_for then return false end
-              fresh[#fresh + 1], count = rep(label .. '\n', min(run, LABELS_KEPT)), count + min(run, LABELS_KEPT)
+              count = min(run, LABELS_KEPT)
+              fresh[#fresh + 1], counts[#counts + 1] = rep(label .. '\n', count), count
             end
             if kind ~= '1' then slow, by_slow = slow + run, arrivals + taken end
+            -- mutant: fast-streak
+            if consecutive > 0 and streak >= consecutive and m - first >= consecutive_for then return false end
             if held + taken >= min_calls
                 -- mutant: fast-rate
                 and (failure_rate > 0 and (held_failed + failed) * RATE_UNIT >= failure_rate * fewest
@@ -102,9 +103,12 @@ repeat -- once: break leaves the report to the full path
         if labels ~= '' then
           local number, lines = match(labels, '^(%d%d?)\n(.*)$')
           if not number then return false end
-          fresh[1], count = lines, number + count
+          fresh[1], counts[1] = lines, number + 0
         end
-        local lines, from = table.concat(fresh), 1
+        local at = #fresh -- the newest first, and none that would be dropped whole
+        count = counts[at]
+        while at > 1 and count < LABELS_KEPT do count, at = count + counts[at - 1], at - 1 end
+        local lines, from = table.concat(fresh, '', at), 1
         for _ = LABELS_KEPT + 1, count do from = (find(lines, '\n', from, true) or #lines) + 1 end
         labels = format('%d\n', min(count, LABELS_KEPT)) .. sub(lines, from)
         put('labels', labels)
@@ -160,13 +164,13 @@ repeat -- once: break leaves the report to the full path
       if held_failed > 0 or held_slow > 0 then
         local surplus = #window - size
         if surplus > 0 then
-          for kind = 1, 3 do -- a plain search for each is faster than a pattern
-            local gone = find(window, kind, 1, true)
+          for kind = 1, 3 do -- mostly there is none, which a plain search finds fastest
+            local first_gone = find(window, kind, 1, true)
             -- mutant: fast-gone
-            while gone and gone <= surplus do
-              if kind ~= 2 then held_failed = held_failed - 1 end
-              if kind ~= 1 then held_slow = held_slow - 1 end
-              gone = find(window, kind, gone + 1, true)
+            if first_gone and first_gone <= surplus then
+              local _, gone = string.gsub(sub(window, first_gone, surplus), kind, '')
+              if kind ~= 2 then held_failed = held_failed - gone end
+              if kind ~= 1 then held_slow = held_slow - gone end
             end
           end
           window = sub(window, surplus + 1)

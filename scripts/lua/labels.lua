@@ -3,15 +3,21 @@
 -- Notes the labels of n failures, for join_labels.
 local function add_labels(b, label, n)
   n = math.min(n, LABELS_KEPT)
-  b.fresh[#b.fresh + 1] = string.rep(label .. '\n', n)
+  local last = #b.fresh
+  b.fresh[last + 1], b.fresh[last + 2] = n, string.rep(label .. '\n', n)
   b.label_count = b.label_count + n
 end
 
 -- Puts the labels that were noted behind the others, and keeps the newest.
 local function join_labels(b)
   if #b.fresh == 0 then return end
-  local labels, from = b.labels .. table.concat(b.fresh), 1
-  for _ = 1, b.label_count - LABELS_KEPT do from = (string.find(labels, '\n', from, true) or #labels) + 1 end
+  local at, count, pieces = #b.fresh, 0, {}
+  while at > 0 and count < LABELS_KEPT do -- the newest first, and none that would be dropped whole
+    pieces[at / 2], count, at = b.fresh[at], count + b.fresh[at - 1], at - 2
+  end
+  local labels, from = table.concat(pieces, '', at / 2 + 1, #b.fresh / 2), 1
+  if count < LABELS_KEPT then labels, count = b.labels .. labels, b.label_count end
+  for _ = 1, count - LABELS_KEPT do from = (string.find(labels, '\n', from, true) or #labels) + 1 end
   b.labels, b.fresh = string.sub(labels, from), {}
   b.label_count = math.min(b.label_count, LABELS_KEPT)
 end

@@ -44,7 +44,8 @@ var functionsOfOne = map[string]string{
 	"Lua makes a function only if it is needed": `
 		transition.changes outcomes.adverse`,
 	"Lua takes a run at once, if none of its outcomes can trip; Go takes one outcome after another": `
-		outcomes.note_run outcomes.touch_witnesses outcomes.may_trip outcomes.addOne`,
+		outcomes.note_run outcomes.touch_witnesses outcomes.may_trip outcomes.count_others
+		outcomes.reachable outcomes.until_rate outcomes.until_trip outcomes.addOne`,
 	"Lua looks at a few entries of the roster a script; Go at all of them when a slice begins": `
 		roster.sweep`,
 	"Lua gives the reply as a list": `

@@ -32,7 +32,7 @@ local function add_successes(b, n, age)
   end
 end
 
--- Gives the functions for the adverse outcomes of one report: failures and slow successes. They are made only for a
+-- Gives the functions for the adverse outcomes of one report: failures and slow calls. They are made only for a
 -- report that has one.
 local function adverse(b, replica)
   local p, size = b.p, b.p.window_calls
@@ -54,7 +54,7 @@ local function adverse(b, replica)
     end
     local line = head .. text(place) .. '\n'
     local behind = #list + 1
-    if p.window_time > 0 and kind ~= 'by_streak' then -- places are buckets: an old outcome's may be a low one
+    if p.window_time > 0 then -- places are buckets: an old outcome's may be a low one
       for from, other in string.gmatch(list, '()[^\n\t]+\t(%-?%d+)\n') do
         if tonumber(other) > place then
           behind = from
@@ -83,49 +83,122 @@ local function adverse(b, replica)
   -- they are older than it.
   local function note_run(failed, slow, n, bucket, label)
     local mine, place = b.mine, size > 0 and b.arrivals or bucket
-    if failed then
-      mine.by_streak = b.arrivals
-      add_labels(b, label, n)
-    end
+    if failed then add_labels(b, label, n) end
     if not place then return end
-    if failed then mine.by_failure = math.max(place, mine.by_failure or place) end
+    if failed then
+      mine.by_streak = math.max(place, mine.by_streak or place)
+      mine.by_failure = math.max(place, mine.by_failure or place)
+    end
     if slow then mine.by_slow = math.max(place, mine.by_slow or place) end
   end
 
-  -- Whether a rule might hold after one of n more adverse outcomes. ripe: the streak is old enough.
-  local function may_trip(failed, slow, n, ripe)
-    if b.state ~= CLOSED then return false end
-    if ripe and b.streak + n >= p.consecutive then return true end
-    if b.calls + n < p.min_calls then return false end
-    local calls = math.max(p.min_calls, b.calls) -- the fewest of which rates are taken
-    return p.failure_rate > 0 and (b.failures + (failed and n or 0)) * RATE_UNIT >= p.failure_rate * calls
-      or p.slow_rate > 0 and (b.slow + (slow and n or 0)) * RATE_UNIT >= p.slow_rate * calls
+  -- Whether a rule holds now, but for its quorum. ripe: the streak is old enough.
+  local function may_trip(ripe)
+    return ripe and counted_streak(b) >= p.consecutive
+      or b.calls >= p.min_calls
+        and (p.failure_rate > 0 and b.failures * RATE_UNIT >= p.failure_rate * b.calls
+          or p.slow_rate > 0 and b.slow * RATE_UNIT >= p.slow_rate * b.calls)
+  end
+
+  -- How many other replicas are behind each kind of adverse outcomes at most, and whether this one is among them. During one
+  -- report the others only get fewer, so that a quorum which cannot be reached need not be asked for after every outcome.
+  local others, among, needed = {}, {}, nil
+
+  -- Counts the replicas behind one kind.
+  local function count_others(kind)
+    local names = witnesses(b, kind)
+    others[kind], among[kind] = #names, b.mine[kind] ~= nil
+    for i = 1, #names do
+      if names[i] == replica then others[kind], among[kind] = #names - 1, true end
+    end
+  end
+
+  -- Whether enough replicas may be behind one kind. joins: this one is, with the next outcome.
+  local function reachable(kind, joins)
+    if not others[kind] then count_others(kind) end
+    -- mutant: among
+    among[kind] = among[kind] or joins
+    needed = needed or quorum(b)
+    return others[kind] + (among[kind] and 1 or 0) >= needed
+  end
+
+  -- How many more outcomes of one run it takes at least until the share that n has of the calls is a rate. gains: each outcome
+  -- is one of n. other: a pattern for a call in the window that is not. nil: it does not get there.
+  local function until_rate(rate, n, gains, enters, other)
+    local reached = n * RATE_UNIT >= rate * math.max(p.min_calls, b.calls)
+    local missing = p.min_calls - b.calls
+    if not gains then -- the share only falls
+      if not reached or missing > 0 and not enters then return nil end
+      return math.max(missing, 1)
+    end
+    local need, growing = size > 0 and math.ceil(rate * size / RATE_UNIT) - n, nil -- in a full window, in one that grows
+    if rate < RATE_UNIT then
+      growing = math.ceil((rate * b.calls - n * RATE_UNIT) / (RATE_UNIT - rate))
+    elseif n == b.calls then
+      growing = 1
+    end
+    need = need and growing and math.min(need, growing) or need or growing
+    if not need then return nil end
+    -- mutant: need
+    need = math.max(need, missing, 1)
+    if not reached and size > 0 and b.calls == size then -- n grows only when another call leaves
+      if b.cut >= #b.w then join_window(b) end
+      need = math.max(need, (string.find(b.w, other, b.cut + 1) or #b.w + 1) - b.cut)
+    end
+    return need
+  end
+
+  -- After how many more outcomes of one run a rule may trip, at least. nil: after none. ripe: the streak is old enough.
+  local function until_trip(failed, slow, enters, ripe)
+    if b.state ~= CLOSED then return nil end
+    local least
+    failed, slow = failed and enters, slow and enters
+    if ripe then
+      local n = math.max(p.consecutive - counted_streak(b), 1)
+      if (failed or counted_streak(b) >= p.consecutive) and reachable('by_streak', failed) then least = n end
+    end
+    if p.failure_rate > 0 then
+      local n = until_rate(p.failure_rate, b.failures, failed, enters, '[02]')
+      if n and (not least or n < least) and reachable('by_failure', failed) then least = n end
+    end
+    if p.slow_rate > 0 then
+      local n = until_rate(p.slow_rate, b.slow, slow, enters, '[01]')
+      if n and (not least or n < least) and reachable('by_slow', slow) then least = n end
+    end
+    return least
   end
 
   -- Enters n adverse outcomes, each judged while b is closed; all at once if none can trip. Returns how many were taken:
-  -- those after one that trips belong to an older generation.
-  local function add_adverse(failed, slow, n, age, label)
+  -- those after one that trips belong to an older generation. given_up: their callers did not wait for them, which says
+  -- nothing about the streak.
+  local function add_adverse(failed, slow, given_up, n, age, label)
     local times, bucket
     b.window_changed = true
-    if not failed then
-      end_streak(b)
-    elseif b.streak == 0 then
-      b.first = b.m
-    end
+    -- mutant: given-up
+    if not failed and not given_up then end_streak(b) end
     if size > 0 then
       b.tail[#b.tail + 1] = string.rep(failed and (slow and '3' or '1') or '2', n)
     else
       times, bucket = bucket_for(b, age)
+      if failed and times and b.failures == 0 then end_streak(b) end -- the streak's failures have left the window
     end
-    local ripe = failed and p.consecutive > 0 and b.m - b.first >= p.consecutive_for
-    local step = may_trip(failed, slow, n, ripe) and 1 or n
-    local noted = 0
-    for i = step, n, step do
+    local enters = size > 0 or times ~= nil
+    if failed and enters then
+      if b.streak == 0 then b.first = b.m end
+      among.by_streak, among.by_failure = true, true -- also if nobody asks during this run
+    end
+    if slow and enters then among.by_slow = true end
+    local ripe = p.consecutive > 0 and b.m - b.first >= p.consecutive_for
+    local left, noted = n, 0
+    while left > 0 do
+      local step = until_trip(failed, slow, enters, ripe)
+      local judged = step ~= nil and step <= left
+      if not judged then step = left end
+      left = left - step
       b.arrivals = b.arrivals + step
-      if failed then b.streak = b.streak + step end
-      if size > 0 or times then
+      if enters then
         b.calls = b.calls + step
-        if failed then b.failures = b.failures + step end
+        if failed then b.streak, b.failures = b.streak + step, b.failures + step end
         if slow then b.slow = b.slow + step end
       end
       if times then
@@ -135,15 +208,16 @@ local function adverse(b, replica)
       elseif size > 0 then
         cut_window(b, b.calls - size)
       end
-      if step == 1 and may_trip(failed, slow, 0, ripe) then
-        note_run(failed, slow, i - noted, bucket, label)
-        noted = i
+      if judged and may_trip(ripe) then
+        note_run(failed, slow, n - left - noted, bucket, label)
+        noted = n - left
         touch_witnesses()
         local reason, names = judge(b)
         if reason then
           changes().open(b, { reason = reason, cause = replica, witnesses = names })
-          return i
+          return noted
         end
+        others = {} -- they are fewer than it seemed
       end
     end
     if noted < n then note_run(failed, slow, n - noted, bucket, label) end
@@ -153,8 +227,8 @@ local function adverse(b, replica)
   return { add = add_adverse, touch_witnesses = touch_witnesses }
 end
 
--- Takes all runs of a report of generation gen: lines of kind (0 good, 1 failed, 2 slow, 3 failed and slow, 4 ignored),
--- count, age, label. What enters the totals is counted in the replica's entry, too.
+-- Takes all runs of a report of generation gen: lines of kind (0 good, 1 failed, 2 slow, 3 failed and slow, 4 ignored,
+-- 5 slow and given up), count, age, label. What enters the totals is counted in the replica's entry, too.
 local function take_runs(b, entry, runs, gen, max_age, replica)
   local calls, failures, slow_calls, ignored, late = 0, 0, 0, 0, 0
   local bad
@@ -166,14 +240,14 @@ local function take_runs(b, entry, runs, gen, max_age, replica)
     elseif kind == '4' then
       ignored = ignored + n
     else
-      local failed, slow = kind == '1' or kind == '3', kind == '2' or kind == '3'
+      local failed, slow = kind == '1' or kind == '3', kind == '2' or kind == '3' or kind == '5'
       local taken = n
       -- mutant: forced
       if b.mode == AUTO then -- else they go to the totals only
         -- mutant: success
         if failed or slow then
           bad = bad or adverse(b, replica)
-          taken = bad.add(failed, slow, n, age, label)
+          taken = bad.add(failed, slow, kind == '5', n, age, label)
         else
           add_successes(b, n, age)
         end

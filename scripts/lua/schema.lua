@@ -9,8 +9,8 @@
 --   rev         number of what operators leave standing
 --   clock       at off kept: machine time of the last script, what it is ahead of the store's clock, and when the time to
 --               live was last set
---   state       state since until openings successes: 0 closed, 1 open, 2 half-open; end of the open time; openings in
---               a row; good probes of this half-open
+--   state       state since until openings successes: 0 closed, 1 open, 2 half-open; end of the open time (closed: 1 if
+--               a reset below a forced mode made it so, else 0); openings in a row; good probes of this half-open
 --   cause       reason, cause of the last transition
 --   mode        mode at end, by, why: 1 forced open, 2 forced closed; end 0 = until lifted; empty = none stands
 --   policy      the fleet's policy, 16 integers (policy.lua)

@@ -27,15 +27,14 @@ expire(b, replica)
 load_window(b)
 load_count(b)
 
--- Takes out the lease, if this replica holds it, and gives it if its outcome counts: it is of this generation.
+-- Takes out the lease, if this replica holds it, or gives nil.
 local function take_lease()
   for i, l in ipairs(b.leases) do
     if string.format('%d.%d', l.generation, l.number) == ARGV[4] then
       -- mutant: holder
       if l.replica ~= replica then return nil end
       table.remove(b.leases, i)
-      -- mutant: counts
-      return l.generation == b.gen and gen == b.gen and l or nil
+      return l
     end
   end
 end
@@ -61,21 +60,29 @@ local function fail_probe()
   end
 end
 
--- Lets a probe of this half-open decide. Under a forced mode it is only counted.
+-- Lets a probe of this half-open decide. If slow calls are judged, a slow one has failed: else the tier would close by what
+-- opened it. Under a forced mode it is only counted, and after this half-open it is late.
 local function decide()
-  if outcome == OUTCOME_IGNORED then return count(b, 0, 0, 0, 1, 0, 0) end
+  -- mutant: counts
+  if lease.generation ~= b.gen or gen ~= b.gen then return count(b, 0, 0, 0, 0, 1, 0) end
+  if outcome == OUTCOME_IGNORED and not slow then return count(b, 0, 0, 0, 1, 0, 0) end
   count(b, 1, outcome == OUTCOME_FAILURE and 1 or 0, slow and 1 or 0, 0, 0, 0)
   if b.mode ~= AUTO then return end
-  if outcome == OUTCOME_SUCCESS then
+  -- mutant: too-slow
+  local too_slow = slow and b.p.slow_rate > 0
+  if outcome == OUTCOME_IGNORED and not too_slow then return end
+  if outcome == OUTCOME_FAILURE or too_slow then
+    if outcome == OUTCOME_FAILURE then
+      b.window_changed = true
+      add_labels(b, ARGV[8], 1)
+    end
+    fail_probe()
+  else
     b.successes, b.moved = b.successes + 1, true
     -- mutant: enough
     if b.successes >= b.p.probe_successes then
       changes().transition(b, CLOSED, { reason = 'probe-successes', cause = replica })
     end
-  else
-    b.window_changed = true
-    add_labels(b, ARGV[8], 1)
-    fail_probe()
   end
 end
 

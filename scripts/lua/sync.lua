@@ -14,8 +14,8 @@
 -- ARGV[11]  max age            ms
 -- ARGV[12]  rejected           calls
 -- ARGV[13]  own open           0 or 1
--- ARGV[14]  runs               a line each: kind (0 good, 1 failed, 2 slow, 3 failed and slow, 4 ignored), count, blank,
---                              age in ms, blank, label; '' for a sign of life
+-- ARGV[14]  runs               a line each: kind (0 good, 1 failed, 2 slow, 3 failed and slow, 4 ignored, 5 slow and given
+--                              up by its caller), count, blank, age in ms, blank, label; '' for a sign of life
 --
 -- Returns   'ok', fresh, pushed, made, snapshot: 18 elements (save.lua)
 -- Returns   'invalid', field, number: a known number that is too high; nothing was written

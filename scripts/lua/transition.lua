@@ -34,7 +34,8 @@ local function changes()
   -- Begins an entry of the history with what it tells of the time just before it.
   local function begin_entry(b)
     load_window(b)
-    return { from = b.state, prev = b.gen, tally = string.format('%d %d %d %d', b.calls, b.failures, b.slow, b.streak),
+    return { from = b.state, prev = b.gen, tally = string.format('%d %d %d %d', b.calls, b.failures, b.slow,
+      counted_streak(b)),
       labels = count_labels(b) }
   end
 
@@ -79,14 +80,21 @@ local function changes()
     b.openings = math.min(b.openings + 1, MAX_OPENINGS)
   end
 
-  -- Ends the forced mode that stands. Forced open gives half-open, so that the calls do not all come back at once. Forced
-  -- closed gives closed.
+  -- Ends the forced mode that stands. What is open below it with time left stays open until that is over. Else forced open
+  -- gives half-open, so that the calls do not all come back at once, unless a reset came after it. Forced closed gives
+  -- closed.
   local function lift(b, e)
+    local state, until_ = CLOSED, 0
+    if b.state == OPEN and b.m < b.until_ then
+      state, until_ = OPEN, b.until_
     -- mutant: lift
-    local state = b.mode == FORCED_OPEN and HALF_OPEN or CLOSED
+    elseif b.mode == FORCED_OPEN and (b.state ~= CLOSED or b.until_ ~= RESET_BELOW) then
+      state = HALF_OPEN
+    end
     b.mode, b.mode_at, b.mode_end, b.mode_note = AUTO, 0, 0, ''
     b.commanded, b.rev = true, next_number(b.rev, b.m)
     transition(b, state, e)
+    b.until_ = until_
   end
 
   -- Ends an operator's policy.

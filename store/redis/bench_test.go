@@ -119,6 +119,142 @@ func BenchmarkSync(b *testing.B) {
 	}
 }
 
+// hardReports are reports of 4096 adverse outcomes, each on a breaker that was prepared for it, and whose rules hold or nearly
+// hold all the time.
+var hardReports = []struct {
+	name    string
+	policy  store.Policy
+	prepare func(send func(replica string, runs ...store.Run))
+	runs    []store.Run
+}{
+	{
+		"nothing is judged", // what the others are compared with
+		store.Policy{WindowCalls: 10_000, ConsecutiveFailures: 1_000_000}, alone, spread(1, store.Failure, false),
+	},
+	{
+		"nothing is judged, in 256 runs",
+		store.Policy{WindowCalls: 10_000, ConsecutiveFailures: 1_000_000}, alone, mixed(256),
+	},
+	{
+		"it trips",
+		store.Policy{WindowCalls: 10_000, FailureRate: 0.5}, alone, spread(1, store.Failure, false),
+	},
+	{
+		"a rate without a quorum",
+		store.Policy{WindowCalls: 100, FailureRate: 0.5, Reporters: 2}, beside, spread(1, store.Failure, false),
+	},
+	{
+		"all rules without a quorum, in 256 runs",
+		store.Policy{
+			WindowCalls: 10_000, FailureRate: 0.1, SlowCallRate: 0.1, SlowCallAfter: 1, ConsecutiveFailures: 5, Reporters: 3, MinCalls: 1,
+		}, beside, mixed(256),
+	},
+	{
+		"a window of time without a quorum, in 256 runs",
+		store.Policy{
+			WindowTime: time.Minute, FailureRate: 0.1, SlowCallRate: 0.1, SlowCallAfter: 1, ConsecutiveFailures: 5, Reporters: 3, MinCalls: 1,
+		}, beside, mixed(256),
+	},
+	{
+		"a rate that is missed by one failure, which each outcome pushes out",
+		store.Policy{WindowCalls: 10_000, FailureRate: 0.5, MinCalls: 10_000}, func(send func(string, ...store.Run)) {
+			send("web-0#1", store.Run{Outcome: store.Failure, Count: 4000}, store.Run{Outcome: store.Success, Count: 5001})
+			send("web-0#1", store.Run{Outcome: store.Failure, Count: 999})
+		}, spread(1, store.Failure, false),
+	},
+	{
+		"a rate that is missed by little, and comes nearer by one failure in 64",
+		store.Policy{WindowCalls: 10_000, FailureRate: 0.66, MinCalls: 10_000}, func(send func(string, ...store.Run)) {
+			for range 4 {
+				var runs []store.Run
+				for range 16 {
+					runs = append(runs, store.Run{Outcome: store.Failure, Count: 63}, store.Run{Outcome: store.Success, Count: 1})
+				}
+				send("web-0#1", runs...)
+			}
+			send("web-0#1", store.Run{Outcome: store.Success, Count: 3405}, store.Run{Outcome: store.Failure, Count: 2499})
+		}, spread(1, store.Failure, false),
+	},
+	{
+		"a failure rate that slow calls come upon, in 256 runs",
+		store.Policy{WindowCalls: 10_000, FailureRate: 0.01, SlowCallAfter: 1, Reporters: 2, MinCalls: 1},
+		func(send func(string, ...store.Run)) {
+			beside(send)
+			send("web-1#1", store.Run{Outcome: store.Failure, Count: 4000})
+		}, spread(256, store.Success, true),
+	},
+}
+
+func alone(func(string, ...store.Run)) {}
+
+// beside has two more replicas report a success.
+func beside(send func(replica string, runs ...store.Run)) {
+	send("web-1#1", store.Run{Outcome: store.Success, Count: 1})
+	send("web-2#1", store.Run{Outcome: store.Success, Count: 1})
+}
+
+// spread is 4096 equal outcomes in that many runs.
+func spread(runs int, o store.Outcome, slow bool) (out []store.Run) {
+	for i := range runs {
+		out = append(out, store.Run{Outcome: o, Slow: slow, Count: 4096 / runs, Label: fmt.Sprintf("label %d", i)})
+	}
+	return out
+}
+
+// mixed is 4096 outcomes of all adverse kinds by turns.
+func mixed(runs int) []store.Run {
+	out := spread(runs, store.Failure, false)
+	for i := range out {
+		out[i].Slow = i%2 == 1
+		switch i % 8 {
+		case 3:
+			out[i].Outcome, out[i].Slow = store.Success, true
+		case 6:
+			out[i].Outcome, out[i].Slow = store.Ignored, true
+		}
+	}
+	return out
+}
+
+// hardTime is the server's time for one hard report in µs, the least of several on breakers of their own.
+func hardTime(tb testing.TB, s *Store, client *redis.Client, which, times int) float64 {
+	tb.Helper()
+	hard, least := hardReports[which], math.Inf(1)
+	warm := store.Report{Name: "warm", Replica: "web-0#1", Seq: 1} // else the first script would be sent twice
+	if err := s.Sync(context.Background(), []store.Report{warm})[0].Err; err != nil {
+		tb.Fatal(err)
+	}
+	for range times {
+		hardNames++
+		name, seq := fmt.Sprintf("hard-%d", hardNames), uint64(0)
+		send := func(replica string, runs ...store.Run) {
+			tb.Helper()
+			seq++
+			r := store.Report{Name: name, Policy: hard.policy, Replica: replica, Seq: seq, MaxAge: time.Second, Runs: runs}
+			if err := s.Sync(context.Background(), []store.Report{r})[0].Err; err != nil {
+				tb.Fatal(err)
+			}
+		}
+		hard.prepare(send)
+		client.ConfigResetStat(context.Background())
+		send("web-0#1", hard.runs...)
+		least = min(least, serverTime(tb, client, "evalsha"))
+		client.Unlink(context.Background(), s.keys.breaker(name))
+	}
+	return least
+}
+
+var hardNames int
+
+func BenchmarkHardReports(b *testing.B) {
+	s, client := benchServer(b)
+	for i, hard := range hardReports {
+		b.Run(hard.name, func(b *testing.B) {
+			b.ReportMetric(hardTime(b, s, client, i, b.N), "server-µs/report")
+		})
+	}
+}
+
 func BenchmarkVersions(b *testing.B) {
 	s, client := benchServer(b)
 	names := make([]string, 100)

@@ -139,6 +139,8 @@ func encodeRuns(runs []store.Run) string {
 // runKind is the character of a run's outcome (scripts/lua/sync.lua).
 func runKind(r store.Run) byte {
 	switch {
+	case r.Outcome == store.Ignored && r.Slow:
+		return '5'
 	case r.Outcome == store.Ignored:
 		return '4'
 	case r.Outcome == store.Failure && r.Slow:

@@ -74,7 +74,7 @@ func TestTheFastPathComesToTheSame(t *testing.T) {
 	reports := 0
 	for history := range uint64(32) {
 		g := newGenerator(rand.New(rand.NewPCG(seed, history)), fast)
-		g.calm = []int{1, 4, 4, 25}[history%4]
+		g.calm, g.heavy = []int{1, 4, 4, 25}[history%4], history%8 == 7
 		for range 150 {
 			st := g.next()
 			if _, ok := st.request.(store.Report); ok {

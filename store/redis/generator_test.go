@@ -17,6 +17,7 @@ type generator struct {
 	*rand.Rand
 	calm     int // how many times; 1: not calm
 	healthy  bool
+	heavy    bool // runs of hundreds of outcomes
 	d        *duel
 	now      int64
 	policies []store.Policy
@@ -41,7 +42,7 @@ func newGenerator(r *rand.Rand, d *duel) *generator {
 	for i := range pick(g, 1, 3, 20) {
 		g.replicas = append(g.replicas, fmt.Sprintf("web-%d#a", i))
 	}
-	g.calm, g.healthy = pick(g, 1, 1, 4, 25), g.IntN(2) == 0
+	g.calm, g.healthy, g.heavy = pick(g, 1, 1, 4, 25), g.IntN(2) == 0, g.IntN(4) == 0
 	return g
 }
 
@@ -56,13 +57,13 @@ func (g *generator) millis(choice ...int64) time.Duration {
 func (g *generator) policy() store.Policy {
 	p := store.Policy{
 		ConsecutiveFailures: pick(g, 0, 1, 3, 5, 30), ConsecutiveFor: g.millis(0, 0, second),
-		FailureRate: pick(g, 0, 0.3, 0.5, 1), SlowCallAfter: time.Second, SlowCallRate: pick(g, 0, 0, 0.25),
+		FailureRate: pick(g, 0, 0.3, 0.5, 2.0/3, 1), SlowCallAfter: time.Second, SlowCallRate: pick(g, 0, 0, 0.25, 1.0/6),
 		Reporters: pick(g, 1, 1, 2, 3, 16), OpenFor: g.millis(1, second, 10*second, minute),
 		Probes: pick(g, 1, 2, 3, 50), ProbeSuccesses: pick(g, 1, 2, 5), ProbeLease: g.millis(100, second, 30*second),
 		Observe: g.rarely(10), RampUp: g.millis(0, second),
 	}
 	if g.rarely(2) {
-		p.OpenForMax = p.OpenFor * time.Duration(pick(g, 1, 3, 100))
+		p.OpenForMax = max(p.OpenFor, min(p.OpenFor*time.Duration(pick(g, 1, 3, 100, 86_400_000)), 24*time.Hour))
 	}
 	if g.rarely(2) {
 		p.WindowTime = g.millis(second, 10*second, minute, 3600*second)
@@ -167,6 +168,9 @@ func (g *generator) run() store.Run {
 		if g.healthy && g.IntN(4) > 0 {
 			run.Outcome, run.Slow = store.Success, false
 		}
+	}
+	if g.heavy {
+		run.Count = pick(g, 1, 3, 20, 100, 400, 800)
 	}
 	if g.rarely(30) {
 		run.Count = pick(g, 50, 101)

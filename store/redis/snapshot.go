@@ -137,6 +137,7 @@ func (d *decoder) tally(s string, p store.Policy, m int64) store.Tally {
 				t.Calls, t.Failures, t.Slow = t.Calls+int(n[i+1]), t.Failures+int(n[i+2]), t.Slow+int(n[i+3])
 			}
 		}
+		t.Consecutive = min(t.Consecutive, t.Failures) // older ones do not count
 		return t
 	default:
 		d.fail("tally is %.60q; want that of the policy's window", s)

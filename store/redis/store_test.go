@@ -369,6 +369,38 @@ func TestAScriptsTimeDoesNotGrowWithTheRoster(t *testing.T) {
 	}
 }
 
+// TestNoReportIsJudgedOneByOneAtFullPrice compares what the server spends on 4096 adverse outcomes in 256 runs. If a quorum
+// was missing, each of them was judged, for some sixty times of what they cost if no rule is near.
+func TestNoReportIsJudgedOneByOneAtFullPrice(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it measures: not with -short")
+	}
+	s, client := benchServer(t)
+	least := make([]float64, len(hardReports))
+	const plain, most = 1, 4.0
+	for i := range least {
+		least[i] = 1e9
+	}
+	for range 20 {
+		dear := 0
+		for i := range hardReports { // by turns: the machine's load changes
+			least[i] = min(least[i], hardTime(t, s, client, i, 3))
+			if least[i] > most*least[plain] {
+				dear++
+			}
+		}
+		if dear == 0 {
+			break
+		}
+	}
+	for i, hard := range hardReports {
+		t.Logf("%4.0f µs: %s", least[i], hard.name)
+		if least[i] > most*least[plain] {
+			t.Errorf("%s: %.0f µs, which is more than %v times the %.0f µs of a report that is not judged", hard.name, least[i], most, least[plain])
+		}
+	}
+}
+
 func TestErrorsSayWhatTheyAre(t *testing.T) {
 	srv := miniredis.RunT(t)
 	s := openOn(t, "redis://"+srv.Addr())

@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"flag"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -40,6 +41,9 @@ var faultyStores = []struct {
 			}
 		}
 	})},
+	{"rounds rates to the nearest", "a share of calls is reached by that share", faulty(func(b *bad) {
+		b.policy = func(p *store.Policy) { p.FailureRate = math.Round(p.FailureRate*10_000) / 10_000 }
+	})},
 	{"trips after the streak only", "a streak trips at its length", faulty(func(b *bad) {
 		b.policy = func(p *store.Policy) {
 			if p.ConsecutiveFailures > 0 {
@@ -65,6 +69,13 @@ var faultyStores = []struct {
 	})},
 	{"reads no lease's generation", "a settlement for another generation settles nothing", faulty(func(b *bad) {
 		b.settlement = func(s *store.Settlement) { s.Lease.Generation = b.now(s.Lease.Name).Generation }
+	})},
+	{"counts no probe of an older round", "a probe that ends after its half-open is late", faulty(func(b *bad) {
+		b.settlement = func(s *store.Settlement) {
+			if b.now(s.Lease.Name).Generation != s.Lease.Generation {
+				s.Lease.ID = "" // so that nothing changes but the place, which ends by itself
+			}
+		}
 	})},
 	{"settles a lease after its end", "settling too late changes nothing", faulty(func(b *bad) {
 		b.settlement = func(s *store.Settlement) {
@@ -166,6 +177,20 @@ var faultyStores = []struct {
 			}
 		}
 	})},
+	{"lifts an open time with the force", "what is open below a force stays open after it", faulty(func(b *bad) {
+		b.command = func(c *store.Command) {
+			if now := b.now(c.Name); c.Action == store.Lift && now.State == store.Open {
+				b.order(c.Name, store.Reset)
+			}
+		}
+	})},
+	{"forgets a reset below a force", "a reset below a force is kept after it", faulty(func(b *bad) {
+		b.commanded = func(c store.Command, out *store.Result) {
+			if c.Action == store.Reset && out.Snapshot.Mode == store.ForcedOpen {
+				*out = b.order(c.Name, store.ForceOpen)
+			}
+		}
+	})},
 	{"forgets the backoff at the close", "the backoff is forgotten after a close that lasted", faulty(func(b *bad) {
 		b.settled = func(out *store.Result) {
 			if out.Snapshot.State == store.Closed && out.Made != nil {
@@ -175,6 +200,13 @@ var faultyStores = []struct {
 	})},
 	{"knows no backoff", "each round of failed probes doubles the open time", faulty(func(b *bad) {
 		b.policy = func(p *store.Policy) { p.OpenForMax = 0 }
+	})},
+	{"doubles the open time at most twenty times", "doubling reaches the longest open time", faulty(func(b *bad) {
+		b.policy = func(p *store.Policy) {
+			if p.OpenForMax > 0 {
+				p.OpenForMax = min(p.OpenForMax, p.OpenFor<<20)
+			}
+		}
 	})},
 	{"takes ignored for success", "an ignored outcome says nothing", faulty(func(b *bad) {
 		b.report = func(r *store.Report) {
@@ -190,6 +222,27 @@ var faultyStores = []struct {
 		b.settlement = func(s *store.Settlement) {
 			if s.Slow {
 				s.Outcome = store.Failure
+			}
+		}
+	})},
+	{"leaves out slow calls that were given up", "a slow call that was given up counts as slow", faulty(func(b *bad) {
+		b.report = func(r *store.Report) {
+			r.Runs = slices.Clone(r.Runs)
+			for i := range r.Runs {
+				r.Runs[i].Slow = r.Runs[i].Slow && r.Runs[i].Outcome != store.Ignored
+			}
+		}
+	})},
+	{"leaves out slow probes that were given up", "a slow probe that was given up is a slow one", faulty(func(b *bad) {
+		b.settlement = func(s *store.Settlement) { s.Slow = s.Slow && s.Outcome != store.Ignored }
+	})},
+	{"takes a slow probe for a good one", "a slow probe fails if slow calls are judged", faulty(func(b *bad) {
+		b.settlement = func(s *store.Settlement) { s.Slow = false }
+	})},
+	{"bans nobody for a slow probe", "a slow probe is its replica's failed one", faulty(func(b *bad) {
+		b.settlement = func(s *store.Settlement) {
+			if s.Slow && s.Outcome == store.Success {
+				s.Outcome, s.Slow = store.Ignored, false
 			}
 		}
 	})},
@@ -209,6 +262,28 @@ var faultyStores = []struct {
 				}
 			}
 		}
+	})},
+	{"lets no streak age", "a streak's failures age with a window of time", faulty(func(b *bad) {
+		var rows memo[string, int]
+		b.result = func(r store.Report, out *store.Result) {
+			n, _ := rows.get(r.Name)
+			for _, run := range r.Runs {
+				if n += run.Count; run.Outcome != store.Failure {
+					n = 0
+				}
+			}
+			if s := out.Snapshot; s.State == store.Closed && s.Policy.ConsecutiveFor == 0 && n >= s.Policy.ConsecutiveFailures && n > 0 {
+				*out = b.order(r.Name, store.Trip)
+				n = 0
+			}
+			rows.put(r.Name, n)
+		}
+	})},
+	{"lets a streak last from its very first failure", "a streak lasts from the first failure that counts", faulty(func(b *bad) {
+		b.policy = func(p *store.Policy) { p.ConsecutiveFor = 0 }
+	})},
+	{"lets no streak's reporters age", "a streak's reporters age with a window of time", faulty(func(b *bad) {
+		b.policy = func(p *store.Policy) { p.Reporters = 1 }
 	})},
 	{"half-opens by itself", "open stays open to all but a claim", faulty(func(b *bad) {
 		b.report = func(r *store.Report) {

@@ -158,7 +158,7 @@ func (d *duel) drawReport(t *rapid.T) string {
 }
 
 func drawRun(t *rapid.T) string {
-	word := rapid.SampledFrom([]string{"fail", "fail", "fail", "ok", "ok", "slow", "slow-fail", "ignored"}).Draw(t, "outcome")
+	word := rapid.SampledFrom([]string{"fail", "fail", "fail", "ok", "ok", "slow", "slow-fail", "ignored", "slow-ignored"}).Draw(t, "outcome")
 	if n := rapid.SampledFrom([]int{1, 1, 2, 3, 5, 40}).Draw(t, "count"); n > 1 {
 		word += fmt.Sprintf("*%d", n)
 	}
@@ -262,7 +262,7 @@ func (d *duel) drawSettle(t *rapid.T) string {
 		replica = rapid.SampledFrom(someReplicas).Draw(t, "replica")
 	}
 	words := []string{
-		"settle", replica, lease, rapid.SampledFrom([]string{"ok", "ok", "ok", "fail", "fail:timeout", "slow", "slow-fail", "ignored"}).Draw(t, "outcome"),
+		"settle", replica, lease, rapid.SampledFrom([]string{"ok", "ok", "ok", "fail", "fail:timeout", "slow", "slow-fail", "ignored", "slow-ignored"}).Draw(t, "outcome"),
 	}
 	if rarely(t, "gen", 10) {
 		words = append(words, "gen="+d.drawNumber(t, func(s store.Snapshot) uint64 { return s.Generation }))

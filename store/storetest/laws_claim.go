@@ -157,8 +157,8 @@ var claimRules = []rule{
 		"A claim runs expiry as every script does: a force that has ended gives way to half-open, and the claim is granted.",
 		func(f *fixture) {
 			f.trip()
-			f.force(store.ForceOpen, sec)
-			f.after(sec)
+			f.force(store.ForceOpen, minute)
+			f.after(minute)
 			g := f.claim("b", 1)
 			same(f, "leases", len(g.Leases), 1)
 			truly(f, "made by time", g.Made != nil && g.Made.Reason == store.ByTime && g.Made.Cause == "b")

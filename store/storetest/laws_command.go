@@ -75,9 +75,10 @@ var commandRules = []rule{
 	},
 	{
 		"lifting force open lets only probes through",
-		"When ForceOpen ends the breaker is half-open, in a new generation: no herd.",
+		"When ForceOpen ends the breaker is half-open, in a new generation: no thundering herd. A reset before the force changes nothing of that.",
 		func(f *fixture) {
 			f.touch()
+			f.do(store.Reset)
 			f.do(store.ForceOpen)
 			f.after(sec)
 			result := f.do(store.Lift)
@@ -86,15 +87,15 @@ var commandRules = []rule{
 			same(f, "generation, rev", []uint64{s.Generation, s.Rev}, []uint64{f.clock.millis(), f.clock.millis()})
 			same(f, "note", s.ModeNote, store.Note{})
 			f.wantEntry(result.Made, store.Transition{
-				Name: tier, From: store.Closed, To: store.HalfOpen, Generation: s.Generation, Rev: s.Rev, Action: store.Lift,
-				Reason: store.ByOperator, Cause: oncall,
+				Name: tier, From: store.Closed, To: store.HalfOpen, Prev: s.Generation - 1000, Generation: s.Generation, Rev: s.Rev,
+				Action: store.Lift, Reason: store.ByOperator, Cause: oncall,
 			})
 			f.lease("a")
 		},
 	},
 	{
 		"lifting force closed closes with an empty window",
-		"When ForceClosed ends the breaker is closed, with an empty window, in a new generation even if it was closed below.",
+		"When ForceClosed ends the breaker is closed, with an empty window, in a new generation, unless an open time still runs below.",
 		func(f *fixture) {
 			f.fail(3)
 			f.do(store.ForceClosed)
@@ -105,7 +106,8 @@ var commandRules = []rule{
 			same(f, "window", s.Window, store.Tally{})
 			f.trip()
 			f.do(store.ForceClosed)
-			same(f, "state lifted over an open one", f.do(store.Lift).Snapshot.State, store.Closed)
+			f.after(minute)
+			same(f, "state lifted over an open time that is over", f.do(store.Lift).Snapshot.State, store.Closed)
 		},
 	},
 	{
@@ -296,6 +298,66 @@ var commandRules = []rule{
 			f.trip()
 			same(f, "observing", f.read().Effective(), store.Closed)
 			same(f, "forced open", f.do(store.ForceOpen).Snapshot.Effective(), store.Open)
+		},
+	},
+	{
+		"what is open below a force stays open after it",
+		"What is open below a forced mode with time left stays open for that time when the mode ends, by whomever, as a new generation.",
+		func(f *fixture) {
+			for _, mode := range []store.Action{store.ForceOpen, store.ForceClosed} {
+				for _, open := range []func(){
+					func() { f.do(mode); f.force(store.Trip, 10*minute) },
+					func() { f.force(store.Trip, 10*minute); f.do(mode) },
+				} {
+					f.wipe()
+					f.touch()
+					open()
+					f.after(4 * minute)
+					before := f.read()
+					result := f.do(store.Lift)
+					s := result.Snapshot
+					same(f, "mode, state, RetryIn, Openings", []any{s.Mode, s.State, s.RetryIn, s.Openings}, []any{store.Auto, store.Open, 6 * minute, 1})
+					same(f, "Since", s.Since, f.clock.Now())
+					f.wantEntry(result.Made, store.Transition{
+						Name: tier, From: store.Open, To: store.Open, Prev: before.Generation, Generation: f.clock.millis(), Rev: s.Rev,
+						Action: store.Lift, Reason: store.ByOperator, Cause: oncall,
+					})
+					f.wantRefused("a", 6*minute)
+					f.after(6 * minute)
+					f.lease("a")
+					f.after(minute)
+				}
+			}
+			f.wipe()
+			f.touch()
+			f.force(store.ForceOpen, minute)
+			f.force(store.Trip, 10*minute)
+			f.after(minute)
+			s := f.touch().Snapshot
+			same(f, "mode, state, RetryIn after its time", []any{s.Mode, s.State, s.RetryIn}, []any{store.Auto, store.Open, 9 * minute})
+		},
+	},
+	{
+		"a reset below a force is kept after it",
+		"A Reset that comes after ForceOpen is kept when that ends: the breaker is closed then. A later force takes it back.",
+		func(f *fixture) {
+			f.trip()
+			f.do(store.ForceOpen)
+			f.do(store.Reset)
+			same(f, "state", f.do(store.Lift).Snapshot.State, store.Closed)
+			f.force(store.ForceOpen, minute)
+			f.do(store.Reset)
+			f.after(minute)
+			same(f, "state after its time", f.touch().Snapshot.State, store.Closed)
+			f.do(store.ForceOpen)
+			f.do(store.Reset)
+			f.do(store.ForceOpen)
+			same(f, "state after a later force", f.do(store.Lift).Snapshot.State, store.HalfOpen)
+			f.do(store.ForceOpen)
+			f.do(store.Reset)
+			f.do(store.Trip)
+			f.after(minute)
+			same(f, "state after a later trip", f.do(store.Lift).Snapshot.State, store.HalfOpen)
 		},
 	},
 }

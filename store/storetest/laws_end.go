@@ -29,11 +29,11 @@ var endRules = []rule{
 		"a timed force closed ends closed and empty",
 		"When ForceClosed ends: closed, empty window, new generation.",
 		func(f *fixture) {
-			f.trip()
+			f.fail(2)
 			f.force(store.ForceClosed, 10*sec)
 			f.after(10 * sec)
 			s := f.touch().Snapshot
-			same(f, "mode, state", []any{s.Mode, s.State}, []any{store.Auto, store.Closed})
+			same(f, "mode, state, window", []any{s.Mode, s.State, s.Window}, []any{store.Auto, store.Closed, store.Tally{}})
 			same(f, "generation, rev", []uint64{s.Generation, s.Rev}, []uint64{f.clock.millis(), f.clock.millis()})
 		},
 	},

@@ -88,11 +88,12 @@ var judgingRules = []rule{
 	},
 	{
 		"a streak is independent of the window",
-		"The streak goes by order of arrival, whatever the window holds: a window shorter than the streak does not hide it.",
+		"The streak goes by order of arrival, whatever a window of calls holds: one shorter than the streak does not hide it, nor does time.",
 		func(f *fixture) {
 			f.policy = store.Policy{WindowCalls: 2, ConsecutiveFailures: 5}
 			f.wantCalm(failures(4))
 			f.wantWindow(2, 2, 0, 4)
+			f.after(day)
 			f.wantTrip(store.ByConsecutiveFailures, failures(1))
 		},
 	},
@@ -184,6 +185,9 @@ var judgingRules = []rule{
 			f.policy = store.Policy{SlowCallRate: 0.3, SlowCallAfter: sec, MinCalls: 10}
 			f.wantCalm(slowSuccesses(5), successes(5))
 			f.wantTrip(store.BySlowCallRate, failures(1))
+			f.wipe()
+			f.policy.MinCalls = 5
+			f.wantTrip(store.BySlowCallRate, slowSuccesses(2), successes(2), failures(1))
 		},
 	},
 	{
@@ -246,6 +250,42 @@ var judgingRules = []rule{
 				f.tell(replica, failures(1))
 			}
 			f.wantState(store.Open)
+		},
+	},
+	{
+		"a share of calls is reached by that share",
+		"A rate is rounded down to 1/10000: 2 of 3 calls reach a rate of 2.0/3, and fewer do not, for slow calls too.",
+		func(f *fixture) {
+			for _, share := range [][2]int{{2, 3}, {5, 6}, {7, 11}, {8, 9}, {29, 31}} {
+				hits, calls := share[0], share[1]
+				rate := float64(hits) / float64(calls)
+				f.wipe()
+				f.policy = store.Policy{WindowCalls: calls, MinCalls: calls, FailureRate: rate}
+				f.wantCalm(successes(calls-hits), failures(hits-1))
+				f.wantTrip(store.ByFailureRate, failures(1))
+				f.wipe()
+				f.policy = store.Policy{WindowCalls: calls, MinCalls: calls, SlowCallRate: rate, SlowCallAfter: sec}
+				f.wantCalm(successes(calls-hits), slowSuccesses(hits-1))
+				f.wantTrip(store.BySlowCallRate, slowSuccesses(1))
+				f.after(ms)
+			}
+		},
+	},
+	{
+		"a slow call that was given up counts as slow",
+		"An outcome that is Ignored and slow is a slow call: it enters the window and is judged; it is not a failure, breaks no streak and has no label.",
+		func(f *fixture) {
+			givenUp := func(n int) store.Run { r := slowly(ignored(n)); r.Label = "canceled"; return r }
+			f.policy = store.Policy{SlowCallRate: 0.5, SlowCallAfter: sec, FailureRate: 0.5, ConsecutiveFailures: 4, MinCalls: 10, WindowCalls: 10}
+			f.wantCalm(failures(1), givenUp(2), ignored(5), failures(1), successes(2), failures(2), givenUp(1))
+			f.wantWindow(9, 4, 3, 2)
+			f.wantTrip(store.BySlowCallRate, givenUp(2))
+			same(f, "window", f.newest().Window, store.Tally{Calls: 10, Failures: 3, Slow: 5, Consecutive: 2})
+			same(f, "witnesses, labels", []int{len(f.newest().Witnesses), len(f.newest().Errors)}, []int{1, 0})
+			same(f, "totals", f.read().Totals, store.Totals{Calls: 11, Failures: 4, Slow: 5, Ignored: 5})
+			f.do(store.Reset)
+			f.wantCalm(failures(3), givenUp(3))
+			f.wantTrip(store.ByConsecutiveFailures, failures(1))
 		},
 	},
 }

@@ -115,13 +115,16 @@ var openingRules = []rule{
 	},
 	{
 		"the backoff's exponent is bounded",
-		"The exponent stops at 20 and Openings at 1 000 000: no number of openings overflows the open time.",
+		"Openings stop at 1 000 000, and no number of openings overflows the open time.",
 		func(f *fixture) {
-			f.policy = store.Policy{ConsecutiveFailures: 1, OpenFor: ms, OpenForMax: day}
-			f.recall("a", store.Known{Generation: 1, State: store.Open, Openings: store.MaxOpening})
-			s := f.round(store.Failure)
-			same(f, "RetryIn", s.RetryIn, ms<<20)
-			same(f, "Openings", s.Openings, store.MaxOpening)
+			for _, shortest := range []time.Duration{ms, day} {
+				f.wipe()
+				f.policy = store.Policy{ConsecutiveFailures: 1, OpenFor: shortest, OpenForMax: day}
+				f.recall("a", store.Known{Generation: 1, State: store.Open, Openings: store.MaxOpening})
+				s := f.round(store.Failure)
+				same(f, "RetryIn", s.RetryIn, day)
+				same(f, "Openings", s.Openings, store.MaxOpening)
+			}
 		},
 	},
 	{
@@ -160,6 +163,19 @@ var openingRules = []rule{
 				for i, e := range history {
 					same(f, "generation", e.Generation, newest-uint64(i))
 				}
+			}
+		},
+	},
+	{
+		"doubling reaches the longest open time",
+		"The open time doubles with each opening until it is OpenForMax, however far that is from OpenFor.",
+		func(f *fixture) {
+			f.policy = store.Policy{ConsecutiveFailures: 1, OpenFor: ms, OpenForMax: day}
+			want := ms
+			same(f, "the trip's", f.trip().Snapshot.RetryIn, want)
+			for want < day {
+				want = min(2*want, day)
+				same(f, "RetryIn", f.round(store.Failure).RetryIn, want)
 			}
 		},
 	},

@@ -14,15 +14,16 @@ var lenient = store.Policy{ConsecutiveFailures: 1_000_000}.WithDefaults()
 var outcomeRules = []rule{
 	{
 		"each outcome is counted in exactly one place",
-		"Each outcome is in exactly one of Late, Ignored and Calls; Failures and Slow are parts of Calls.",
+		"Each outcome is in exactly one of Late, Ignored and Calls; Failures and Slow are parts of Calls. A slow call that was given up is in Calls.",
 		func(f *fixture) {
 			f.policy = lenient
-			r := f.report("a", failures(1), successes(2), ignored(4), slowSuccesses(8), slowFailures(16), aged(hour, failures(32)))
+			r := f.report("a", failures(1), successes(2), ignored(4), slowSuccesses(8), slowFailures(16), aged(hour, failures(32)),
+				slowly(ignored(128)), aged(hour, slowly(ignored(256))))
 			r.Rejected = 64
 			s := f.send(r).Snapshot
-			same(f, "totals", s.Totals, store.Totals{Calls: 27, Failures: 17, Slow: 24, Ignored: 4, Late: 32, Rejected: 64})
-			same(f, "window", s.Window, store.Tally{Calls: 27, Failures: 17, Slow: 24, Consecutive: 16})
-			same(f, "roster", f.roster(), []store.Replica{{Name: "a", Calls: 27, Failures: 17}})
+			same(f, "totals", s.Totals, store.Totals{Calls: 155, Failures: 17, Slow: 152, Ignored: 4, Late: 288, Rejected: 64})
+			same(f, "window", s.Window, store.Tally{Calls: 100, Failures: 0, Slow: 100, Consecutive: 16})
+			same(f, "roster", f.roster(), []store.Replica{{Name: "a", Calls: 155, Failures: 17}})
 		},
 	},
 	{

@@ -138,7 +138,7 @@ var settleRules = []rule{
 	},
 	{
 		"a probe of an older round settles nothing",
-		"Settling a lease of an older generation frees its place, no more: neither state, successes nor totals move.",
+		"Settling a lease of an older generation frees its place and is counted as late, no more: neither state nor successes move.",
 		func(f *fixture) {
 			f.policy.OpenFor = sec
 			leases := f.probe("a", 2)
@@ -148,14 +148,15 @@ var settleRules = []rule{
 			before := f.read()
 			f.settle("a", leases[1], store.Success)
 			after := f.read()
-			same(f, "live leases", after.Probing, before.Probing-1)
-			after.Probing = before.Probing
+			same(f, "live leases, late", []int{after.Probing, int(after.Totals.Late)}, []int{before.Probing - 1, int(before.Totals.Late) + 1})
+			after.Probing, after.Totals.Late = before.Probing, before.Totals.Late
 			same(f, "everything else", after, before)
+			f.wantUnchanged("settling it again", func() { f.settle("a", leases[1], store.Success) })
 		},
 	},
 	{
 		"a settlement for another generation settles nothing",
-		"If lease or Settlement is of another generation the lease goes, and nothing else.",
+		"If lease or Settlement is of another generation the lease goes, and its outcome is late.",
 		func(f *fixture) {
 			l := f.probe("a", 1)[0]
 			l.Generation++
@@ -164,6 +165,7 @@ var settleRules = []rule{
 			after := f.read()
 			same(f, "state", after.State, store.HalfOpen)
 			same(f, "live leases", after.Probing, 0)
+			before.Totals.Late++
 			same(f, "totals", after.Totals, before.Totals)
 		},
 	},
@@ -183,10 +185,9 @@ var settleRules = []rule{
 	},
 	{
 		"a slow probe that succeeds is a success",
-		"Slow moves nothing in half-open; it is counted.",
+		"If no rule judges slow calls, a probe's slowness moves nothing; it is counted.",
 		func(f *fixture) {
-			f.policy.SlowCallRate, f.policy.SlowCallAfter = 0.1, sec
-			f.policy.ConsecutiveFailures, f.policy.MinCalls = 5, 1
+			f.policy.SlowCallAfter = sec
 			leases := f.probe("a", 2)
 			for _, l := range leases {
 				f.settleAs(store.Settlement{Lease: l, Replica: "a", Outcome: store.Success, Slow: true})
@@ -320,6 +321,90 @@ var settleRules = []rule{
 			leases := f.ask(c).Leases
 			f.settle("a", leases[0], store.Failure)
 			same(f, "leases", idsOf(f.ask(c).Leases), idsOf(leases[1:]))
+		},
+	},
+	{
+		"a probe that ends after its half-open is late",
+		"Each probe that is settled before its lease ends is in exactly one total, once: after its half-open, whatever ended that, it is late.",
+		func(f *fixture) {
+			f.policy.Probes, f.policy.ProbeSuccesses, f.policy.OpenFor = 4, 1, sec
+			for _, end := range []func(first store.Lease){
+				func(first store.Lease) { f.settle("a", first, store.Success) },
+				func(first store.Lease) { f.settle("a", first, store.Failure) },
+				func(store.Lease) { f.do(store.Trip) },
+				func(store.Lease) { f.do(store.Reset) },
+				func(store.Lease) { f.do(store.ForceOpen); f.after(ms); f.do(store.Lift) },
+			} {
+				f.wipe()
+				leases := f.probe("a", 4)
+				before := f.read().Totals
+				end(leases[0])
+				for i, o := range []store.Outcome{store.Success, store.Failure, store.Ignored} {
+					f.settle("a", leases[i+1], o)
+					f.settle("a", leases[i+1], o)
+				}
+				after := f.read().Totals
+				same(f, "late", after.Late, before.Late+3)
+				same(f, "ignored", after.Ignored, before.Ignored)
+				f.after(minute)
+			}
+		},
+	},
+	{
+		"a slow probe fails if slow calls are judged",
+		"If a slow-call rule stands, a slow probe is a failed one, whether it succeeded or not; a success has no label.",
+		func(f *fixture) {
+			slowly := func(replica string, o store.Outcome) *store.Transition {
+				return f.settleAs(store.Settlement{Lease: f.lease(replica), Replica: replica, Outcome: o, Slow: true, Label: "slow"}).Made
+			}
+			f.policy = store.Policy{WindowCalls: 10, SlowCallRate: 0.5, SlowCallAfter: sec, MinCalls: 5, OpenFor: sec, ProbeSuccesses: 1}
+			f.wantTrip(store.BySlowCallRate, slowSuccesses(5))
+			f.after(sec)
+			made := slowly("b", store.Success)
+			if made == nil {
+				f.Fatal("the slow probe reopened nothing")
+			}
+			same(f, "To, Reason, Cause", []any{made.To, made.Reason, made.Cause}, []any{store.Open, store.ByProbeFailure, "b"})
+			same(f, "witnesses, labels", []int{len(made.Witnesses), len(made.Errors)}, []int{1, 0})
+			same(f, "totals", f.read().Totals, store.Totals{Calls: 6, Slow: 6})
+			f.after(sec)
+			slowly("b", store.Failure)
+			f.wantState(store.Open)
+			same(f, "labels", f.newest().Errors, []store.ErrorCount{{Label: "slow", Count: 1}})
+			f.after(sec)
+			f.settle("b", f.lease("b"), store.Success)
+			f.wantState(store.Closed)
+		},
+	},
+	{
+		"a slow probe is its replica's failed one",
+		"A slow probe counts toward the quorum of failed probes, and bans its replica, as a failed one does.",
+		func(f *fixture) {
+			f.policy = quorum(2)
+			f.policy.SlowCallRate, f.policy.SlowCallAfter = 0.5, sec
+			f.tell("b", failures(1))
+			s := f.settleAs(store.Settlement{Lease: f.probe("a", 1)[0], Replica: "a", Outcome: store.Success, Slow: true}).Snapshot
+			same(f, "state, successes", []any{s.State, s.ProbeSuccesses}, []any{store.HalfOpen, 0})
+			f.wantRefused("a", 30*sec)
+			f.settle("b", f.lease("b"), store.Failure)
+			f.wantState(store.Open)
+			same(f, "witnesses", f.newest().Witnesses, []string{"a", "b"})
+		},
+	},
+	{
+		"a slow probe that was given up is a slow one",
+		"A probe that is Ignored and slow is a slow call: a failed probe if slow calls are judged, else it gives its place back.",
+		func(f *fixture) {
+			for rate, want := range map[float64]store.State{0: store.HalfOpen, 0.5: store.Open} {
+				f.wipe()
+				f.policy = store.Policy{ConsecutiveFailures: 5, SlowCallRate: rate, SlowCallAfter: sec}
+				l := f.probe("a", 1)[0]
+				s := f.settleAs(store.Settlement{Lease: l, Replica: "a", Outcome: store.Ignored, Slow: true, Label: "x"}).Snapshot
+				same(f, "state, live leases, successes", []any{s.State, s.Probing, s.ProbeSuccesses}, []any{want, 0, 0})
+				same(f, "totals", s.Totals, store.Totals{Calls: 6, Failures: 5, Slow: 1})
+				same(f, "labels", len(f.newest().Errors), 0)
+				f.after(minute)
+			}
 		},
 	},
 }

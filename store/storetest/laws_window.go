@@ -18,11 +18,11 @@ var windowRules = []rule{
 			f.at(10*sec - ms)
 			f.wantWindow(3, 3, 0, 3)
 			f.at(10 * sec)
-			f.wantWindow(2, 2, 0, 3)
+			f.wantWindow(2, 2, 0, 2)
 			f.at(11*sec - ms)
-			f.wantWindow(2, 2, 0, 3)
+			f.wantWindow(2, 2, 0, 2)
 			f.at(11 * sec)
-			f.wantWindow(0, 0, 0, 3)
+			f.wantWindow(0, 0, 0, 0)
 		},
 	},
 	{
@@ -35,29 +35,32 @@ var windowRules = []rule{
 			f.at(28*sec - ms)
 			f.wantWindow(15, 15, 0, 15)
 			f.at(28 * sec)
-			f.wantWindow(11, 11, 0, 15)
+			f.wantWindow(11, 11, 0, 11)
 			f.at(29*sec - ms)
-			f.wantWindow(11, 11, 0, 15)
+			f.wantWindow(11, 11, 0, 11)
 			f.at(29 * sec)
-			f.wantWindow(8, 8, 0, 15)
+			f.wantWindow(8, 8, 0, 8)
 			f.at(30 * sec)
-			f.wantWindow(0, 0, 0, 15)
+			f.wantWindow(0, 0, 0, 0)
 		},
 	},
 	{
-		"an outcome older than the window is judged, but by no rate",
-		"An outcome older than the window but not than MaxAge moves streak, labels and totals, no bucket, and is judged.",
+		"an outcome older than the window enters neither window nor streak",
+		"An outcome older than the window but not than MaxAge moves labels and totals, no bucket and no streak; a success ends the streak.",
 		func(f *fixture) {
 			f.policy = store.Policy{WindowTime: sec, ConsecutiveFailures: 5}
-			old := labelled("timeout", 4)
+			old := labelled("timeout", 9)
 			old.Age = 2 * sec
 			f.tell("a", old)
 			s := f.read()
-			same(f, "window", s.Window, store.Tally{Consecutive: 4})
-			same(f, "labels", s.Errors, []store.ErrorCount{{Label: "timeout", Count: 4}})
-			same(f, "totals", s.Totals, store.Totals{Calls: 4, Failures: 4})
-			old.Count = 1
-			same(f, "state", f.tell("a", old).Snapshot.State, store.Open)
+			same(f, "state, window", []any{s.State, s.Window}, []any{store.Closed, store.Tally{}})
+			same(f, "labels", s.Errors, []store.ErrorCount{{Label: "timeout", Count: 9}})
+			same(f, "totals", s.Totals, store.Totals{Calls: 9, Failures: 9})
+			f.wantCalm(failures(4), aged(2*sec, failures(1)), aged(2*sec, slowFailures(1)))
+			f.wantWindow(4, 4, 0, 4)
+			f.wantCalm(aged(2*sec, slowSuccesses(1)), failures(4))
+			f.wantWindow(8, 8, 0, 4)
+			f.wantTrip(store.ByConsecutiveFailures, failures(1))
 		},
 	},
 	{
@@ -75,10 +78,11 @@ var windowRules = []rule{
 		"calls longer than the window still count",
 		"An outcome belongs to when it finished, not to when its call began: long calls that fail trip all the same.",
 		func(f *fixture) {
-			f.policy = store.Policy{WindowTime: sec, ConsecutiveFailures: 5}
+			f.policy = store.Policy{WindowTime: sec, FailureRate: 0.5, ConsecutiveFailures: 5, MinCalls: 5}
+			f.after(30 * sec) // five calls last so long
 			for range 4 {
 				f.fail(1)
-				f.after(5 * sec)
+				f.after(100 * ms)
 			}
 			same(f, "state", f.fail(1).Snapshot.State, store.Open)
 		},
@@ -114,6 +118,59 @@ var windowRules = []rule{
 			f.tell("a", successes(1))
 			f.after(-10 * sec)
 			f.wantWindow(1, 0, 0, 0)
+		},
+	},
+	{
+		"a streak's failures age with a window of time",
+		"With a window of time a streak is no longer than the failures in it: five failures on five days are not a streak.",
+		func(f *fixture) {
+			f.policy = store.Policy{WindowTime: minute, ConsecutiveFailures: 5}
+			for range 20 {
+				f.wantCalm(failures(1))
+				f.wantWindow(1, 1, 0, 1)
+				f.after(day)
+			}
+			f.wantWindow(0, 0, 0, 0)
+			for range 20 { // never without a failure in the window, and never five
+				f.wantCalm(failures(1))
+				f.after(15 * sec)
+			}
+			f.wantWindow(3, 3, 0, 3)
+			f.wantCalm(failures(1))
+			f.wantTrip(store.ByConsecutiveFailures, failures(1))
+			same(f, "streak", f.newest().Window.Consecutive, 5)
+		},
+	},
+	{
+		"a streak lasts from the first failure that counts",
+		"ConsecutiveFor runs from the first failure after which the window of time was never without one.",
+		func(f *fixture) {
+			f.policy = store.Policy{WindowTime: 10 * sec, ConsecutiveFailures: 5, ConsecutiveFor: 20 * sec}
+			f.wantCalm(failures(1))
+			f.after(day)
+			f.wantCalm(failures(9))
+			for range 4 {
+				f.after(5*sec - ms)
+				f.wantCalm(failures(9))
+			}
+			f.after(4 * ms)
+			f.wantTrip(store.ByConsecutiveFailures, failures(1))
+		},
+	},
+	{
+		"a streak's reporters age with a window of time",
+		"With a window of time the quorum of a streak is that of its failures in the window.",
+		func(f *fixture) {
+			f.policy = store.Policy{WindowTime: 10 * sec, ConsecutiveFailures: 5, Reporters: 2}
+			f.tell("b", failures(1))
+			f.after(5 * sec)
+			f.wantCalm(failures(3))
+			f.after(5 * sec)
+			f.wantCalm(failures(9))
+			f.wantWindow(12, 12, 0, 12)
+			made := f.tell("b", failures(1)).Made
+			truly(f, "b's failure completes the quorum", made != nil && made.Reason == store.ByConsecutiveFailures)
+			same(f, "witnesses", f.newest().Witnesses, []string{"a", "b"})
 		},
 	},
 }

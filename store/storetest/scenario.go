@@ -100,7 +100,7 @@ func (g *stage) forget([]string) string {
 	return ""
 }
 
-var runSyntax = regexp.MustCompile(`^(ok|slow|fail|slow-fail|ignored)(?:\*(\d+))?(?:@([^:]+))?(?::(.*))?$`)
+var runSyntax = regexp.MustCompile(`^(ok|slow|fail|slow-fail|ignored|slow-ignored)(?:\*(\d+))?(?:@([^:]+))?(?::(.*))?$`)
 
 func parseRun(word string) (store.Run, bool) {
 	parts := runSyntax.FindStringSubmatch(word)
@@ -111,7 +111,7 @@ func parseRun(word string) (store.Run, bool) {
 	switch parts[1] {
 	case "fail", "slow-fail":
 		r.Outcome = store.Failure
-	case "ignored":
+	case "ignored", "slow-ignored":
 		r.Outcome = store.Ignored
 	}
 	r.Slow = strings.HasPrefix(parts[1], "slow")

@@ -72,6 +72,7 @@ type state struct {
 	mode            store.Mode
 	modeEnds        int64 // 0: until lifted
 	since, until    int64
+	reset           bool // below a forced mode, since it was given
 	openings        int
 	granted         uint64
 	leases          [3]lease // as many as policy has places; the living ones first
@@ -214,7 +215,7 @@ func (s *state) settle(set store.Settlement) {
 		return mine
 	})
 	if held == nil || held.generation != s.generation || set.Lease.Generation != s.generation {
-		return
+		return // it is in Late at most
 	}
 	if set.Outcome != store.Ignored {
 		s.calls++
@@ -233,6 +234,7 @@ func (s *state) settle(set store.Settlement) {
 func (s *state) command(c store.Command) {
 	switch c.Action {
 	case store.ForceOpen, store.ForceClosed:
+		s.reset = false
 		s.mode, s.modeEnds = store.ForcedOpen, 0
 		if c.Action == store.ForceClosed {
 			s.mode = store.ForcedClosed
@@ -255,17 +257,21 @@ func (s *state) command(c store.Command) {
 		s.until = s.at + period
 	case store.Reset:
 		s.turn(store.Closed)
-		s.openings = 0
+		s.openings, s.reset = 0, s.mode != store.Auto
 	}
 }
 
 func (s *state) lift() {
-	to := store.Closed
-	if s.mode == store.ForcedOpen {
+	to, until := store.Closed, int64(0)
+	switch {
+	case s.state == store.Open && s.at < s.until:
+		to, until = store.Open, s.until
+	case s.mode == store.ForcedOpen && !s.reset:
 		to = store.HalfOpen
 	}
 	s.mode, s.modeEnds, s.rev = store.Auto, 0, s.next(s.rev)
 	s.turn(to)
+	s.until = until
 }
 
 func (s *state) open() {
@@ -276,7 +282,7 @@ func (s *state) open() {
 
 func (s *state) turn(to store.State) {
 	s.openings = s.backoff()
-	s.generation, s.state, s.since, s.until, s.successes = s.next(s.generation), to, s.at, 0, 0
+	s.generation, s.state, s.since, s.until, s.successes, s.reset = s.next(s.generation), to, s.at, 0, 0, false
 }
 
 func (s *state) backoff() int {
@@ -287,7 +293,7 @@ func (s *state) backoff() int {
 }
 
 func (s *state) period(openings int) int64 {
-	return min(policy.OpenFor<<min(openings, 20), policy.OpenForMax).Milliseconds()
+	return min(policy.OpenFor<<min(openings, 27), policy.OpenForMax).Milliseconds()
 }
 
 func (s *state) next(n uint64) uint64 { return max(n+1, uint64(s.at)) }

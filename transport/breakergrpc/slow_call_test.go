@@ -1,0 +1,59 @@
+package breakergrpc_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/status"
+
+	"github.com/commontrip/commontrip/breaker"
+	"github.com/commontrip/commontrip/store"
+	"github.com/commontrip/commontrip/transport/breakergrpc"
+)
+
+// A tier that hangs was invisible behind callers that give up: their calls said nothing.
+func TestACallThatIsGivenUpAfterSlowCallAfterCountsAsSlow(t *testing.T) {
+	hang := func(ctx context.Context) error {
+		select {
+		case <-time.After(20 * time.Second):
+			return nil
+		case <-ctx.Done():
+			return status.FromContextError(ctx.Err()).Err()
+		}
+	}
+	for name, call := range map[string]func(ctx context.Context, b *breaker.Breaker){
+		"client": func(ctx context.Context, b *breaker.Breaker) {
+			_ = breakergrpc.UnaryClientInterceptor(b)(ctx, "/tier/Call", nil, nil, nil,
+				func(ctx context.Context, _ string, _, _ any, _ *grpc.ClientConn, _ ...grpc.CallOption) error {
+					return hang(ctx)
+				})
+		},
+		"server": func(ctx context.Context, b *breaker.Breaker) {
+			_, _ = breakergrpc.UnaryServerInterceptor(b)(ctx, nil, &grpc.UnaryServerInfo{FullMethod: "/tier/Call"},
+				func(ctx context.Context, _ any) (any, error) { return nil, hang(ctx) })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b, err := breaker.New("tier", breaker.WithPolicy(breaker.Policy{
+					MinCalls: 10, SlowCallRate: 0.5, SlowCallAfter: time.Second,
+				}))
+				if err != nil {
+					t.Fatal(err)
+				}
+				for range 10 {
+					ctx, cancel := context.WithCancel(t.Context())
+					time.AfterFunc(2*time.Second, cancel)
+					call(ctx, b)
+				}
+				s, err := b.Snapshot(t.Context())
+				if want := (store.Totals{Calls: 10, Slow: 10}); err != nil || s.Reason != breaker.BySlowCallRate || s.Totals != want {
+					t.Errorf("%v (%s), %+v, %v; want open by slow calls, %+v", s.State, s.Reason, s.Totals, err, want)
+				}
+			})
+		})
+	}
+}
