@@ -133,38 +133,45 @@ var hardReports = []struct {
 	},
 	{
 		"nothing is judged, in 256 runs",
-		store.Policy{WindowCalls: 10_000, ConsecutiveFailures: 1_000_000}, alone, mixed(256),
+		store.Policy{WindowCalls: 10_000, ConsecutiveFailures: 1_000_000},
+		alone, mixed(256),
 	},
 	{
 		"it trips",
-		store.Policy{WindowCalls: 10_000, FailureRate: 0.5}, alone, spread(1, store.Failure, false),
+		store.Policy{WindowCalls: 10_000, FailureRate: 0.5},
+		alone, spread(1, store.Failure, false),
 	},
 	{
 		"a rate without a quorum",
-		store.Policy{WindowCalls: 100, FailureRate: 0.5, Reporters: 2}, beside, spread(1, store.Failure, false),
+		store.Policy{WindowCalls: 100, FailureRate: 0.5, Reporters: 2},
+		beside, spread(1, store.Failure, false),
 	},
 	{
 		"all rules without a quorum, in 256 runs",
 		store.Policy{
 			WindowCalls: 10_000, FailureRate: 0.1, SlowCallRate: 0.1, SlowCallAfter: 1, ConsecutiveFailures: 5, Reporters: 3, MinCalls: 1,
-		}, beside, mixed(256),
+		},
+		beside, mixed(256),
 	},
 	{
 		"a window of time without a quorum, in 256 runs",
 		store.Policy{
 			WindowTime: time.Minute, FailureRate: 0.1, SlowCallRate: 0.1, SlowCallAfter: 1, ConsecutiveFailures: 5, Reporters: 3, MinCalls: 1,
-		}, beside, mixed(256),
+		},
+		beside, mixed(256),
 	},
 	{
 		"a rate that is missed by one failure, which each outcome pushes out",
-		store.Policy{WindowCalls: 10_000, FailureRate: 0.5, MinCalls: 10_000}, func(send func(string, ...store.Run)) {
+		store.Policy{WindowCalls: 10_000, FailureRate: 0.5, MinCalls: 10_000},
+		func(send func(string, ...store.Run)) {
 			send("web-0#1", store.Run{Outcome: store.Failure, Count: 4000}, store.Run{Outcome: store.Success, Count: 5001})
 			send("web-0#1", store.Run{Outcome: store.Failure, Count: 999})
 		}, spread(1, store.Failure, false),
 	},
 	{
 		"a rate that is missed by little, and comes nearer by one failure in 64",
-		store.Policy{WindowCalls: 10_000, FailureRate: 0.66, MinCalls: 10_000}, func(send func(string, ...store.Run)) {
+		store.Policy{WindowCalls: 10_000, FailureRate: 0.66, MinCalls: 10_000},
+		func(send func(string, ...store.Run)) {
 			for range 4 {
 				var runs []store.Run
 				for range 16 {
