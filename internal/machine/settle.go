@@ -7,7 +7,7 @@ import (
 )
 
 // Settle says how a probe went. set must have been normalised. Twice, after the lease's end, or by another replica than the
-// holder: nothing changes. A probe of an older generation is counted as late.
+// holder: nothing changes. A probe of an older generation is counted as late, unless it was ignored.
 func (m *Machine) Settle(now int64, set store.Settlement) store.Result {
 	req := m.request(now, set.Lease.Name, set.Replica)
 	switch {
@@ -70,8 +70,10 @@ func (m *Machine) failProbe(req request, l *lease) {
 func (m *Machine) decide(req request, l *lease, set *store.Settlement) {
 	// mutant: counts
 	if l.generation != m.generation || set.Lease.Generation != m.generation {
-		// mutant: late-probe
-		add(&m.counters().Late, 1)
+		if set.Outcome != store.Ignored || set.Slow { // else there may have been no call: the lease was given back
+			// mutant: late-probe
+			add(&m.counters().Late, 1)
+		}
 		return
 	}
 	m.count(set.Outcome, set.Slow, 1, nil)

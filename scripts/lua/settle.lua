@@ -63,9 +63,13 @@ end
 -- Lets a probe of this half-open decide. If slow calls are judged, a slow one has failed: else the tier would close by what
 -- opened it. Under a forced mode it is only counted, and after this half-open it is late.
 local function decide()
+  local ignored = outcome == OUTCOME_IGNORED and not slow
   -- mutant: counts
-  if lease.generation ~= b.gen or gen ~= b.gen then return count(b, 0, 0, 0, 0, 1, 0) end
-  if outcome == OUTCOME_IGNORED and not slow then return count(b, 0, 0, 0, 1, 0, 0) end
+  if lease.generation ~= b.gen or gen ~= b.gen then
+    if ignored then return end -- there may have been no call: the lease was given back
+    return count(b, 0, 0, 0, 0, 1, 0)
+  end
+  if ignored then return count(b, 0, 0, 0, 1, 0, 0) end
   count(b, 1, outcome == OUTCOME_FAILURE and 1 or 0, slow and 1 or 0, 0, 0, 0)
   if b.mode ~= AUTO then return end
   -- mutant: too-slow
