@@ -68,7 +68,7 @@ func (m *Machine) adoptGeneration(req request, k *store.Known) {
 		m.probes.leases = nil
 	}
 	if k.State == store.Open {
-		m.until = req.at + min(millis(k.RetryIn), int64(m.policyInForce().openForMax))
+		m.until = req.at + min(millis(k.RetryIn), millis(store.MaxFor))
 	}
 	m.appendEntry(e, true)
 	if k.State == store.HalfOpen {

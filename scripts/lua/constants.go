@@ -16,6 +16,7 @@ var constants = []struct{ name, value string }{
 
 	{"MAX_NUMBER", digits(store.MaxNumber)},
 	{"MAX_OPENINGS", digits(store.MaxOpening)},
+	{"MAX_FOR", digits(store.MaxFor.Milliseconds())},
 	{"MAX_WINDOW_CALLS", digits(limits.MaxWindowCalls)},
 	{"MAX_REPORTERS", digits(limits.MaxReporters)},
 	{"MAX_PROBES", digits(limits.MaxProbes)},

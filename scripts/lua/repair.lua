@@ -60,7 +60,7 @@ local function repair(b, known, replica)
     b.gen = known.gen
     change.begin_generation(b, k.state, k.reason, k.cause)
     b.leases, b.openings = {}, k.openings
-    if k.state == OPEN then b.until_ = b.m + math.min(k.retry, b.p.open_for_max) end
+    if k.state == OPEN then b.until_ = b.m + math.min(k.retry, MAX_FOR) end
     change.append_entry(b, entry, { reason = 'repair', cause = replica }, true)
     if k.state == HALF_OPEN then
       change.transition(b, OPEN, { reason = 'repair', cause = replica })

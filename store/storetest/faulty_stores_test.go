@@ -99,6 +99,16 @@ var faultyStores = []struct {
 	{"loses commands in a repair", "a standing force comes back with its note", faulty(func(b *bad) {
 		b.report = func(r *store.Report) { r.Known.Mode = store.Auto }
 	})},
+	{"cuts an adopted open time", "an adopted open time is not cut by the policy", faulty(func(b *bad) {
+		b.report = func(r *store.Report) { r.Known.RetryIn = min(r.Known.RetryIn, r.Policy.WithDefaults().OpenForMax) }
+	})},
+	{"protects lost leases once", "what protects lost leases outlives a second loss", faulty(func(b *bad) {
+		b.report = func(r *store.Report) {
+			if r.Known.Reason == store.ByRepair {
+				r.Known.RetryIn = min(r.Known.RetryIn, r.Policy.WithDefaults().OpenForMax)
+			}
+		}
+	})},
 	{"repairs nothing", "a store that lost an open verdict takes it back", faulty(func(b *bad) {
 		b.report = func(r *store.Report) { r.Known = store.Known{} }
 	})},

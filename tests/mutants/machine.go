@@ -44,7 +44,7 @@ var inMachine = []change{
 	{"who fails again does not reopen", "settle.go", `if again || len(p.failed) >= int(policy.reporters) {`, `if again && l.granted == 0 || len(p.failed) >= int(policy.reporters) {`, "12.20"},
 
 	{"a lower generation is adopted", "repair.go", `if k.Generation > m.generation {`, `if k.Generation != 0 && k.Generation != m.generation {`, "4.02"},
-	{"an adopted open time is as long as they say", "repair.go", `min(millis(k.RetryIn), int64(m.policyInForce().openForMax))`, `millis(k.RetryIn)`, "4.04"},
+	{"an adopted open time is as long as they say", "repair.go", `min(millis(k.RetryIn), millis(store.MaxFor))`, `millis(k.RetryIn)`, "4.04"},
 	{"a known half-open stays half-open", "repair.go", `if k.State == store.HalfOpen {`, `if k.State == store.HalfOpen && k.Rev == 7 {`, "4.06"},
 	{"adopting a generation keeps its predecessor's leases", "repair.go", `m.probes.leases = nil`, `m.probes.successes = 0`, "4.20"},
 	{"lifting a force admits a herd", "transition.go", `state = store.HalfOpen`, `state = store.Closed`, "13.05"},
