@@ -33,6 +33,7 @@ func (b *Breaker) Command(ctx context.Context, c Command) (Snapshot, error) {
 
 func (b *Breaker) sendCommand(ctx context.Context, c Command) (Snapshot, error) {
 	r := b.newReply()
+	c.Known = b.knows(r.sent)
 	result, err := b.core.store.Command(ctx, c)
 	r.news = news{transition: result.Made, after: &result.Snapshot}
 	if err == nil && !b.takeNews(&r) {

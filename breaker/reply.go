@@ -24,6 +24,13 @@ func (c *coordinator) newReply() reply {
 	return reply{request: c.rooms.fleet.nextRequest(), sent: now()}
 }
 
+// knows is what a request carries that is sent at that time, beside its own word.
+func (c *coordinator) knows(at instant) store.Known {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.rooms.fleet.known(at)
+}
+
 // newClaim makes a claim of that id, to be sent now, and the reply to it.
 func (c *coordinator) newClaim(id string) (store.Claim, reply) {
 	c.mu.Lock()

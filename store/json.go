@@ -107,7 +107,7 @@ func (c *Command) UnmarshalJSON(data []byte) error {
 	if err := d.Decode(&j); err != nil {
 		return fmt.Errorf("%w: command: %w", ErrInvalid, err)
 	}
-	*c = Command{j.Name, j.Action, j.Policy.policy(), time.Duration(j.For), j.By, j.Why}
+	*c = Command{Name: j.Name, Action: j.Action, Policy: j.Policy.policy(), For: time.Duration(j.For), By: j.By, Why: j.Why}
 	return nil
 }
 

@@ -101,6 +101,11 @@ func (c Command) Normalize() (Command, error) {
 	if err := checkText("Command.Why", c.Why, MaxName); err != nil {
 		return Command{}, err
 	}
+	known, err := c.Known.normalize()
+	if err != nil {
+		return Command{}, err
+	}
+	c.Known = known
 	return c, nil
 }
 

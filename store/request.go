@@ -94,4 +94,5 @@ type Command struct {
 	For    time.Duration // ForceOpen, ForceClosed, Retune: 0 = until lifted, at most MaxFor; Trip: 0 = the policy's open time
 	By     string        // who; required
 	Why    string        // may be empty
+	Known  Known         // what the commander holds, so that a store which lost data is repaired first; a Manager fills it in
 }

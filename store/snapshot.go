@@ -65,6 +65,18 @@ func (s Snapshot) Effective() State {
 	}
 }
 
+// Known is s as a request carries it, to repair a store that has lost it since.
+func (s Snapshot) Known() Known {
+	k := Known{
+		Generation: s.Generation, Rev: s.Rev, State: s.State, Reason: s.Reason, Cause: s.Cause, RetryIn: s.RetryIn,
+		Openings: s.Openings, Mode: s.Mode, ModeNote: s.ModeNote, Retuned: s.Retuned, PolicyNote: s.PolicyNote,
+	}
+	if s.Retuned {
+		k.Policy = s.Policy
+	}
+	return k
+}
+
 // Transition is one entry of a breaker's history: a change of state, or a command that changed mode or policy (From =
 // To).
 type Transition struct {

@@ -43,8 +43,9 @@ func (s *Store) commandCall(c store.Command) *call {
 	if c.Action == store.Retune {
 		policy = encodePolicy(c.Policy)
 	}
+	gen, rev, details := encodeKnown(c.Known)
 	return &call{script: lua.Command, key: s.keys.breaker(c.Name), args: []any{
-		s.now(), s.keys.events(), int(c.Action), policy, ms(c.For), c.By, c.Why,
+		s.now(), s.keys.events(), int(c.Action), policy, ms(c.For), c.By, c.Why, gen, rev, details,
 	}}
 }
 

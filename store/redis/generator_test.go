@@ -256,6 +256,9 @@ func (g *generator) command() store.Command {
 	case store.ForceOpen, store.ForceClosed, store.Retune, store.Trip:
 		c.For = g.millis(0, 0, 1, second, 10*second, 3600*second, 30*24*3600*second, 31*24*3600*second)
 	}
+	if g.rarely(3) {
+		c.Known = g.known()
+	}
 	if c.Action == store.Retune {
 		c.Policy = g.policy()
 		if g.rarely(10) {

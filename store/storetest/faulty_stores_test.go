@@ -109,6 +109,9 @@ var faultyStores = []struct {
 			}
 		}
 	})},
+	{"hears no commander", "a command brings what its commander knows", faulty(func(b *bad) {
+		b.command = func(c *store.Command) { c.Known = store.Known{} }
+	})},
 	{"repairs nothing", "a store that lost an open verdict takes it back", faulty(func(b *bad) {
 		b.report = func(r *store.Report) { r.Known = store.Known{} }
 	})},

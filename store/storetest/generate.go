@@ -279,6 +279,9 @@ func (d *duel) drawCommand(t *rapid.T) string {
 			words = append(words, "for="+drawDuration(t))
 		}
 	}
+	if rarely(t, "knows", 4) {
+		words = append(words, "knows="+rapid.SampledFrom(someReplicas).Draw(t, "knower"))
+	}
 	if action == store.Retune {
 		words = append(words, policyText(drawPolicy(t)))
 	}

@@ -255,6 +255,8 @@ func (g *stage) command(args []string) string {
 			c.By = value
 		case "why":
 			c.Why = value
+		case "knows":
+			c.Known = g.known(cutKnower(value))
 		default:
 			policy = append(policy, word)
 		}
@@ -269,6 +271,12 @@ func (g *stage) command(args []string) string {
 		return refusalText(err)
 	}
 	return g.resultText(result)
+}
+
+// cutKnower parts the replica whose knowledge a command carries from what is changed of it: "a" or "a,rev=+7".
+func cutKnower(value string) (replica, changes string) {
+	replica, changes, _ = strings.Cut(value, ",")
+	return replica, changes
 }
 
 func (g *stage) remove([]string) string {
