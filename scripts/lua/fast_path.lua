@@ -187,6 +187,6 @@ repeat -- once: break leaves the report to the full path
   set[5] = format('%d %d %d %d %s 0 %s', m, seq, min(calls + taken, MAX_NUMBER), min(failures + failed, MAX_NUMBER),
     ARGV[13], active)
   call('HSET', unpack(set))
-  return { 'ok', 0, -1, '', generation, rev, clock, state, f[6] or '', '', policy, '', totals, tally, labels, '', roster,
+  return { 'ok', ARGV[15], 0, -1, '', generation, rev, clock, state, f[6] or '', '', policy, '', totals, tally, labels, '', roster,
     '' }
 until true

@@ -105,7 +105,10 @@ local function write(b)
   local set = b.moved or b.commanded or b.tombstone or b.m - b.kept >= HOUR
   local ttl = set and lifetime(b)
   if b.bad then return end
-  if set then b.kept = b.m end
+  if set then
+    b.kept = b.m
+    put(b, 'name', string.match(b.key, '{(.*)}$') or '')
+  end
   put(b, 'clock', string.format('%d %d %d', b.m, b.m - b.now, b.kept))
   if b.wipe then redis.call('UNLINK', b.key) end
   if #b.writes > 0 then redis.call('HSET', b.key, unpack(b.writes)) end
@@ -118,7 +121,7 @@ local function write(b)
 end
 
 -- Saves what this script made of b and answers. If something is wrong with the hash, it says so and leaves the hash as it
--- is. The reply is 'ok', 1 if the breaker is newly to be seen, what push says, the last entry that was made or '', and
+-- is. The reply is 'ok', the request's token, 1 if the breaker is newly to be seen, what push says, the last entry that was made or '', and
 -- the snapshot's fields.
 local function save(b, channel)
   put_numbers(b)
@@ -143,5 +146,5 @@ local function save(b, channel)
   write(b)
   if b.bad then return corrupt(b.bad) end
   local pushed = #b.entries > 0 and push(b, channel) or -1
-  return { 'ok', b.appeared and not b.tombstone and 1 or 0, pushed, b.made or '', snapshot_fields(b) }
+  return { 'ok', ARGV[#ARGV], b.appeared and not b.tombstone and 1 or 0, pushed, b.made or '', snapshot_fields(b) }
 end

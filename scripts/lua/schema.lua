@@ -5,6 +5,7 @@
 -- All times are ms of machine time (m, below).
 --
 --   v           schema version
+--   name        as the key has it: a read that brings another breaker's fields is known by it; absent in a hash of 0.1
 --   generation  number of the stretch of one state
 --   rev         number of what operators leave standing
 --   clock       at off kept: machine time of the last script, what it is ahead of the store's clock, and when the time to

@@ -16,9 +16,10 @@
 -- ARGV[13]  own open           0 or 1
 -- ARGV[14]  runs               a line each: kind (0 good, 1 failed, 2 slow, 3 failed and slow, 4 ignored), count, blank,
 --                              age in ms, blank, label; '' for a sign of life
+-- ARGV[15]  token              of this request; the reply brings it back, so that a misplaced one is known
 --
--- Returns   'ok', fresh, pushed, made, snapshot: 18 elements (save.lua)
--- Returns   'invalid', field, number: a known number that is too high; nothing was written
+-- Returns   'ok', token, fresh, pushed, made, snapshot: 19 elements (save.lua)
+-- Returns   'invalid', token, field, number: a known number that is too high; nothing was written
 -- Error     COMMONTRIP corrupt field ...  the hash holds what no script wrote
 -- Error     COMMONTRIP schema ...         a newer schema
 local policy, replica, runs = ARGV[3], ARGV[4], ARGV[14]
@@ -30,7 +31,9 @@ local report = { seq = number(ARGV[9]), own = ARGV[13] == '1' and 1 or 0, policy
 local gen, max_age, rejected = number(ARGV[10]), number(ARGV[11]), number(ARGV[12])
 if not (known.gen and known.rev and report.seq and gen and max_age and rejected) then return corrupt('ARGV') end
 local bad_field = check_known(b, known)
-if bad_field then return { 'invalid', bad_field, text(bad_field == 'Known.Rev' and known.rev or known.gen) } end
+if bad_field then
+  return { 'invalid', ARGV[15], bad_field, text(bad_field == 'Known.Rev' and known.rev or known.gen) }
+end
 
 local raw = b.f[field_name] or ''
 local entry = parse_replica(b, raw)

@@ -21,7 +21,8 @@ func (noRetry) NoRetry() bool { return true }
 type call struct {
 	script *lua.Script
 	key    string
-	args   []any // of the script, or the whole plain command
+	args   []any  // of the script, or the whole plain command
+	token  string // what the reply of a script that changes a breaker brings back; empty: none
 	reply  any
 	err    error
 }

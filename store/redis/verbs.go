@@ -131,7 +131,9 @@ func (s *Store) Remove(ctx context.Context, name string) error {
 		return err
 	}
 	d := decoder{of: "remove"}
-	word := d.text("answer", d.list(request.reply, 1)[0])
+	list := d.list(request.reply, 2)
+	word := d.text("answer", list[0])
+	d.token(list[1], request)
 	if word != "removed" && word != "absent" {
 		d.fail("%.40q; want removed or absent", word)
 	}
