@@ -20,6 +20,23 @@ type fleetState struct {
 	stateAt, modeAt instant         // when each part was received
 	requests        uint64          // how many requests were numbered so far
 	stateBy, modeBy uint64          // the request that brought each part; 0: a push
+	clock           time.Time       // the store's, in the answer to the newest request; zero: none told it
+	clockAt         instant         // when that request was sent
+}
+
+// hear notes what an answer says of the store's clock. The request was sent at that time.
+func (f *fleetState) hear(s *store.Snapshot, sent instant) {
+	if clock := s.Clock(); !clock.IsZero() && (f.clock.IsZero() || sent.up >= f.clockAt.up) {
+		f.clock, f.clockAt = clock, sent
+	}
+}
+
+// clockNow is what the store's clock says now, at the latest; zero: not known. Readings are in whole milliseconds.
+func (f *fleetState) clockNow(at instant) time.Time {
+	if f.clock.IsZero() {
+		return time.Time{}
+	}
+	return f.clock.Add(at.since(f.clockAt) + time.Millisecond)
 }
 
 // fleetMove says what a snapshot changed in the fleet state.

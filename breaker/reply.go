@@ -77,6 +77,9 @@ func (c *coordinator) takeNews(r *reply) bool {
 
 // apply takes over a sanitized snapshot.
 func (r *rooms) apply(from *reply) {
+	if from.request > 0 {
+		r.fleet.hear(from.news.after, from.sent)
+	}
 	moved := r.fleet.apply(r.c.name, from.news.after, from.request, now(), r.c.core)
 	r.update(change{fleet: moved, news: from.news})
 }

@@ -2,11 +2,14 @@ package breaker_test
 
 import (
 	"context"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
+	memorystore "github.com/commontrip/commontrip/store/memory"
 )
 
 // stranger is a first report of a replica that knows nothing, straight to the store.
@@ -40,5 +43,133 @@ func TestACommandAfterALossKeepsTheForceThatItsReplicaKnows(t *testing.T) {
 			t.Fatalf("after a retune the store says %+v", s)
 		}
 		wantState(t, b, breaker.Open)
+	})
+}
+
+// TestNoOutcomeIsCountedTwiceHoweverLongAReplicaTriesAgain: a store knows the number of a report for as long as it is sent
+// again, and not for as long as StaleAfter may last.
+func TestNoOutcomeIsCountedTwiceHoweverLongAReplicaTriesAgain(t *testing.T) {
+	for _, stale := range []time.Duration{3 * time.Second, 25 * time.Second, 5 * time.Minute, 24 * time.Hour} {
+		for _, outage := range []time.Duration{25 * time.Second, 35 * time.Second, 70 * time.Second, time.Hour} {
+			bubble(t, func(t *testing.T) {
+				f := newFleet(t)
+				r := f.replica(
+					breaker.WithPolicy(breaker.Policy{ConsecutiveFailures: 15}),
+					breaker.WithTiming(breaker.Timing{StaleAfter: stale}))
+				defer r.close()
+				b := r.register(t, "tier")
+				r.net.lose.Store(true)
+				times(10, func() { _ = b.Run(t.Context(), fail) })
+				time.Sleep(100 * time.Millisecond)
+				r.net.down.Store(true)
+				time.Sleep(outage)
+				r.net.down.Store(false)
+				r.net.lose.Store(false)
+				time.Sleep(30 * time.Second)
+				s := f.read("tier")
+				if n := s.Totals.Calls + s.Totals.Late; s.State != breaker.Closed || n > 10 {
+					t.Errorf("StaleAfter %v, %v away: 10 failures are counted %d times, %v", stale, outage, n, s.State)
+				}
+			})
+		}
+	}
+}
+
+// holder is a store on whose way requests are held, while it holds: nobody waits for them any more when they arrive.
+type holder struct {
+	far
+	holds   chan struct{} // closed: what is held arrives; nil: nothing is held
+	arrived sync.WaitGroup
+}
+
+func (h *holder) Sync(ctx context.Context, reports []store.Report) []store.Result {
+	if h.holds == nil {
+		return h.far.Sync(ctx, reports)
+	}
+	release := h.holds
+	h.arrived.Go(func() {
+		<-release
+		h.store().Sync(context.Background(), reports)
+	})
+	<-ctx.Done()
+	results := make([]store.Result, len(reports))
+	for i := range results {
+		results[i].Err = ctx.Err()
+	}
+	return results
+}
+
+func TestWhatWasHeldOnItsWayIsNotJudgedAsNew(t *testing.T) {
+	for _, held := range []time.Duration{4 * time.Second, time.Minute, time.Hour} {
+		bubble(t, func(t *testing.T) {
+			f := newFleet(t)
+			h := &holder{far: far{f.home, &network{}}}
+			m, err := breaker.NewManager(h, breaker.WithPolicy(breaker.Policy{ConsecutiveFailures: 5}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, err := m.Register(t.Context(), "tier")
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(100 * time.Millisecond)
+			h.holds = make(chan struct{})
+			times(20, func() { _ = b.Run(t.Context(), fail) })
+			time.Sleep(held)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			_ = m.Close(ctx) // what it could not report is lost
+			close(h.holds)
+			h.arrived.Wait()
+			if s := f.read("tier"); s.State != breaker.Closed || s.Totals.Calls > 0 {
+				t.Errorf("held for %v: the store is %v and counts %+v", held, s.State, s.Totals)
+			}
+		})
+	}
+}
+
+func TestAStepForwardOfTheStoresClockLosesNoOutcome(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var ahead atomic.Int64
+		f := newFleet(t)
+		f.home.now.Store(memorystore.New(memorystore.WithClock(func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) })))
+		r := f.replica(breaker.WithPolicy(breaker.Policy{ConsecutiveFailures: 1000}))
+		defer r.close()
+		b := r.register(t, "tier")
+		for range 5 {
+			times(7, func() { _ = b.Run(t.Context(), fail) })
+			ahead.Add(int64(time.Hour))
+			time.Sleep(time.Second)
+		}
+		if got := f.read("tier").Totals; got.Calls+got.Late != 35 || got.Late > 0 {
+			t.Errorf("35 outcomes are counted as %+v", got)
+		}
+		if got := b.Status(); got.Lost != 0 || got.Pending != 0 {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+func TestOutcomesWaitUntilTheStoresClockIsKnown(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFleet(t)
+		r := f.replica(breaker.WithPolicy(breaker.Policy{ConsecutiveFailures: 1000}))
+		defer r.close()
+		r.net.down.Store(true)
+		b := r.register(t, "tier")
+		times(7, func() { _ = b.Run(t.Context(), fail) })
+		time.Sleep(time.Second)
+		r.net.down.Store(false)
+		time.Sleep(time.Second)
+		r.net.mu.Lock()
+		for _, report := range r.net.reports {
+			if len(report.Runs) > 0 && report.SentAt.IsZero() {
+				t.Errorf("outcomes are sent without a word of when: %+v", report)
+			}
+		}
+		r.net.mu.Unlock()
+		if got := f.read("tier").Totals; got.Calls != 7 {
+			t.Errorf("7 outcomes are counted as %+v", got)
+		}
 	})
 }

@@ -11,6 +11,9 @@ var (
 	ErrInvalid = errors.New("invalid request")
 	// ErrName: a name breaks the rules of [ValidateName]. It is an ErrInvalid.
 	ErrName = fmt.Errorf("%w: bad name", ErrInvalid)
+	// ErrLate: a report came so long after its SentAt that what it tells may be too old, or be told twice. It is an
+	// ErrInvalid; sent again, with a SentAt of then, it is taken.
+	ErrLate = fmt.Errorf("%w: it came too late", ErrInvalid)
 	// ErrUnknown: a [Command] for a breaker that the store does not show.
 	ErrUnknown = errors.New("no such breaker")
 	// ErrClosed: the store was closed.

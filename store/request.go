@@ -40,6 +40,7 @@ type Report struct {
 	Rejected   uint64 // calls refused since the last report
 	OwnOpen    bool   // this replica's own verdict is open: for the roster
 	Known      Known
+	SentAt     time.Time // the store's clock when it was sent, as reckoned from the last answer; zero: not known. See ErrLate
 }
 
 // Result is a store's answer to one request about one breaker.

@@ -65,6 +65,14 @@ func (s Snapshot) Effective() State {
 	}
 }
 
+// Clock is what the store's clock said when it gave s, for a [Report]'s SentAt. Zero: s does not tell.
+func (s Snapshot) Clock() time.Time {
+	if s.Since.IsZero() {
+		return time.Time{}
+	}
+	return s.Since.Add(s.Age)
+}
+
 // Known is s as a request carries it, to repair a store that has lost it since.
 func (s Snapshot) Known() Known {
 	k := Known{

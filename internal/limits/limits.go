@@ -13,6 +13,7 @@ const (
 	Day  = 24 * Hour
 
 	SliceFor    = 30_000 // the roster counts replicas in slices of time of this length
+	TooLate     = 10_000 // a report that was under way for longer is refused: with store.MaxResend it stays within a slice
 	ConflictFor = 60_000 // a difference of policies is shown for this long after it was last reported
 
 	HistoryKept    = 50           // entries of the history

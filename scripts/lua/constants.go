@@ -24,6 +24,7 @@ var constants = []struct{ name, value string }{
 	{"HOUR", digits(limits.Hour)},
 	{"DAY", digits(limits.Day)},
 	{"SLICE_FOR", digits(limits.SliceFor)},
+	{"TOO_LATE", digits(limits.TooLate)},
 	{"ASK_AGAIN", digits(limits.AskAgain)},
 	{"BUCKETS", digits(limits.Buckets)},
 	{"RATE_UNIT", digits(limits.RateUnit)},

@@ -37,7 +37,8 @@ repeat -- once: break leaves the report to the full path
   local m = max(at, now + off)
   local slice = floor(m / SLICE_FOR)
   local seq, rejected = ARGV[9] + 0, ARGV[12] + 0
-  if m > MAX_NUMBER or m - kept >= HOUR or floor(seen / SLICE_FOR) ~= slice or last + 0 >= seq
+  local late = ARGV[15] ~= '0' and max(now - ARGV[15], 0) or 0
+  if m > MAX_NUMBER or m - kept >= HOUR or late > min(ARGV[11] + 0, TOO_LATE) or floor(seen / SLICE_FOR) ~= slice or last + 0 >= seq
       or find(roster, format('%d 0 ', slice), 1, true) ~= 1 then break end
 
   local clock = format('%d %d %d', m, m - now, kept)
@@ -50,7 +51,7 @@ repeat -- once: break leaves the report to the full path
   local taken, failed, slow, ignored = 0, 0, 0, 0
   local streak, first, arrivals, held, held_failed, held_slow
   local broken = false
-  local oldest = ARGV[11] + 0
+  local oldest = ARGV[11] - late
 
   local take_runs
   if runs ~= '' and not good then -- making a function takes time, too
@@ -187,6 +188,6 @@ repeat -- once: break leaves the report to the full path
   set[5] = format('%d %d %d %d %s 0 %s', m, seq, min(calls + taken, MAX_NUMBER), min(failures + failed, MAX_NUMBER),
     ARGV[13], active)
   call('HSET', unpack(set))
-  return { 'ok', ARGV[15], 0, -1, '', generation, rev, clock, state, f[6] or '', '', policy, '', totals, tally, labels, '', roster,
+  return { 'ok', ARGV[16], 0, -1, '', generation, rev, clock, state, f[6] or '', '', policy, '', totals, tally, labels, '', roster,
     '' }
 until true

@@ -19,8 +19,16 @@ func (s *Store) syncCall(r store.Report) *call {
 	gen, rev, details := encodeKnown(r.Known)
 	return request(lua.Sync, s.keys.breaker(r.Name),
 		s.now(), s.keys.events(), encodePolicy(r.Policy), r.Replica, gen, rev, details, flag(r.Announce), r.Seq,
-		r.Generation, ms(r.MaxAge), r.Rejected, flag(r.OwnOpen), encodeRuns(r.Runs),
+		r.Generation, ms(r.MaxAge), r.Rejected, flag(r.OwnOpen), encodeRuns(r.Runs), sentAt(r),
 	)
+}
+
+// sentAt is a report's SentAt as scripts read it, 0 if it says none.
+func sentAt(r store.Report) int64 {
+	if r.SentAt.IsZero() {
+		return 0
+	}
+	return r.SentAt.UnixMilli()
 }
 
 // claimCall is the script of a claim.

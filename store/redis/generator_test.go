@@ -138,6 +138,12 @@ func (g *generator) report() store.Report {
 	if g.rarely(12) {
 		r.Policy = pick(g, g.policies...)
 	}
+	if g.IntN(3) > 0 {
+		r.SentAt = time.UnixMilli(g.now - pick[int64](g, 0, 0, 0, -20, 1, 20, 20, 500)).UTC()
+		if g.rarely(20) {
+			r.SentAt = time.UnixMilli(g.now - pick[int64](g, 2999, 3000, 3001, 10*second, 10*second+1, -3600*second)).UTC()
+		}
+	}
 	if g.rarely(20) {
 		r.MaxAge = g.millis(0, 2*minute)
 	}

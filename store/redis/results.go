@@ -76,6 +76,12 @@ func refusal(of string, c *call) error {
 		return errAbsent
 	case word == "invalid" && len(list) == 4:
 		field, value := d.text("field", list[2]), d.text("value", list[3])
+		if field == "Report.SentAt" {
+			n := d.numbers(field, value, 1)[0]
+			if d.problem == "" {
+				return fmt.Errorf("%w: by %v", store.ErrLate, span(n))
+			}
+		}
 		if field == "Known.Generation" || field == "Known.Rev" {
 			n := d.numbers(field, value, 1)[0]
 			if d.problem == "" {

@@ -149,6 +149,8 @@ func (g *stage) report(args []string) string {
 			r.Generation = parseNumber(value)
 		case "max-age":
 			r.MaxAge = parseDuration(value)
+		case "late":
+			r.SentAt = g.clock.Now().Add(-parseDuration(value))
 		case "rejected":
 			r.Rejected = parseNumber(value)
 		case "knows":
