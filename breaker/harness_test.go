@@ -56,6 +56,7 @@ type network struct {
 	hung   atomic.Bool  // every exchange lasts until its context ends
 	deaf   atomic.Bool  // pushes are lost
 	lose   atomic.Bool  // answers are lost, requests arrive
+	deny   atomic.Bool  // reports are answered, and refused
 	blank  atomic.Int64 // so many histories are not answered
 	syncs  atomic.Int64
 	reads  atomic.Int64
@@ -117,6 +118,9 @@ func (f far) Sync(ctx context.Context, reports []store.Report) (results []store.
 	f.net.mu.Lock()
 	defer f.net.mu.Unlock()
 	for i := range results {
+		if f.net.deny.Load() {
+			results[i] = store.Result{Err: store.ErrInvalid}
+		}
 		results[i].Again = f.net.again
 	}
 	return results

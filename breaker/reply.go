@@ -55,9 +55,15 @@ func (r *rooms) take(from *reply) error {
 	}
 	if from.err != nil {
 		r.liveness.failed(from.sent, r.c.lane().failed(from.err))
-		r.update(change{})
+		c := change{}
+		if r.fleet.answered(from.err, from.sent) {
+			c.fleet.generation = true
+			r.delivery.startAnew(r.c.name, from.err)
+		}
+		r.update(c)
 		return from.err
 	}
+	r.fleet.answered(nil, from.sent)
 	r.liveness.succeeded()
 	r.apply(from)
 	return nil

@@ -29,7 +29,7 @@ func classOf(e *Event, replica string) EventClass {
 		c.Reason = t.Reason
 	}
 	switch e.Kind {
-	case OwnTripped, OwnClosed:
+	case OwnTripped, OwnClosed, Disowned:
 		c.Here = true
 	case Transitioned, Repaired:
 		c.Here = t.Cause == replica

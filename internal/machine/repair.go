@@ -13,9 +13,9 @@ func (m *Machine) checkKnown(req request, k *store.Known) error {
 	limit := uint64(req.at) + limits.Day
 	switch {
 	case k.Rev > m.rev && k.Rev > limit:
-		return fmt.Errorf("%w: Known.Rev is %d; want at most 24h ahead of the store's clock (%d)", store.ErrInvalid, k.Rev, limit)
+		return fmt.Errorf("%w: Known.Rev is %d; want at most 24h ahead of the store's clock (%d)", store.ErrAhead, k.Rev, limit)
 	case k.Generation > m.generation && k.Generation > limit:
-		return fmt.Errorf("%w: Known.Generation is %d; want at most 24h ahead of the store's clock (%d)", store.ErrInvalid, k.Generation, limit)
+		return fmt.Errorf("%w: Known.Generation is %d; want at most 24h ahead of the store's clock (%d)", store.ErrAhead, k.Generation, limit)
 	}
 	return nil
 }

@@ -85,7 +85,7 @@ func refusal(of string, c *call) error {
 		if field == "Known.Generation" || field == "Known.Rev" {
 			n := d.numbers(field, value, 1)[0]
 			if d.problem == "" {
-				return fmt.Errorf("%w: %s is %d; want at most the store's own or its clock in ms + 24h", store.ErrInvalid, field, n)
+				return fmt.Errorf("%w: %s is %d; want at most the store's own or its clock in ms + 24h", store.ErrAhead, field, n)
 			}
 		}
 	}

@@ -234,7 +234,7 @@ var repairRules = []rule{
 				bad := f.report("a", failures(1))
 				bad.Known = known
 				results := f.store.Sync(f.ctx, []store.Report{bad, f.report("b", failures(1))})
-				truly(f, "it is refused as invalid", errors.Is(results[0].Err, store.ErrInvalid))
+				truly(f, "it is refused as ahead", errors.Is(results[0].Err, store.ErrAhead) && errors.Is(results[0].Err, store.ErrInvalid))
 				truly(f, "its neighbour is not", results[1].Err == nil)
 				f.seqs[[2]string{tier, "a"}]--
 			}
