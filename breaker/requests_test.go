@@ -173,3 +173,55 @@ func TestOutcomesWaitUntilTheStoresClockIsKnown(t *testing.T) {
 		}
 	})
 }
+
+// futurist is a store whose watchers are told of things that have no name yet.
+type futurist struct {
+	far
+	tell chan store.Event
+}
+
+func (f *futurist) Watch(ctx context.Context, fn func(store.Event)) error {
+	fn(store.Event{Resync: true})
+	for {
+		select {
+		case e := <-f.tell:
+			fn(e)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func TestWhatANewerReleaseDoesIsToldAndCountedAsNothingElse(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFleet(t)
+		s := &futurist{far{f.home, &network{}}, make(chan store.Event)}
+		var heard events
+		m, err := breaker.NewManager(s, breaker.WithPolicy(streak), breaker.WithListener(heard.hear))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close(context.Background())
+		b, err := m.Register(t.Context(), "tier")
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(100 * time.Millisecond)
+		after := f.read("tier")
+		rev := uint64(time.Now().UnixMilli())
+		after.Rev = rev
+		s.tell <- store.Event{Snapshot: after, Transition: store.Transition{
+			Name: "tier", Generation: after.Generation + 1, Prev: after.Generation, Action: 99, Reason: "solar-flare", Cause: "ann",
+		}}
+		time.Sleep(100 * time.Millisecond)
+		all := heard.all()
+		if len(all) != 1 || all[0].Kind != breaker.Commanded || all[0].Transition.Action != 99 {
+			t.Fatalf("listeners hear %v", all)
+		}
+		for class, n := range b.Status().Events {
+			if class.Action != 0 || class.Reason != "" || n != 1 {
+				t.Errorf("it is counted as %+v", class)
+			}
+		}
+	})
+}

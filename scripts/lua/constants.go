@@ -23,6 +23,8 @@ var constants = []struct{ name, value string }{
 	{"MAX_DOUBLINGS", digits(limits.MaxDoublings)},
 	{"HOUR", digits(limits.Hour)},
 	{"DAY", digits(limits.Day)},
+	{"QUIET_KEPT", digits(limits.QuietKept)},
+	{"QUIET_SET", digits(limits.QuietSet)},
 	{"SLICE_FOR", digits(limits.SliceFor)},
 	{"TOO_LATE", digits(limits.TooLate)},
 	{"ASK_AGAIN", digits(limits.AskAgain)},

@@ -38,8 +38,9 @@ repeat -- once: break leaves the report to the full path
   local slice = floor(m / SLICE_FOR)
   local seq, rejected = ARGV[9] + 0, ARGV[12] + 0
   local late = ARGV[15] ~= '0' and max(now - ARGV[15], 0) or 0
-  if m > MAX_NUMBER or m - kept >= HOUR or late > min(ARGV[11] + 0, TOO_LATE) or floor(seen / SLICE_FOR) ~= slice or last + 0 >= seq
-      or find(roster, format('%d 0 ', slice), 1, true) ~= 1 then break end
+  local keep = (generation ~= '0' or rev ~= '0') and HOUR or QUIET_SET
+  if m > MAX_NUMBER or m - kept >= keep or late > min(ARGV[11] + 0, TOO_LATE) or floor(seen / SLICE_FOR) ~= slice
+      or last + 0 >= seq or find(roster, format('%d 0 ', slice), 1, true) ~= 1 then break end
 
   local clock = format('%d %d %d', m, m - now, kept)
   local set, n = { KEYS[1], 'clock', clock, raw, '' }, 5

@@ -53,7 +53,7 @@ end
 begin(b, policy)
 repair(b, known, replica)
 expire(b, replica)
-if policy ~= b.fleet and ARGV[8] == '1' and not again then -- the last deploy wins
+if ARGV[8] == '1' and not again and policy_differs(b.fleet, policy) then -- the last deploy wins
   load_window(b)
   b.fleet, b.rev, roll_roster(b).conflict = policy, next_number(b.rev, b.m), 0
   changes().refit(b)

@@ -27,8 +27,12 @@ func (*swapper) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 func (s *swapper) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		err := next(ctx, cmds)
-		if s.on.Load() && len(cmds) > 1 {
-			a, b := cmds[0].(noRetry).Cmd, cmds[1].(noRetry).Cmd
+		if !s.on.Load() || len(cmds) < 2 {
+			return err
+		}
+		a, ours := cmds[0].(noRetry)
+		b, both := cmds[1].(noRetry)
+		if ours && both { // else it is a handshake
 			x, y := a.Val(), b.Val()
 			a.SetVal(y)
 			b.SetVal(x)

@@ -291,7 +291,8 @@ func fieldsOf(reply any) (map[string]string, error) {
 	return out, d.err()
 }
 
-// History lists the newest transitions and commands, newest first.
+// History lists the newest transitions and commands, newest first. One that cannot be read, such as a newer release's, is left
+// out: the others are told all the same.
 func (s *Store) History(ctx context.Context, name string, limit int) ([]store.Transition, error) {
 	if limit <= 0 || limit > limits.HistoryKept {
 		limit = limits.HistoryKept
@@ -308,11 +309,14 @@ func (s *Store) History(ctx context.Context, name string, limit int) ([]store.Tr
 	d := decoder{of: "history"}
 	written := d.numbers("count", values[0], 2)[0]
 	var out []store.Transition
-	for i := written - 1; i >= 0 && len(out) < limit && d.problem == ""; i-- {
-		out = append(out, d.transition(name, values[1+i%limits.HistoryKept], f.off))
-	}
 	if err := d.err(); err != nil {
 		return nil, err
+	}
+	for i := written - 1; i >= max(written-limits.HistoryKept, 0) && len(out) < limit; i-- {
+		one := decoder{of: "history"}
+		if t := one.transition(name, values[1+i%limits.HistoryKept], f.off); one.problem == "" {
+			out = append(out, t)
+		}
 	}
 	return out, nil
 }
