@@ -32,7 +32,7 @@ var inLua = []change{
 	{"the fast path takes a report twice", "fast_path.lua", `last + 0 >= seq`, `last + 0 > seq`, "TestTheFastPathLeavesAlone"},
 	{"the fast path sees no command", "fast_path.lua", `(f[7] or '') .. (f[9] or '') .. `, ``, "TestTheFastPathComesToTheSame"},
 	{"the fast path sees no tombstone", "fast_path.lua", ` .. (f[15] or '')`, ``, "TestTheFastPathLeavesAlone"},
-	{"the fast path never keeps a hash", "fast_path.lua", ` or m - kept >= HOUR`, ``, "TestABreakerThatOnlyReportsIsKept"},
+	{"the fast path never keeps a hash", "fast_path.lua", ` or m - kept >= keep`, ``, "TestABreakerThatOnlyReportsIsKept"},
 	{"the fast path ends no streak", "fast_path.lua", `if streak > 0 then streak, first, broken = 0, 0, true end`, ``, "TestTheFastPathComesToTheSame"},
 	{"the fast path takes the failure that makes a streak", "fast_path.lua", `streak >= consecutive and`, `streak > consecutive and`, "8.01"},
 	{"the fast path takes the failure that makes a rate", "fast_path.lua", `(held_failed + failed) * RATE_UNIT >=`, `(held_failed + failed) * RATE_UNIT >`, "8.09"},
