@@ -24,15 +24,26 @@ func (b *Breaker) Command(ctx context.Context, c Command) (Snapshot, error) {
 	if err := b.flushLocal(); err != nil {
 		return Snapshot{}, err
 	}
-	snapshot, err := b.sendCommand(ctx, c)
-	if errors.Is(err, store.ErrUnknown) && b.sync(ctx) == nil { // the store has not heard of it yet
-		snapshot, err = b.sendCommand(ctx, c)
+	snapshot, err := b.sendCommand(ctx, c, true)
+	if errors.Is(err, store.ErrAhead) { // the command is not to suffer from what the store does not take
+		snapshot, err = b.sendCommand(ctx, c, false)
+	}
+	if errors.Is(err, store.ErrUnknown) { // the store has not heard of it yet
+		wait, cancel := context.WithTimeout(ctx, disownAfter+b.core.timing.StaleAfter)
+		defer cancel()
+		if b.sync(wait) == nil {
+			snapshot, err = b.sendCommand(ctx, c, true)
+		}
 	}
 	return snapshot, err
 }
 
-func (b *Breaker) sendCommand(ctx context.Context, c Command) (Snapshot, error) {
+// sendCommand sends a command, with what this replica knows if it is asked to.
+func (b *Breaker) sendCommand(ctx context.Context, c Command, known bool) (Snapshot, error) {
 	r := b.newReply()
+	if c.Known = (store.Known{}); known {
+		c.Known = b.knows(r.sent)
+	}
 	result, err := b.core.store.Command(ctx, c)
 	r.news, r.err = news{transition: result.Made, after: &result.Snapshot}, err
 	err = b.check(&r)

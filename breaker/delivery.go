@@ -48,6 +48,12 @@ func (d *delivery) deliver(name string, e Event) {
 	d.audience.hear(e)
 }
 
+// startAnew is for when what the replica knew is dropped: what the store tells next has lower numbers.
+func (d *delivery) startAnew(name string, why error) {
+	d.began, d.gap, d.generation, d.rev, d.repairedAt = false, false, 0, 0, 0
+	d.deliver(name, Event{Kind: Disowned, Err: why})
+}
+
 // miss notes that something happened which neither an answer nor a push told.
 func (d *delivery) miss() { d.gap = d.gap || d.began }
 

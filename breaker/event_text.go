@@ -32,6 +32,8 @@ func (e Event) sentence() string {
 		return e.subject("the store is lost") + reasonOf(e.Err) + "; the replica's own verdict rules"
 	case StoreBack:
 		return e.subject("the store is back") + "; the fleet's verdict rules"
+	case Disowned:
+		return e.Name + ": the store refuses what this replica knew, which is dropped; commands that stood may have to be given again"
 	case PolicyConflict:
 		return e.Name + ": replicas report different policies"
 	default:

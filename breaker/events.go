@@ -19,10 +19,11 @@ const (
 	OwnClosed                           // the replica's own verdict closed
 	PolicyConflict                      // a replica reports another policy than the fleet's
 	Repaired                            // a store that had lost the verdict was told by a replica
+	Disowned                            // the store refused what this replica knew for 15 s, its clock having been wrong: that is dropped
 )
 
 var eventKindTexts = []string{
-	"", "transitioned", "commanded", "store-lost", "store-back", "own-tripped", "own-closed", "policy-conflict", "repaired",
+	"", "transitioned", "commanded", "store-lost", "store-back", "own-tripped", "own-closed", "policy-conflict", "repaired", "disowned",
 }
 
 func (k EventKind) String() string {
@@ -40,5 +41,5 @@ type Event struct {
 	Kind       EventKind
 	Name       string           // the breaker; empty: the Manager itself
 	Transition store.Transition // of Transitioned, Commanded, Repaired; of OwnTripped, OwnClosed: the own verdict's, with the fleet's Generation and this replica's time of day
-	Err        error            // of StoreLost; else what this listener missed because it was too slow
+	Err        error            // of StoreLost and Disowned; else what this listener missed because it was too slow
 }

@@ -1,6 +1,7 @@
 package breaker
 
 import (
+	"errors"
 	"sync"
 	"time"
 
@@ -20,7 +21,48 @@ type fleetState struct {
 	stateAt, modeAt instant         // when each part was received
 	requests        uint64          // how many requests were numbered so far
 	stateBy, modeBy uint64          // the request that brought each part; 0: a push
+	clock           time.Time       // the store's, in the answer to the newest request; zero: none told it
+	clockAt         instant         // when that request was sent
+	disownedAt      instant         // since when the store refuses what is known here; zero: it does not
 }
+
+// disownAfter is how long a store must refuse what is known here, until it is dropped. It is longer than a failover takes.
+const disownAfter = 15 * time.Second
+
+// answered notes what an answer says to what is known here. It reports whether the store has refused that for long enough:
+// then it is known no more, and what the store says next is taken over whatever its numbers are.
+func (f *fleetState) answered(err error, sent instant) (dropped bool) {
+	switch {
+	case !errors.Is(err, store.ErrAhead):
+		if answered(err) {
+			f.disownedAt = instant{}
+		}
+	case f.disownedAt.isZero():
+		f.disownedAt = sent
+	case sent.since(f.disownedAt) >= disownAfter:
+		*f = fleetState{policy: f.policy, requests: f.requests, stateBy: f.requests, modeBy: f.requests}
+		return true
+	}
+	return false
+}
+
+// hear notes what an answer says of the store's clock. The request was sent at that time.
+func (f *fleetState) hear(s *store.Snapshot, sent instant) {
+	if clock := s.Clock(); !clock.IsZero() && (f.clock.IsZero() || sent.up >= f.clockAt.up) {
+		f.clock, f.clockAt = clock, sent
+	}
+}
+
+// clockNow is what the store's clock says now, at the latest; zero: not known. Readings are in whole milliseconds.
+func (f *fleetState) clockNow(at instant) time.Time {
+	if f.clock.IsZero() {
+		return time.Time{}
+	}
+	return f.clock.Add(at.since(f.clockAt) + time.Millisecond)
+}
+
+// forgetClock forgets what is known of the store's clock, until an answer tells it again.
+func (f *fleetState) forgetClock() { f.clock = time.Time{} }
 
 // fleetMove says what a snapshot changed in the fleet state.
 type fleetMove struct {

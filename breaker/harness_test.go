@@ -59,6 +59,7 @@ type network struct {
 	hung   atomic.Bool  // every exchange lasts until its context ends
 	deaf   atomic.Bool  // pushes are lost
 	lose   atomic.Bool  // answers are lost, requests arrive
+	deny   atomic.Bool  // reports are answered, and refused
 	blank  atomic.Int64 // how many histories are not answered from now on
 	syncs  atomic.Int64
 	reads  atomic.Int64
@@ -120,6 +121,9 @@ func (remote remoteStore) Sync(ctx context.Context, reports []store.Report) (res
 	remote.net.mu.Lock()
 	defer remote.net.mu.Unlock()
 	for i := range results {
+		if remote.net.deny.Load() {
+			results[i] = store.Result{Err: store.ErrInvalid}
+		}
 		results[i].Again = remote.net.again
 	}
 	return results

@@ -26,6 +26,7 @@ type inFlight struct {
 	runs       []run
 	rejected   uint64
 	at         instant // when it was packed
+	sendings   int     // how often it was sent
 }
 
 func (f *inFlight) outcomes() (n uint64) {
@@ -119,18 +120,32 @@ func (k *backlog) loseOldest(n int) {
 	k.runs = k.runs[:copy(k.runs, k.runs[n:])]
 }
 
-// expire gives up what is older than stale.
+// loseInFlight gives up the report in flight: whether the store counted it is not known.
+func (k *backlog) loseInFlight() {
+	n := k.inFlight.outcomes()
+	k.lost += n
+	k.left += n
+	k.inFlight = nil
+}
+
+// refused notes that the report of this number came too late. One that was sent before may have been counted then, and is
+// given up.
+func (o *outbox) refused(seq uint64) {
+	if k := o.kept; k != nil && k.inFlight != nil && k.inFlight.seq == seq && k.inFlight.sendings > 1 {
+		k.loseInFlight()
+	}
+}
+
+// expire gives up what is older than stale, and a report that may not be sent again: the store might have forgotten its
+// number.
 func (o *outbox) expire(at instant, stale time.Duration) {
 	k := o.kept
 	if k == nil {
 		return
 	}
 	// mutant: stale
-	if f := k.inFlight; f != nil && at.since(f.at) > stale {
-		n := f.outcomes()
-		k.lost += n
-		k.left += n
-		k.inFlight = nil
+	if f := k.inFlight; f != nil && at.since(f.at) > min(stale, store.MaxResend) {
+		k.loseInFlight()
 	}
 	n := 0
 	for n < len(k.runs) && at.since(k.runs[n].at) > stale {
@@ -144,8 +159,8 @@ func (o *outbox) expire(at instant, stale time.Duration) {
 // next is the report to send now: the one in flight, or a new one of what waits. A report holds outcomes of the present
 // generation, or late ones of any generations that are over: those are counted and never judged. If both wait they take
 // turns, so that neither holds the other up. An empty report is of the present generation. nil: nothing waits, and empty
-// reports were not asked for. rejected is how many calls were refused so far.
-func (o *outbox) next(at instant, generation, rejected uint64, evenEmpty bool) *inFlight {
+// reports were not asked for. rejected is how many calls were refused so far. If it holds, a new report is empty.
+func (o *outbox) next(at instant, generation, rejected uint64, evenEmpty, holds bool) *inFlight {
 	if o.kept == nil && rejected == 0 && !evenEmpty {
 		return nil
 	}
@@ -157,8 +172,11 @@ func (o *outbox) next(at instant, generation, rejected uint64, evenEmpty bool) *
 		o.seq++
 		k.inFlight = &inFlight{seq: o.seq, generation: generation, rejected: rejected - k.rejectedSent, at: at}
 		k.rejectedSent = rejected
-		k.pack(k.inFlight, generation)
+		if !holds {
+			k.pack(k.inFlight, generation)
+		}
 	}
+	k.inFlight.sendings++
 	// mutant: resent = o.seq++; k.inFlight.seq = o.seq
 	return k.inFlight
 }

@@ -124,7 +124,7 @@ func TestAReportHoldsWhatAStoreTakes(t *testing.T) {
 			o.append(r)
 		}
 		before := o.pending()
-		f := o.next(at(t0), 7, 0, false)
+		f := o.next(at(t0), 7, 0, false, false)
 		if got := counts(f.runs); !slices.Equal(got, row.sent) {
 			t.Errorf("%s: runs of %v are sent, want %v", name, got, row.sent)
 		}
@@ -151,7 +151,7 @@ func TestLateOutcomesAndThoseOfNowTakeTurns(t *testing.T) {
 	for turn := range 4 {
 		o.append(of(7, 10+turn))
 		o.append(of(2, 20+turn))
-		f := o.next(at(t0), 7, 0, false)
+		f := o.next(at(t0), 7, 0, false, false)
 		late := f.generation != 7
 		for _, r := range f.runs {
 			if late != (r.generation != 7) {
@@ -167,15 +167,15 @@ func TestLateOutcomesAndThoseOfNowTakeTurns(t *testing.T) {
 
 func TestAnEmptyReportIsMadeOnlyIfAskedFor(t *testing.T) {
 	var o outbox
-	if f := o.next(at(t0), 7, 0, false); f != nil || o.seq != 0 {
+	if f := o.next(at(t0), 7, 0, false, false); f != nil || o.seq != 0 {
 		t.Errorf("a report of nothing is made: %+v", f)
 	}
-	f := o.next(at(t0), 7, 5, true)
+	f := o.next(at(t0), 7, 5, true, false)
 	if f == nil || f.generation != 7 || f.seq != 1 || f.rejected != 5 || len(f.runs) != 0 {
 		t.Fatalf("the empty report is %+v; want one of the present generation with all refusals", f)
 	}
 	o.acknowledge(1)
-	if f := o.next(at(t0), 7, 8, true); f.rejected != 3 || f.seq != 2 {
+	if f := o.next(at(t0), 7, 8, true, false); f.rejected != 3 || f.seq != 2 {
 		t.Errorf("the next one has number %d and %d refusals; want 2 and those since", f.seq, f.rejected)
 	}
 }
@@ -183,14 +183,14 @@ func TestAnEmptyReportIsMadeOnlyIfAskedFor(t *testing.T) {
 func TestAReportThatIsSentAgainKeepsItsNumberAndWhatItHolds(t *testing.T) {
 	var o outbox
 	o.append(failures(2, t0))
-	first := o.next(at(t0), 1, 4, false)
+	first := o.next(at(t0), 1, 4, false, false)
 	o.append(failures(3, t0))
-	again := o.next(at(t0+time.Second), 1, 9, false)
+	again := o.next(at(t0+time.Second), 1, 9, false, false)
 	if again != first || again.seq != 1 || !slices.Equal(counts(again.runs), []int{2}) || again.rejected != 4 || again.at != at(t0) {
 		t.Errorf("sent again it is %+v", again)
 	}
 	o.acknowledge(first.seq)
-	if next := o.next(at(t0+time.Second), 1, 9, false); next.seq != 2 || !slices.Equal(counts(next.runs), []int{3}) || next.rejected != 5 {
+	if next := o.next(at(t0+time.Second), 1, 9, false, false); next.seq != 2 || !slices.Equal(counts(next.runs), []int{3}) || next.rejected != 5 {
 		t.Errorf("the next report is %+v", next)
 	}
 }
@@ -201,10 +201,10 @@ func TestAnAnswerToAnEarlierReportChangesNothing(t *testing.T) {
 	o.append(failures(2, t0))
 	o.expire(at(t0+2*stale), stale) // given up, answered too late
 	o.append(failures(3, t0+2*stale))
-	first := o.next(at(t0+2*stale), 1, 0, false)
+	first := o.next(at(t0+2*stale), 1, 0, false, false)
 	o.acknowledge(first.seq - 1)
 	o.acknowledge(first.seq + 1)
-	if o.pending() != 3 || o.next(at(t0+2*stale), 1, 0, false) != first {
+	if o.pending() != 3 || o.next(at(t0+2*stale), 1, 0, false, false) != first {
 		t.Errorf("%d outcomes are pending, want 3 in the report in flight", o.pending())
 	}
 	o.acknowledge(first.seq)
@@ -229,7 +229,7 @@ func TestWhatIsTooOldIsLost(t *testing.T) {
 	} {
 		var o outbox
 		o.append(failures(1, t0))
-		o.next(at(t0), 1, 0, false)
+		o.next(at(t0), 1, 0, false, false)
 		o.append(failures(2, t0+time.Second))
 		o.append(successes(4, t0+2*time.Second))
 		now := at(t0 + row.after)
@@ -252,7 +252,7 @@ func TestWhatIsTooOldIsLost(t *testing.T) {
 func TestAClosedOutboxCountsAndTakesNothing(t *testing.T) {
 	var o outbox
 	o.append(failures(1, t0))
-	o.next(at(t0), 1, 0, false)
+	o.next(at(t0), 1, 0, false, false)
 	o.append(failures(2, t0+time.Hour))
 	o.append(failures(4, t0+2*time.Hour))
 	o.expire(at(t0+time.Minute), stale) // one is lost before it is closed
@@ -288,19 +288,19 @@ func TestWhatIsNotCountedAsACallIsCountedApart(t *testing.T) {
 
 func TestAnIdleOutboxKeepsNothing(t *testing.T) {
 	var o outbox
-	f := o.next(at(t0), 1, 0, true)
+	f := o.next(at(t0), 1, 0, true, false)
 	o.acknowledge(f.seq)
 	if o.kept != nil || o.seq != f.seq {
 		t.Errorf("it keeps %+v; want its number alone", o.kept)
 	}
 	o.append(failures(1, t0))
-	o.acknowledge(o.next(at(t0), 1, 0, false).seq)
+	o.acknowledge(o.next(at(t0), 1, 0, false, false).seq)
 	if o.kept == nil {
 		t.Error("the totals of a breaker in use are forgotten")
 	}
 	var probed outbox
 	probed.count(Success, false, 1)
-	probed.acknowledge(probed.next(at(t0), 1, 0, true).seq)
+	probed.acknowledge(probed.next(at(t0), 1, 0, true, false).seq)
 	if probed.kept == nil {
 		t.Error("the totals of a breaker whose only call was a probe are forgotten")
 	}
@@ -334,7 +334,7 @@ func TestNoOutcomeIsForgottenOrCountedTwice(t *testing.T) {
 					generation++
 				case 1, 2:
 					refused += rng.Uint64N(5)
-					f := o.next(now, generation, refused, rng.IntN(2) == 0)
+					f := o.next(now, generation, refused, rng.IntN(2) == 0, false)
 					if f == nil {
 						continue
 					}

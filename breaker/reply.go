@@ -25,6 +25,13 @@ func (c *coordinator) newReply() reply {
 	return reply{request: c.rooms.fleet.nextRequest(), sent: now()}
 }
 
+// knows is what a request carries that is sent at that time, beside its own word.
+func (c *coordinator) knows(at instant) store.Known {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.rooms.fleet.known(at)
+}
+
 // newClaim makes a claim of that id, to be sent now, and the reply to it.
 func (c *coordinator) newClaim(id string) (store.Claim, reply) {
 	c.mu.Lock()
@@ -63,9 +70,15 @@ func (c *coordinator) take(r *reply) error {
 func (r *rooms) take(from *reply) error {
 	if from.err != nil {
 		r.liveness.failed(from.sent, r.c.lane().failed(from.err))
-		r.update(change{})
+		c := change{}
+		if r.fleet.answered(from.err, from.sent) {
+			c.fleet.generation = true
+			r.delivery.startAnew(r.c.name, from.err)
+		}
+		r.update(c)
 		return from.err
 	}
+	r.fleet.answered(nil, from.sent)
 	r.liveness.succeeded()
 	r.apply(from)
 	return nil
@@ -84,6 +97,9 @@ func (c *coordinator) takeNews(r *reply) {
 
 // apply takes over a sanitized snapshot.
 func (r *rooms) apply(from *reply) {
+	if from.request > 0 {
+		r.fleet.hear(from.news.after, from.sent)
+	}
 	moved := r.fleet.apply(r.c.name, from.news.after, from.request, now(), r.c.core)
 	r.update(change{fleet: moved, news: from.news})
 }

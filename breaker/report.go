@@ -2,6 +2,7 @@ package breaker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -21,7 +22,8 @@ func (r *rooms) nextReport(at instant, evenEmpty bool) (s sending, ok bool) {
 	if core.remote {
 		r.outbox.expire(at, core.timing.StaleAfter)
 	}
-	f := r.outbox.next(at, r.fleet.generation, r.c.refused.total(), evenEmpty || !r.outbox.heard)
+	holds := core.remote && !r.outbox.heard // until an answer tells the store's clock: outcomes that come too late must be known
+	f := r.outbox.next(at, r.fleet.generation, r.c.refused.total(), evenEmpty || !r.outbox.heard, holds)
 	if f == nil {
 		return s, false
 	}
@@ -31,7 +33,9 @@ func (r *rooms) nextReport(at instant, evenEmpty bool) (s sending, ok bool) {
 		Seq: f.seq, Generation: f.generation, MaxAge: core.timing.StaleAfter,
 		Rejected: f.rejected, OwnOpen: r.local.view().refuses, Known: r.fleet.known(at),
 	}
-	if !core.remote { // what waits there is only counted, and reported when it matters
+	if core.remote {
+		s.report.SentAt = r.fleet.clockNow(at)
+	} else { // what waits there is only counted, and reported when it matters
 		s.report.MaxAge = 366 * 24 * time.Hour
 	}
 	if len(f.runs) > 0 {
@@ -59,8 +63,12 @@ func (c *coordinator) fullReport(at instant) (s sending, ok bool) {
 func (c *coordinator) reported(s *sending) (more, missed bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err = c.rooms.take(&s.reply); err == nil {
+	switch err = c.rooms.take(&s.reply); {
+	case err == nil:
 		c.rooms.outbox.acknowledge(s.report.Seq)
+	case errors.Is(err, store.ErrLate): // or the store's clock has stepped forward
+		c.rooms.fleet.forgetClock()
+		c.rooms.outbox.refused(s.report.Seq)
 	}
 	return c.rooms.outbox.waitingRuns() > 0, c.rooms.delivery.gap, err
 }

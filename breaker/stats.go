@@ -12,7 +12,7 @@ type EventClass struct {
 	Here     bool // this replica's own doing, so that the sum over a fleet is the truth; else every replica hears of it
 	From, To State
 	Reason   Reason // "" if this version does not know it
-	Action   Action
+	Action   Action // 0 if this version does not know it
 }
 
 var reasons = []Reason{
@@ -23,13 +23,16 @@ var reasons = []Reason{
 func classOf(e *Event, replica string) EventClass {
 	t := &e.Transition
 	c := EventClass{
-		Kind: e.Kind, From: min(t.From, HalfOpen), To: min(t.To, HalfOpen), Action: min(t.Action, Restore),
+		Kind: e.Kind, From: min(t.From, HalfOpen), To: min(t.To, HalfOpen),
+	}
+	if t.Action <= Restore {
+		c.Action = t.Action
 	}
 	if slices.Contains(reasons, t.Reason) {
 		c.Reason = t.Reason
 	}
 	switch e.Kind {
-	case OwnTripped, OwnClosed:
+	case OwnTripped, OwnClosed, Disowned:
 		c.Here = true
 	case Transitioned, Repaired:
 		c.Here = t.Cause == replica

@@ -42,6 +42,8 @@ type Status struct {
 	Lost       uint64                // outcomes that could not be reported in time
 	Refused    map[Refusal]uint64    // calls, since it was registered here; what never refused has no entry
 	Events     map[EventClass]uint64 // since it was registered here
+
+	DisownedFor time.Duration // how long the store has refused what this replica knows; 0: it does not. After 15 s that is dropped
 }
 
 // ManagerStatus is what a replica knows about itself and its breakers, without asking anybody.
@@ -80,6 +82,9 @@ func (b *Breaker) Status() Status {
 		st.FleetAge = min(at.since(b.rooms.fleet.stateAt), at.since(b.rooms.fleet.modeAt))
 	default:
 		st.Fleet = b.rooms.fleet.snapshot(b.name)
+	}
+	if since := b.rooms.fleet.disownedAt; !since.isZero() {
+		st.DisownedFor = max(now().since(since), 1)
 	}
 	waiting := int(b.rooms.epoch.successes.sum())
 	st.Pending = b.rooms.outbox.pending()

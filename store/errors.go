@@ -11,6 +11,12 @@ var (
 	ErrInvalid = errors.New("invalid request")
 	// ErrName: a name breaks the rules of [ValidateName]. It is an ErrInvalid.
 	ErrName = fmt.Errorf("%w: bad name", ErrInvalid)
+	// ErrLate: a report came too long after its SentAt: what it tells may be out of date, or be told twice. It is an
+	// ErrInvalid; sent again, with a SentAt of then, it is taken.
+	ErrLate = fmt.Errorf("%w: it came too late", ErrInvalid)
+	// ErrAhead: a number of a [Known] is further ahead of the store's clock than a store can have given out, unless that
+	// clock was wrong. It is an ErrInvalid.
+	ErrAhead = fmt.Errorf("%w: a known number is ahead of the clock", ErrInvalid)
 	// ErrUnknown: a [Command] for a breaker that the store does not show.
 	ErrUnknown = errors.New("no such breaker")
 	// ErrClosed: the store was closed.

@@ -107,7 +107,7 @@ func (c *Command) UnmarshalJSON(data []byte) error {
 	if err := d.Decode(&j); err != nil {
 		return fmt.Errorf("%w: command: %w", ErrInvalid, err)
 	}
-	*c = Command{j.Name, j.Action, j.Policy.policy(), time.Duration(j.For), j.By, j.Why}
+	*c = Command{Name: j.Name, Action: j.Action, Policy: j.Policy.policy(), For: time.Duration(j.For), By: j.By, Why: j.Why}
 	return nil
 }
 
@@ -221,15 +221,34 @@ func (s *Snapshot) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
+// past is a state, mode or action that an answer tells of. One of a newer release is written as String prints it, and any text
+// that is not known is read as the greatest value: what happened is told all the same.
+type past[T interface {
+	State | Mode | Action
+	fmt.Stringer
+}] struct{ is T }
+
+func (p past[T]) MarshalText() ([]byte, error) { return []byte(p.is.String()), nil }
+
+func (p *past[T]) UnmarshalText(text []byte) error {
+	for v := range 255 {
+		if p.is = T(v); p.is.String() == string(text) {
+			return nil
+		}
+	}
+	p.is = ^T(0)
+	return nil
+}
+
 type transitionJSON struct {
 	Name       string           `json:"name"`
-	From       State            `json:"from"`
-	To         State            `json:"to"`
-	Mode       Mode             `json:"mode"`
+	From       past[State]      `json:"from"`
+	To         past[State]      `json:"to"`
+	Mode       past[Mode]       `json:"mode"`
 	Prev       uint64           `json:"prev"`
 	Generation uint64           `json:"generation"`
 	Rev        uint64           `json:"rev"`
-	Action     Action           `json:"action,omitempty"`
+	Action     past[Action]     `json:"action,omitzero"`
 	At         time.Time        `json:"at,omitzero"`
 	Reason     Reason           `json:"reason"`
 	Cause      string           `json:"cause"`
@@ -243,7 +262,7 @@ type transitionJSON struct {
 // MarshalJSON gives the one JSON form, with the derived field "sentence".
 func (t Transition) MarshalJSON() ([]byte, error) {
 	return json.Marshal(transitionJSON{
-		t.Name, t.From, t.To, t.Mode, t.Prev, t.Generation, t.Rev, t.Action, t.At, t.Reason, t.Cause, t.Why,
+		t.Name, past[State]{t.From}, past[State]{t.To}, past[Mode]{t.Mode}, t.Prev, t.Generation, t.Rev, past[Action]{t.Action}, t.At, t.Reason, t.Cause, t.Why,
 		tallyJSON(t.Window), errorsToJSON(t.Errors), append([]string{}, t.Witnesses...), t.Sentence(),
 	})
 }
@@ -255,7 +274,7 @@ func (t *Transition) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	*t = Transition{
-		j.Name, j.From, j.To, j.Mode, j.Prev, j.Generation, j.Rev, j.Action, j.At, j.Reason, j.Cause, j.Why,
+		j.Name, j.From.is, j.To.is, j.Mode.is, j.Prev, j.Generation, j.Rev, j.Action.is, j.At, j.Reason, j.Cause, j.Why,
 		Tally(j.Window), errorsFromJSON(j.Errors), append([]string(nil), j.Witnesses...),
 	}
 	return nil

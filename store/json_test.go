@@ -70,7 +70,9 @@ func wantEveryFieldSet(t *testing.T, v any) {
 func TestJSONKeepsEveryField(t *testing.T) {
 	wantEveryFieldSet(t, fullSnapshot())
 	wantEveryFieldSet(t, fullTransition())
-	wantEveryFieldSet(t, fullCommand())
+	command := fullCommand()
+	command.Known.Generation = 1 // a replica's, and no part of what a person writes
+	wantEveryFieldSet(t, command)
 	wantRoundTrip(t, fullSnapshot())
 	wantRoundTrip(t, fullTransition())
 	wantRoundTrip(t, fullCommand())
@@ -78,6 +80,27 @@ func TestJSONKeepsEveryField(t *testing.T) {
 	wantRoundTrip(t, store.Transition{Name: "tier"})
 	wantRoundTrip(t, store.Command{Name: "tier"})
 	wantRoundTrip(t, store.Policy{})
+}
+
+// TestWhatANewerReleaseDidIsToldInJSON: a page with one command that has no name here shows the others, and that one.
+func TestWhatANewerReleaseDidIsToldInJSON(t *testing.T) {
+	data, err := json.Marshal(store.Transition{Name: "tier", From: 3, To: 4, Mode: 5, Action: 99, Reason: "solar-flare"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`"action":"Action(99)"`, `"mode":"Mode(5)"`, `"to":"State(4)"`, `"reason":"solar-flare"`} {
+		if !strings.Contains(string(data), want) {
+			t.Errorf("%s has no %s", data, want)
+		}
+	}
+	var back store.Transition
+	if err := json.Unmarshal([]byte(`{"name":"tier","from":"Action(3)","mode":"quarantined","action":"quarantine"}`), &back); err != nil || back.Action == 0 || back.Mode == store.Auto {
+		t.Errorf("%+v, %v", back, err)
+	}
+	var command store.Command
+	if err := json.Unmarshal([]byte(`{"name":"tier","action":"quarantine"}`), &command); err == nil {
+		t.Errorf("a command that has no name here is read as %+v", command)
+	}
 }
 
 func TestJSONOfAnyGoodPolicyComesBack(t *testing.T) {

@@ -12,4 +12,5 @@ const (
 	MaxNumber  = 1<<53 - 1           // a generation, rev, seq or total: what a double keeps exactly
 	MaxFor     = 30 * 24 * time.Hour // how long a command may stand, unless until lifted
 	MaxOpening = 1_000_000           // consecutive openings counted
+	MaxResend  = 20 * time.Second    // for how long a report may be sent again: no store forgets its Seq before
 )

@@ -29,6 +29,9 @@ func (r Report) Normalize() (Report, error) {
 		return Report{}, err
 	}
 	r.Policy, r.MaxAge, r.Runs, r.Known = r.Policy.WithDefaults(), cut(r.MaxAge), cutAges(r.Runs), known
+	if !r.SentAt.IsZero() {
+		r.SentAt = shownTime(r.SentAt)
+	}
 	return r, nil
 }
 
@@ -101,6 +104,11 @@ func (c Command) Normalize() (Command, error) {
 	if err := checkText("Command.Why", c.Why, MaxName); err != nil {
 		return Command{}, err
 	}
+	known, err := c.Known.normalize()
+	if err != nil {
+		return Command{}, err
+	}
+	c.Known = known
 	return c, nil
 }
 
@@ -158,8 +166,13 @@ func (n Note) normalize(field string) (Note, error) {
 		return Note{}, err
 	}
 	n.EndsIn = min(roundUp(n.EndsIn, time.Millisecond), MaxFor)
-	n.At = time.UnixMilli(min(max(n.At.UnixMilli(), 0), MaxNumber)).UTC()
+	n.At = shownTime(n.At)
 	return n, nil
+}
+
+// shownTime is a time of day in whole milliseconds, cut to what a store's clock can show.
+func shownTime(t time.Time) time.Time {
+	return time.UnixMilli(min(max(t.UnixMilli(), 0), MaxNumber)).UTC()
 }
 
 func checkPolicy(field string, p Policy) error {

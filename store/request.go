@@ -40,6 +40,7 @@ type Report struct {
 	Rejected   uint64 // calls refused since the last report
 	OwnOpen    bool   // this replica's own verdict is open: for the roster
 	Known      Known
+	SentAt     time.Time // the store's clock when it was sent, as reckoned from the last answer; zero: not known. See ErrLate
 }
 
 // Result is a store's answer to one request about one breaker.
@@ -94,4 +95,5 @@ type Command struct {
 	For    time.Duration // ForceOpen, ForceClosed, Retune: 0 = until lifted, at most MaxFor; Trip: 0 = the policy's open time
 	By     string        // who; required
 	Why    string        // may be empty
+	Known  Known         // what the commander holds, so that a store which lost data is repaired first; a Manager fills it in
 }

@@ -65,6 +65,26 @@ func (s Snapshot) Effective() State {
 	}
 }
 
+// Clock is what the store's clock said when it gave s, for a [Report]'s SentAt. Zero: s does not tell.
+func (s Snapshot) Clock() time.Time {
+	if s.Since.IsZero() {
+		return time.Time{}
+	}
+	return s.Since.Add(s.Age)
+}
+
+// Known is s as a request carries it, to repair a store that has lost it since.
+func (s Snapshot) Known() Known {
+	k := Known{
+		Generation: s.Generation, Rev: s.Rev, State: s.State, Reason: s.Reason, Cause: s.Cause, RetryIn: s.RetryIn,
+		Openings: s.Openings, Mode: s.Mode, ModeNote: s.ModeNote, Retuned: s.Retuned, PolicyNote: s.PolicyNote,
+	}
+	if s.Retuned {
+		k.Policy = s.Policy
+	}
+	return k
+}
+
 // Transition is one entry of a breaker's history: a change of state, or a command that changed mode or policy (From =
 // To).
 type Transition struct {

@@ -25,7 +25,7 @@ func Listener(l *zap.Logger) func(breaker.Event) {
 }
 
 func level(e breaker.Event) zapcore.Level {
-	if e.Kind == breaker.StoreLost || e.Kind == breaker.OwnTripped || opens(e) {
+	if e.Kind == breaker.StoreLost || e.Kind == breaker.Disowned || e.Kind == breaker.OwnTripped || opens(e) {
 		return zap.WarnLevel
 	}
 	return zap.InfoLevel
@@ -63,6 +63,8 @@ func message(e breaker.Event) string {
 		return "policies conflict"
 	case breaker.Repaired:
 		return "store repaired"
+	case breaker.Disowned:
+		return "store refused what was known"
 	default:
 		return "breaker event"
 	}

@@ -141,6 +141,9 @@ func (o *order) command(a *app, name string, entry action) (store.Command, error
 
 // command carries c out and says what became of it.
 func (a *app) command(ctx context.Context, s store.Store, c store.Command) error {
+	if before, err := read(ctx, s, c.Name); err == nil { // what a failover might lose before the command comes
+		c.Known = before.Known()
+	}
 	result, err := s.Command(ctx, c)
 	if err != nil {
 		return err

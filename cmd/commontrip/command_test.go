@@ -112,6 +112,28 @@ func TestRemoveAsksFirst(t *testing.T) {
 	}
 }
 
+// TestWhatIsGoneIsTakenOutOfTheList: a breaker that nobody uses leaves its name behind.
+func TestWhatIsGoneIsTakenOutOfTheList(t *testing.T) {
+	d := newDesk(t)
+	for _, name := range []string{"gone", "left"} {
+		if _, err := d.server.SAdd("commontrip:names", name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if code, _, _ := d.run("remove", "gone", "--yes"); code == done {
+		t.Error("it says that it removed a breaker that is gone")
+	}
+	if listed, err := d.server.SIsMember("commontrip:names", "gone"); err != nil || listed {
+		t.Errorf("the name is still listed, %v", err)
+	}
+	if _, out, _ := d.run("doctor"); !strings.Contains(out, "names of breakers that are gone, now taken out: 1") {
+		t.Errorf("doctor says %q", out)
+	}
+	if d.server.Exists("commontrip:names") {
+		t.Error("a name is still listed")
+	}
+}
+
 func TestJSONIsTheOneFormOfTheStore(t *testing.T) {
 	d := newDesk(t)
 	d.broken("mcp")

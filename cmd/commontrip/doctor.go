@@ -52,7 +52,7 @@ func (a *app) doctor() *cobra.Command {
 		Long: "Looks at the way to the store, the servers, the rights of this user, the scripts, the channel and each breaker, and\n" +
 			"says of each thing that is not as it should be what to do (after ->). Scripts run on a breaker in a name space of its own, PREFIX:doctor-..., which is gone\n" +
 			"afterwards; one message that nobody understands goes over the fleet's channel, at which replicas read once more.\n" +
-			"Nothing else is touched. Each step has --timeout.\n\n" +
+			"Names of breakers that are gone are taken out of the list. Nothing else is touched. Each step has --timeout.\n\n" +
 			"A note is something to know. A problem makes the exit code 4.\n\n" +
 			"JSON: an array of {level, check, found, do}.",
 		RunE: a.long(func(ctx context.Context, s *redisstore.Store, _ []string) error {

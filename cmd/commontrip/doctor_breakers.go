@@ -22,6 +22,9 @@ const laneSlots = 512
 
 // checkBreakers looks at each breaker of the index.
 func (d *doctor) checkBreakers(ctx context.Context) bool {
+	if gone, err := d.store.Sweep(ctx); err == nil && gone > 0 {
+		d.say(fine, "index", fmt.Sprintf("names of breakers that are gone, now taken out: %d", gone), "")
+	}
 	names, err := d.client.SMembers(ctx, d.set.prefix.value+":names").Result()
 	if err != nil {
 		d.say(problem, "breakers", err.Error(), adviceFor(err))

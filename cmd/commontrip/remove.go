@@ -3,11 +3,13 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/commontrip/commontrip/store"
 	redisstore "github.com/commontrip/commontrip/store/redis"
 )
 
@@ -30,6 +32,10 @@ func (a *app) remove() *cobra.Command {
 			x, err := read(ctx, s, args[0])
 			return fmt.Sprintf("%s is %s; %d replicas report on it", quote(x.Name), stateOf(x), x.Replicas), err
 		})
+		if errors.Is(err, store.ErrUnknown) { // its name may still be listed
+			_, left := bounded(ctx, a, func(ctx context.Context) (any, error) { return nil, s.Remove(ctx, args[0]) })
+			return errOr(left, err)
+		}
 		if err != nil {
 			return err
 		}

@@ -12,7 +12,11 @@ const (
 	Hour = 3_600_000
 	Day  = 24 * Hour
 
+	QuietKept = 50 * 60_000 // how long Redis keeps a breaker to which nothing ever happened, without a report
+	QuietSet  = 10 * 60_000 // that time is set again after this
+
 	SliceFor    = 30_000 // the roster counts replicas in slices of time of this length
+	TooLate     = 10_000 // a report that was under way for longer is refused: with store.MaxResend it stays within a slice
 	ConflictFor = 60_000 // a difference of policies is shown for this long after it was last reported
 
 	HistoryKept    = 50           // entries of the history

@@ -8,6 +8,14 @@ import (
 	"github.com/commontrip/commontrip/store"
 )
 
+// TestNoReportOutlivesTheMemoryOfItsNumber: what is sent again within MaxResend, and taken within TooLate after that, comes
+// while the roster knows its Seq, which is for one slice of time at least.
+func TestNoReportOutlivesTheMemoryOfItsNumber(t *testing.T) {
+	if longest := store.MaxResend.Milliseconds() + limits.TooLate; longest > limits.SliceFor {
+		t.Errorf("a report may come %d ms after its first sending; the roster knows it for %d ms", longest, limits.SliceFor)
+	}
+}
+
 // TestTheBoundsOfAPolicyAreThoseOfPackageStore: store imports nothing, and spells them itself.
 func TestTheBoundsOfAPolicyAreThoseOfPackageStore(t *testing.T) {
 	day := limits.Day * time.Millisecond

@@ -5,14 +5,18 @@ import (
 	"github.com/commontrip/commontrip/store"
 )
 
-// Command carries out an operator's command. c must have been normalised. It gives ErrUnknown for a name that is not shown.
-// Nothing has changed then.
+// Command carries out an operator's command. c must have been normalised. It gives ErrUnknown for a name that is not shown,
+// and ErrInvalid for a Known as Report does. Nothing has changed then.
 func (m *Machine) Command(now int64, c store.Command) (store.Result, error) {
 	req := m.request(now, c.Name, c.By)
 	if m.phase != shown {
 		return store.Result{}, store.ErrUnknown
 	}
+	if err := m.checkKnown(req, &c.Known); err != nil {
+		return store.Result{}, err
+	}
 	m.keep(req)
+	m.repair(req, &c.Known)
 	m.expire(req)
 	why := change{reason: store.ByOperator, action: c.Action, cause: c.By, why: c.Why}
 	switch c.Action {

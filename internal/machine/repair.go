@@ -14,9 +14,9 @@ func (m *Machine) checkKnown(req request, k *store.Known) error {
 	limit := uint64(req.at) + limits.Day
 	switch {
 	case k.Rev > m.rev && k.Rev > limit:
-		return fmt.Errorf("%w: Known.Rev is %d; want at most 24h ahead of the store's clock (%d)", store.ErrInvalid, k.Rev, limit)
+		return fmt.Errorf("%w: Known.Rev is %d; want at most 24h ahead of the store's clock (%d)", store.ErrAhead, k.Rev, limit)
 	case k.Generation > m.generation && k.Generation > limit:
-		return fmt.Errorf("%w: Known.Generation is %d; want at most 24h ahead of the store's clock (%d)", store.ErrInvalid, k.Generation, limit)
+		return fmt.Errorf("%w: Known.Generation is %d; want at most 24h ahead of the store's clock (%d)", store.ErrAhead, k.Generation, limit)
 	}
 	return nil
 }
@@ -72,7 +72,7 @@ func (m *Machine) adoptGeneration(req request, k *store.Known) {
 	}
 	if k.State == store.Open {
 		// mutant: cut
-		m.until = req.at + min(millis(k.RetryIn), int64(m.policyInForce().openForMax))
+		m.until = req.at + min(millis(k.RetryIn), millis(store.MaxFor))
 	}
 	m.appendEntry(e, true)
 	// mutant: half-open

@@ -49,21 +49,22 @@ func TestRepairBringsBackAnOpenState(t *testing.T) {
 	}))
 }
 
-func TestRepairCutsTheOpenTime(t *testing.T) {
+func TestRepairLeavesTheOpenTimeWhole(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		known func(k *store.Known)
 		want  time.Duration
 	}{
-		{"by the request's policy if the fleet has none", func(*store.Known) {}, time.Minute},
-		{"by a retuned policy that it brings", func(k *store.Known) {
+		{"whatever the request's policy, if the fleet has none", func(*store.Known) {}, time.Hour},
+		{"whatever a retuned policy that it brings", func(k *store.Known) {
 			k.Rev, k.Retuned, k.PolicyNote.By = 7, true, "oncall"
 			k.Policy = store.Policy{OpenFor: time.Second, OpenForMax: 2 * time.Second}
-		}, 2 * time.Second},
-		{"by one whose time is over too: it stands until step 4", func(k *store.Known) {
+		}, time.Hour},
+		{"or one whose time is over: it stands until step 4", func(k *store.Known) {
 			k.Rev, k.Retuned, k.PolicyNote = 7, true, store.Note{By: "oncall", Timed: true}
 			k.Policy = store.Policy{OpenFor: time.Second, OpenForMax: 2 * time.Second}
-		}, 2 * time.Second},
+		}, time.Hour},
+		{"but for the longest that a command may last", func(k *store.Known) { k.RetryIn = 2 * store.MaxFor }, store.MaxFor},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := newRig(t, store.Policy{OpenFor: time.Minute})

@@ -1,9 +1,15 @@
 package machine
 
-import "github.com/commontrip/commontrip/store"
+import (
+	"fmt"
 
-// Report judges what one replica saw. r must have been normalised. The Result's Err is ErrInvalid if r's Known is more
-// than 24 h ahead of the machine's time and above what the machine holds. Nothing has changed then.
+	"github.com/commontrip/commontrip/internal/limits"
+	"github.com/commontrip/commontrip/store"
+)
+
+// Report judges what one replica saw. r must have been normalised. The Result's Err is ErrLate if r was under way for too
+// long, and ErrInvalid if r's Known is more than 24 h ahead of the machine's time and above what the machine holds. Nothing
+// has changed then.
 func (m *Machine) Report(now int64, r store.Report) store.Result {
 	if m.forgotten(now) {
 		var fresh Machine
@@ -12,6 +18,11 @@ func (m *Machine) Report(now int64, r store.Report) store.Result {
 		return result
 	}
 	req := m.request(now, r.Name, r.Replica)
+	late := req.lateness(r.SentAt)
+	if late > min(millis(r.MaxAge), limits.TooLate) {
+		return store.Result{Err: fmt.Errorf("%w: by %v", store.ErrLate, duration(late))}
+	}
+	r.MaxAge -= duration(late)
 	if err := m.checkKnown(req, &r.Known); err != nil {
 		return store.Result{Err: err}
 	}

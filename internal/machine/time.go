@@ -1,5 +1,7 @@
 package machine
 
+import "time"
+
 // moment is machine time: at never goes back, and at - off is the store's clock.
 type moment struct{ at, off int64 }
 
@@ -10,6 +12,15 @@ func (m *Machine) moment(now int64) moment {
 	at := max(m.at, now+m.off)
 	// mutant: off = return moment{at: at, off: m.off}
 	return moment{at: at, off: at - now}
+}
+
+// lateness is for how long a request was under way, in ms, by the store's own clock: how far that is ahead of what the sender
+// reckoned it to be. It is 0 if the sender did not say.
+func (t moment) lateness(sentAt time.Time) int64 {
+	if sentAt.IsZero() {
+		return 0
+	}
+	return max(t.at-t.off-sentAt.UnixMilli(), 0)
 }
 
 // nextNumber is the generation or rev after number: one more, or machine time if that is greater, so that a store that

@@ -11,10 +11,11 @@
 -- ARGV[8]   id                 of the claim
 -- ARGV[9]   want               leases, at least 1
 -- ARGV[10]  spread             ms, drawn by the caller, on top of the 100 ms after which to ask again
+-- ARGV[11]  token              of this request; the reply brings it back, so that a misplaced one is known
 --
--- Returns   'ok', fresh, pushed, made, snapshot, retry (ms), leases: 20 elements (save.lua); leases: a line each: id,
+-- Returns   'ok', token, fresh, pushed, made, snapshot, retry (ms), leases: 21 elements (save.lua); leases: a line each: id,
 --           generation, what is left (ms); '' for a refusal
--- Returns   'invalid', field, number: a known number that is too high; nothing was written
+-- Returns   'invalid', token, field, number: a known number that is too high; nothing was written
 -- Error     COMMONTRIP corrupt field ...  the hash holds what no script wrote
 -- Error     COMMONTRIP schema ...         a newer schema
 local b, refused = load(KEYS[1], ARGV[1])
@@ -24,7 +25,9 @@ local known = { gen = number(ARGV[5]), rev = number(ARGV[6]), details = ARGV[7] 
 local want, spread = number(ARGV[9]), number(ARGV[10])
 if not (known.gen and known.rev and want and want > 0 and spread) then return corrupt('ARGV') end
 local bad_field = check_known(b, known)
-if bad_field then return { 'invalid', bad_field, text(bad_field == 'Known.Rev' and known.rev or known.gen) } end
+if bad_field then
+  return { 'invalid', ARGV[11], bad_field, text(bad_field == 'Known.Rev' and known.rev or known.gen) }
+end
 
 -- The live leases of this claim, if it was sent before.
 local function claimed()

@@ -8,16 +8,27 @@
 -- ARGV[5]   for                ms; 0: until lifted; trip: as long as the policy says
 -- ARGV[6]   by                 the operator
 -- ARGV[7]   why
+-- ARGV[8]   known generation   the commander's
+-- ARGV[9]   known rev
+-- ARGV[10]  known details      (repair.lua); read only if one of the two is above the store's
+-- ARGV[11]  token              of this request; the reply brings it back, so that a misplaced one is known
 --
--- Returns   'ok', fresh, pushed, made, snapshot: 18 elements (save.lua)
--- Returns   'unknown': there is no such breaker, or none to be seen; nothing was written
+-- Returns   'ok', token, fresh, pushed, made, snapshot: 19 elements (save.lua)
+-- Returns   'unknown', token: there is no such breaker, or none to be seen; nothing was written
+-- Returns   'invalid', token, field, number: a known number that is too high; nothing was written
 -- Error     COMMONTRIP corrupt field ...  the hash holds what no script wrote
 -- Error     COMMONTRIP schema ...         a newer schema
 local b, refused = load(KEYS[1], ARGV[1])
 if not b then return refused end
 local action, ms, by, why = number(ARGV[3]), number(ARGV[5]), ARGV[6], ARGV[7]
-if not (action and ms) then return corrupt('ARGV') end
-if b.blank or b.tombstone then return { 'unknown' } end
+local known = { gen = number(ARGV[8]), rev = number(ARGV[9]), details = ARGV[10] }
+if not (action and ms and known.gen and known.rev) then return corrupt('ARGV') end
+if b.blank or b.tombstone then return { 'unknown', ARGV[11] } end
+local bad_field = check_known(b, known)
+if bad_field then
+  return { 'invalid', ARGV[11], bad_field, text(bad_field == 'Known.Rev' and known.rev or known.gen) }
+end
+repair(b, known, by)
 expire(b, by)
 load_window(b)
 

@@ -38,9 +38,11 @@ repeat -- once: break leaves the report to the full path
   local m = max(at, now + off)
   local slice = floor(m / SLICE_FOR)
   local seq, rejected = ARGV[9] + 0, ARGV[12] + 0
+  local late = ARGV[15] ~= '0' and max(now - ARGV[15], 0) or 0
+  local keep = (generation ~= '0' or rev ~= '0') and HOUR or QUIET_SET
   -- mutant: fast-again
-  if m > MAX_NUMBER or m - kept >= HOUR or floor(seen / SLICE_FOR) ~= slice or last + 0 >= seq
-      or find(roster, format('%d 0 ', slice), 1, true) ~= 1 then break end
+  if m > MAX_NUMBER or m - kept >= keep or late > min(ARGV[11] + 0, TOO_LATE) or floor(seen / SLICE_FOR) ~= slice
+      or last + 0 >= seq or find(roster, format('%d 0 ', slice), 1, true) ~= 1 then break end
 
   local clock = format('%d %d %d', m, m - now, kept)
   local set, n = { KEYS[1], 'clock', clock, raw, '' }, 5
@@ -52,7 +54,7 @@ repeat -- once: break leaves the report to the full path
   local taken, failed, slow, ignored = 0, 0, 0, 0
   local streak, first, arrivals, held, held_failed, held_slow
   local broken = false
-  local oldest = ARGV[11] + 0
+  local oldest = ARGV[11] - late
 
   local take_runs
   if runs ~= '' and not good then -- making a function takes time, too
@@ -198,6 +200,6 @@ repeat -- once: break leaves the report to the full path
   set[5] = format('%d %d %d %d %s 0 %s', m, seq, min(calls + taken, MAX_NUMBER), min(failures + failed, MAX_NUMBER),
     ARGV[13], active)
   call('HSET', unpack(set))
-  return { 'ok', 0, -1, '', generation, rev, clock, state, f[6] or '', '', policy, '', totals, tally, labels, '', roster,
+  return { 'ok', ARGV[16], 0, -1, '', generation, rev, clock, state, f[6] or '', '', policy, '', totals, tally, labels, '', roster,
     '' }
 until true

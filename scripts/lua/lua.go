@@ -120,7 +120,7 @@ var (
 	Sync    = newScript("sync", syncBody, append([]string{fastPathPart}, syncParts...)...)
 	Claim   = newScript("claim", claimBody, append(commonParts, probesPart, repairPart, tombstonePart, savePart)...)
 	Settle  = newScript("settle", settleBody, append(commonParts, probesPart, savePart)...)
-	Command = newScript("command", commandBody, append(commonParts, savePart)...)
+	Command = newScript("command", commandBody, append(commonParts, repairPart, savePart)...)
 	Remove  = newScript("remove", removeBody, append(commonParts, savePart)...)
 	Read    = newScript("read", readBody)
 )

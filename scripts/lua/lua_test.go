@@ -271,7 +271,7 @@ func TestAServerOf32BitsIsRefused(t *testing.T) {
 	state := gopher.NewState()
 	defer state.Close()
 	err := state.DoString(`
-		KEYS, ARGV = { 'key' }, { '1700000000000', '', '', 'web-0', '0', '0', '', '0', '1', '0', '0', '0', '0', '' }
+		KEYS, ARGV = { 'key' }, { '1700000000000', '', '', 'web-0', '0', '0', '', '0', '1', '0', '0', '0', '0', '', '0', 'token' }
 		local function none() return {} end
 		redis = { call = none, pcall = none, error_reply = function(text) return { err = text } end }
 		local printf = string.format -- as it is

@@ -41,6 +41,8 @@ var functionsOfOne = map[string]string{
 	"Lua keeps lists in strings, and works on them in pieces": `
 		window.join_window window.cut_window labels.join_labels outcomes.bucket_for outcomes.touch_witness
 		judge.witnesses`,
+	"Lua keeps a policy as a text, and one of a newer release whole": `
+		policy.policy_differs`,
 	"Lua makes a function only if it is needed": `
 		transition.changes outcomes.adverse`,
 	"Lua takes a run at once, if none of its outcomes can trip; Go takes one outcome after another": `

@@ -1,11 +1,17 @@
 -- The policy in force.
 
--- Makes a table of a policy: its 16 integers as Go writes them, durations in ms, rates in RATE_UNIT. Gives nil if s is
--- not a policy. The bounds are those on which a script's time and memory depend.
+-- Whether a replica's policy is another one than the fleet's. What a newer release put behind the integers that the replica
+-- knows is not a difference.
+local function policy_differs(fleet, policy)
+  return fleet ~= policy and string.sub(fleet, 1, #policy + 1) ~= policy .. ' '
+end
+
+-- Makes a table of a policy: its 16 integers as Go writes them, durations in ms, rates in RATE_UNIT. A newer release may
+-- have put more behind them. Gives nil if s is not a policy. The bounds are those on which a script's time and memory depend.
 local function compile_policy(s)
   local window_calls, window_time, consecutive, consecutive_for, failure_rate, slow_rate, min_calls, reporters, open_for,
     open_for_max, probes, probe_successes, probe_lease = string.match(s,
-      '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) %d+ (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) %d+ [01]$')
+      '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) %d+ (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) %d+ [01][ %d]*$')
   if not window_calls then return nil end
   local p = {
     window_calls = tonumber(window_calls), window_time = tonumber(window_time), consecutive = tonumber(consecutive),

@@ -39,7 +39,7 @@ local function repair(b, known, replica)
   -- Takes over mode and policy.
   local function adopt_rev(k)
     b.commanded, b.rev = true, known.rev
-    b.mode, b.mode_at, b.mode_end, b.mode_note, b.retuned = AUTO, 0, 0, '', false
+    b.mode, b.mode_at, b.mode_end, b.mode_note, b.newer_mode, b.retuned = AUTO, 0, 0, '', '', false
     if k.mode ~= AUTO then
       b.mode, b.mode_note = k.mode, k.mode_note
       b.mode_at, b.mode_end = known_note(k.mode_at, k.mode_left)
@@ -60,7 +60,7 @@ local function repair(b, known, replica)
     b.gen = known.gen
     change.begin_generation(b, k.state, k.reason, k.cause)
     b.leases, b.openings = {}, k.openings
-    if k.state == OPEN then b.until_ = b.m + math.min(k.retry, b.p.open_for_max) end
+    if k.state == OPEN then b.until_ = b.m + math.min(k.retry, MAX_FOR) end
     change.append_entry(b, entry, { reason = 'repair', cause = replica }, true)
     -- mutant: half-open
     if k.state == HALF_OPEN then

@@ -69,7 +69,7 @@ local function touch_replica(b, name, raw, entry, report, again, active)
   end
   local last = slice_of(entry.seen)
   if last ~= slice then arrive(roll_roster(b).seen, slice, last) end
-  entry.seen, entry.own, entry.conflict = b.m, report.own, report.policy == b.fleet and 0 or 1
+  entry.seen, entry.own, entry.conflict = b.m, report.own, policy_differs(b.fleet, report.policy) and 1 or 0
   if entry.conflict == 1 then roll_roster(b).conflict = b.m + 1 end
   if not again then entry.seq = report.seq end
   if active and entry.slice ~= slice then

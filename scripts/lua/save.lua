@@ -84,12 +84,16 @@ local function push(b, channel)
   return 1
 end
 
+-- Whether nothing ever happened to the breaker: there is nothing that somebody might look for later.
+local function quiet(b) return b.gen == 0 and b.rev == 0 and not b.tombstone end
+
 -- How long the hash is kept without a script, in ms: at least a day, ten times the longest period, and an hour, within
--- which it is not set again. nil: for ever.
+-- which it is not set again. While nothing ever happened the day is less, and the hour too. nil: for ever.
 local function lifetime(b)
   if b.tombstone and not b.tombstone.hidden then return 2 * DAY end
   policy_in_force(b)
   local longest = math.max(b.p.open_for_max, b.p.probe_lease, b.p.window_time, b.p.consecutive_for, b.until_ - b.m)
+  if b.newer_mode ~= '' then return nil end
   if b.mode ~= AUTO then
     if b.mode_end == 0 then return nil end
     longest = math.max(longest, b.mode_end - b.m)
@@ -98,16 +102,20 @@ local function lifetime(b)
     if b.retuned.finish == 0 then return nil end
     longest = math.max(longest, b.retuned.finish - b.m)
   end
+  if quiet(b) then return math.max(10 * longest, QUIET_KEPT) + QUIET_SET end
   -- mutant: lifetime = return longest
   return math.max(10 * longest, b.tombstone and 2 * DAY or DAY) + HOUR
 end
 
 -- Writes all that changed, in one HSET, and keeps the hash from expiring.
 local function write(b)
-  local set = b.moved or b.commanded or b.tombstone or b.m - b.kept >= HOUR
+  local set = b.moved or b.commanded or b.tombstone or b.m - b.kept >= (quiet(b) and QUIET_SET or HOUR)
   local ttl = set and lifetime(b)
   if b.bad then return end
-  if set then b.kept = b.m end
+  if set then
+    b.kept = b.m
+    put(b, 'name', string.match(b.key, '{(.*)}$') or '')
+  end
   put(b, 'clock', string.format('%d %d %d', b.m, b.m - b.now, b.kept))
   if b.wipe then redis.call('UNLINK', b.key) end
   if #b.writes > 0 then redis.call('HSET', b.key, unpack(b.writes)) end
@@ -120,7 +128,7 @@ local function write(b)
 end
 
 -- Saves what this script made of b and answers. If something is wrong with the hash, it says so and leaves the hash as it
--- is. The reply is 'ok', 1 if the breaker is newly to be seen, what push says, the last entry that was made or '', and
+-- is. The reply is 'ok', the request's token, 1 if the breaker is newly to be seen, what push says, the last entry that was made or '', and
 -- the snapshot's fields.
 local function save(b, channel)
   put_numbers(b)
@@ -134,7 +142,8 @@ local function save(b, channel)
     put(b, 'policy', b.fleet)
     if b.commanded then
       local r = b.retuned
-      put(b, 'mode', b.mode ~= AUTO and string.format('%d %d %d\n%s', b.mode, b.mode_at, b.mode_end, b.mode_note) or '')
+      put(b, 'mode', b.mode ~= AUTO and string.format('%d %d %d\n%s', b.mode, b.mode_at, b.mode_end, b.mode_note)
+        or b.newer_mode)
       put(b, 'retuned', r and string.format('%d %d\n%s\n%s', r.at, r.finish, r.note, r.policy) or '')
     end
     if b.window_changed then put_window(b) end
@@ -146,5 +155,5 @@ local function save(b, channel)
   if b.bad then return corrupt(b.bad) end
   -- mutant: push
   local pushed = #b.entries > 0 and push(b, channel) or -1
-  return { 'ok', b.appeared and not b.tombstone and 1 or 0, pushed, b.made or '', snapshot_fields(b) }
+  return { 'ok', ARGV[#ARGV], b.appeared and not b.tombstone and 1 or 0, pushed, b.made or '', snapshot_fields(b) }
 end

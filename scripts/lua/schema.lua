@@ -5,6 +5,7 @@
 -- All times are ms of machine time (m, below).
 --
 --   v           schema version
+--   name        as the key has it: a read that brings another breaker's fields is known by it; absent in a hash of 0.1
 --   generation  number of the stretch of one state
 --   rev         number of what operators leave standing
 --   clock       at off kept: machine time of the last script, what it is ahead of the store's clock, and when the time to
@@ -12,7 +13,8 @@
 --   state       state since until openings successes: 0 closed, 1 open, 2 half-open; end of the open time (closed: 1 if
 --               a reset below a forced mode made it so, else 0); openings in a row; good probes of this half-open
 --   cause       reason, cause of the last transition
---   mode        mode at end, by, why: 1 forced open, 2 forced closed; end 0 = until lifted; empty = none stands
+--   mode        mode at end, by, why: 1 forced open, 2 forced closed; end 0 = until lifted; empty = none stands; one of a
+--               newer release stands, and is as none here
 --   policy      the fleet's policy, 16 integers (policy.lua)
 --   retuned     at end, by, why, policy: an operator's policy; empty = none stands
 --   totals      calls failures slow ignored late rejected
@@ -92,9 +94,13 @@ local function parse(b)
   if f.policy == '' then return mark_corrupt(b, 'policy') end
   b.cause, b.fleet = f.cause, f.policy
   if f.mode ~= '' then
-    local mode, at, finish, note = string.match(f.mode, '^([12]) (%d+) (%d+)\n([^\n]*\n[^\n]*)$')
+    local mode, at, finish, note = string.match(f.mode, '^([1-9]%d?%d?) (%d+) (%d+)\n([^\n]*\n[^\n]*)$')
     if not mode then return mark_corrupt(b, 'mode') end
-    b.mode, b.mode_at, b.mode_end, b.mode_note = tonumber(mode), tonumber(at), tonumber(finish), note
+    if tonumber(mode) > FORCED_CLOSED then
+      b.newer_mode = f.mode
+    else
+      b.mode, b.mode_at, b.mode_end, b.mode_note = tonumber(mode), tonumber(at), tonumber(finish), note
+    end
   end
   if f.retuned ~= '' then
     local at, finish, note, policy = string.match(f.retuned, '^(%d+) (%d+)\n([^\n]*\n[^\n]*)\n([%d ]+)$')
@@ -109,7 +115,7 @@ local function absent(key, now)
     key = key, f = {}, writes = {}, drops = {}, entries = {}, now = now, m = now, kept = 0, blank = true, wipe = false,
     appeared = true, moved = true, commanded = true, gen = 0, rev = 0, old_gen = false, old_rev = false, state = CLOSED,
     since = now, until_ = 0, openings = 0, successes = 0, cause = '\n', mode = AUTO, mode_at = 0, mode_end = 0,
-    mode_note = '', fleet = '', retuned = false, tombstone = false, p = false, p_source = false, roster = false,
+    mode_note = '', newer_mode = '', fleet = '', retuned = false, tombstone = false, p = false, p_source = false, roster = false,
     leases = false, totals = false, by = false, mine = false, w = '', tail = false, cut = 0, buckets = false,
     arrivals = 0, calls = 0, failures = 0, slow = 0, streak = 0, first = 0, labels = '', label_count = 0, fresh = false, window_changed = false,
   }

@@ -9,16 +9,17 @@
 -- ARGV[6]   outcome            1 success, 2 failure, 3 ignored
 -- ARGV[7]   slow               0 or 1
 -- ARGV[8]   label              why it failed
+-- ARGV[9]   token              of this request; the reply brings it back, so that a misplaced one is known
 --
--- Returns   'ok', fresh, pushed, made, snapshot: 18 elements (save.lua)
--- Returns   'absent': there is no such breaker; nothing was written
+-- Returns   'ok', token, fresh, pushed, made, snapshot: 19 elements (save.lua)
+-- Returns   'absent', token: there is no such breaker; nothing was written
 -- Error     COMMONTRIP corrupt field ...  the hash holds what no script wrote
 -- Error     COMMONTRIP schema ...         a newer schema
 local b, refused = load(KEYS[1], ARGV[1])
 if not b then return refused end
 local replica, gen, outcome, slow = ARGV[3], number(ARGV[5]), number(ARGV[6]), ARGV[7] == '1'
 if not (gen and outcome) then return corrupt('ARGV') end
-if b.blank then return { 'absent' } end
+if b.blank then return { 'absent', ARGV[9] } end
 if b.tombstone then
   b.tombstone.finish = b.m + DAY
   if not b.tombstone.hidden then return save(b, ARGV[2]) end

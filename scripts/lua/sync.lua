@@ -16,9 +16,12 @@
 -- ARGV[13]  own open           0 or 1
 -- ARGV[14]  runs               a line each: kind (0 good, 1 failed, 2 slow, 3 failed and slow, 4 ignored, 5 slow and given
 --                              up by its caller), count, blank, age in ms, blank, label; '' for a sign of life
+-- ARGV[15]  sent at            the store's clock when it was sent, as the replica reckons it, in ms since 1970; 0: not known
+-- ARGV[16]  token              of this request; the reply brings it back, so that a misplaced one is known
 --
--- Returns   'ok', fresh, pushed, made, snapshot: 18 elements (save.lua)
--- Returns   'invalid', field, number: a known number that is too high; nothing was written
+-- Returns   'ok', token, fresh, pushed, made, snapshot: 19 elements (save.lua)
+-- Returns   'invalid', token, field, number: a known number that is too high, or for how many ms the report was under way
+--           if that is too long; nothing was written
 -- Error     COMMONTRIP corrupt field ...  the hash holds what no script wrote
 -- Error     COMMONTRIP schema ...         a newer schema
 local policy, replica, runs = ARGV[3], ARGV[4], ARGV[14]
@@ -27,10 +30,17 @@ local b, refused = load(KEYS[1], now or ARGV[1], read, field_name, 'window')
 if not b then return refused end
 local known = { gen = number(ARGV[5]), rev = number(ARGV[6]), details = ARGV[7] }
 local report = { seq = number(ARGV[9]), own = ARGV[13] == '1' and 1 or 0, policy = policy }
-local gen, max_age, rejected = number(ARGV[10]), number(ARGV[11]), number(ARGV[12])
-if not (known.gen and known.rev and report.seq and gen and max_age and rejected) then return corrupt('ARGV') end
+local gen, max_age, rejected, sent_at = number(ARGV[10]), number(ARGV[11]), number(ARGV[12]), number(ARGV[15])
+if not (known.gen and known.rev and report.seq and gen and max_age and rejected and sent_at) then
+  return corrupt('ARGV')
+end
+local late = lateness(b, sent_at)
+if late > math.min(max_age, TOO_LATE) then return { 'invalid', ARGV[16], 'Report.SentAt', text(late) } end
+max_age = max_age - late
 local bad_field = check_known(b, known)
-if bad_field then return { 'invalid', bad_field, text(bad_field == 'Known.Rev' and known.rev or known.gen) } end
+if bad_field then
+  return { 'invalid', ARGV[16], bad_field, text(bad_field == 'Known.Rev' and known.rev or known.gen) }
+end
 
 local raw = b.f[field_name] or ''
 local entry = parse_replica(b, raw)
@@ -44,7 +54,7 @@ end
 begin(b, policy)
 repair(b, known, replica)
 expire(b, replica)
-if policy ~= b.fleet and ARGV[8] == '1' and not again then -- the last deploy wins
+if ARGV[8] == '1' and not again and policy_differs(b.fleet, policy) then -- the last deploy wins
   load_window(b)
   b.fleet, b.rev, roll_roster(b).conflict = policy, next_number(b.rev, b.m), 0
   changes().refit(b)

@@ -10,6 +10,12 @@ local function moment(b)
   return b.m <= MAX_NUMBER
 end
 
+-- For how long a request was under way, in ms, by the store's own clock: how far that is ahead of what the sender reckoned
+-- it to be. It is 0 if the sender did not say.
+local function lateness(b, sent_at)
+  return sent_at > 0 and math.max(b.now - sent_at, 0) or 0
+end
+
 -- The generation or rev after n: one more, or machine time if that is greater, so that a store that forgot n does not use
 -- it again.
 -- mutant: next-number

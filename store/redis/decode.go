@@ -95,6 +95,19 @@ func (d *decoder) numbers(field, s string, n int, signed ...int) []int64 {
 	return out
 }
 
+// leading are the first n integers of at least that many: a newer release may have put more behind them.
+func (d *decoder) leading(field, s string, n int) []int64 {
+	end := 0
+	for range n {
+		i := strings.IndexByte(s[end:], ' ')
+		if i < 0 {
+			return d.numbers(field, s, n)
+		}
+		end += i + 1
+	}
+	return d.numbers(field, s[:end-1], n)
+}
+
 // contains reports that v is in the list.
 func contains(list []int, v int) bool {
 	for _, x := range list {
@@ -123,6 +136,16 @@ func (d *decoder) optional(field, s string) string {
 	return s
 }
 
+// firstLines are the first n texts of at least that many in lines of their own.
+func (d *decoder) firstLines(field, s string, n int) []string {
+	out := strings.SplitN(s, "\n", n+1)
+	if len(out) < n {
+		d.fail("%s has %d lines; want %d", field, len(out), n)
+		return make([]string, n)
+	}
+	return out[:n]
+}
+
 // lines are exactly n texts in lines of their own.
 func (d *decoder) lines(field, s string, n int) []string {
 	out := strings.Split(s, "\n")
@@ -133,9 +156,9 @@ func (d *decoder) lines(field, s string, n int) []string {
 	return out
 }
 
-// policy reads the 16 integers of one.
+// policy reads the 16 integers of one, and passes over what a newer release put behind them.
 func (d *decoder) policy(field, s string) store.Policy {
-	n := d.numbers(field, s, 16)
+	n := d.leading(field, s, 16)
 	if d.problem != "" {
 		return store.Policy{}
 	}

@@ -90,13 +90,13 @@ func TestANumberThatNoClockMadeIsAnError(t *testing.T) {
 func TestAReplyOfAnotherShapeIsAnError(t *testing.T) {
 	s := &Store{done: make(chan struct{})}
 	good := func() []any {
-		list := []any{"ok", int64(0), int64(-1), ""}
+		list := []any{"ok", "t1", int64(0), int64(-1), ""}
 		for _, field := range goodFields() {
 			list = append(list, field)
 		}
 		return list
 	}
-	if r, _, err := s.result("sync", "x", store.Policy{}, &call{reply: good()}, nil); err != nil || r.Snapshot.State != store.Open {
+	if r, _, err := s.result("sync", "x", store.Policy{}, &call{reply: good(), token: "t1"}, nil); err != nil || r.Snapshot.State != store.Open {
 		t.Fatal(r, err)
 	}
 	with := func(i int, v any) []any {
@@ -107,12 +107,14 @@ func TestAReplyOfAnotherShapeIsAnError(t *testing.T) {
 	for what, reply := range map[string]any{
 		"nothing": nil, "a string": "ok", "a number": int64(1), "an empty list": []any{}, "one more": append(good(), "x"),
 		"one less": good()[1:], "the reply to a claim": append(good(), int64(0), ""), "another word": with(0, "yes"),
-		"a number for a word": with(0, int64(1)), "fresh too high": with(1, int64(2)), "fresh as text": with(1, "1"),
-		"pushed too low": with(2, int64(-2)), "made is not an entry": with(3, "x"), "a nil field": with(5, nil),
-		"a nested list": with(6, []any{"x"}), "a float": with(4, 1.5), "unknown with more": []any{"unknown", "x"},
-		"invalid without a number": []any{"invalid", "Known.Rev"}, "invalid of what": []any{"invalid", "Name", "1"},
+		"a number for a word": with(0, int64(1)), "fresh too high": with(2, int64(2)), "fresh as text": with(2, "1"),
+		"another request's": with(1, "t2"), "no token": with(1, nil),
+		"pushed too low": with(3, int64(-2)), "made is not an entry": with(4, "x"), "a nil field": with(6, nil),
+		"a nested list": with(7, []any{"x"}), "a float": with(5, 1.5), "unknown with more": []any{"unknown", "t1", "x"},
+		"invalid without a number": []any{"invalid", "t1", "Known.Rev"}, "invalid of what": []any{"invalid", "t1", "Name", "1"},
+		"another's unknown": []any{"unknown", "t2"}, "another's invalid": []any{"invalid", "t2", "Known.Rev", "1"},
 	} {
-		r, _, err := s.result("sync", "x", store.Policy{}, &call{reply: reply}, nil)
+		r, _, err := s.result("sync", "x", store.Policy{}, &call{reply: reply, token: "t1"}, nil)
 		var bad *ReplyError
 		if !errors.As(err, &bad) {
 			t.Errorf("%s: %+v, %v; want a ReplyError", what, r, err)

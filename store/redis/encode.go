@@ -1,6 +1,7 @@
 package redisstore
 
 import (
+	"math/rand/v2"
 	"strconv"
 	"strings"
 	"time"
@@ -16,25 +17,33 @@ import (
 // syncCall is the script of a report.
 func (s *Store) syncCall(r store.Report) *call {
 	gen, rev, details := encodeKnown(r.Known)
-	return &call{script: lua.Sync, key: s.keys.breaker(r.Name), args: []any{
+	return request(lua.Sync, s.keys.breaker(r.Name),
 		s.now(), s.keys.events(), encodePolicy(r.Policy), r.Replica, gen, rev, details, flag(r.Announce), r.Seq,
-		r.Generation, ms(r.MaxAge), r.Rejected, flag(r.OwnOpen), encodeRuns(r.Runs),
-	}}
+		r.Generation, ms(r.MaxAge), r.Rejected, flag(r.OwnOpen), encodeRuns(r.Runs), sentAt(r),
+	)
+}
+
+// sentAt is a report's SentAt as scripts read it, 0 if it says none.
+func sentAt(r store.Report) int64 {
+	if r.SentAt.IsZero() {
+		return 0
+	}
+	return r.SentAt.UnixMilli()
 }
 
 // claimCall is the script of a claim.
 func (s *Store) claimCall(c store.Claim) *call {
 	gen, rev, details := encodeKnown(c.Known)
-	return &call{script: lua.Claim, key: s.keys.breaker(c.Name), args: []any{
+	return request(lua.Claim, s.keys.breaker(c.Name),
 		s.now(), s.keys.events(), encodePolicy(c.Policy), c.Replica, gen, rev, details, c.ID, c.Want, s.spread(),
-	}}
+	)
 }
 
 // settleCall is the script of a settlement.
 func (s *Store) settleCall(t store.Settlement) *call {
-	return &call{script: lua.Settle, key: s.keys.breaker(t.Lease.Name), args: []any{
+	return request(lua.Settle, s.keys.breaker(t.Lease.Name),
 		s.now(), s.keys.events(), t.Replica, t.Lease.ID, t.Lease.Generation, int(t.Outcome), flag(t.Slow), t.Label,
-	}}
+	)
 }
 
 // commandCall is the script of an operator's command.
@@ -43,14 +52,21 @@ func (s *Store) commandCall(c store.Command) *call {
 	if c.Action == store.Retune {
 		policy = encodePolicy(c.Policy)
 	}
-	return &call{script: lua.Command, key: s.keys.breaker(c.Name), args: []any{
-		s.now(), s.keys.events(), int(c.Action), policy, ms(c.For), c.By, c.Why,
-	}}
+	gen, rev, details := encodeKnown(c.Known)
+	return request(lua.Command, s.keys.breaker(c.Name),
+		s.now(), s.keys.events(), int(c.Action), policy, ms(c.For), c.By, c.Why, gen, rev, details,
+	)
 }
 
 // removeCall is the script of a removal.
 func (s *Store) removeCall(name string) *call {
-	return &call{script: lua.Remove, key: s.keys.breaker(name), args: []any{s.now()}}
+	return request(lua.Remove, s.keys.breaker(name), s.now())
+}
+
+// request is the call of a script that changes a breaker. Its reply must bring back its token, which no other request has.
+func request(script *lua.Script, key string, args ...any) *call {
+	token := strconv.FormatUint(rand.Uint64(), 36)
+	return &call{script: script, key: key, args: append(args, token), token: token}
 }
 
 // now is the script's clock argument: empty for the server's own.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -21,7 +22,8 @@ func (noRetry) NoRetry() bool { return true }
 type call struct {
 	script *lua.Script
 	key    string
-	args   []any // of the script, or the whole plain command
+	args   []any  // of the script, or the whole plain command
+	token  string // what the reply of a script that changes a breaker brings back; empty: none
 	reply  any
 	err    error
 }
@@ -121,10 +123,11 @@ func (s *Store) send(ctx context.Context, calls []*call, bySource func(*call) bo
 	for i, c := range calls {
 		cmds[i] = noRetry{redis.NewCmd(ctx, c.command(bySource(c))...)}
 	}
-	if len(cmds) == 1 {
-		_ = s.client.Process(ctx, cmds[0])
+	client, patient := s.clientFor(ctx)
+	if len(cmds) == 1 && !(patient && s.cluster) { // the nodes of a Cluster are patient with pipelines only
+		_ = client.Process(ctx, cmds[0])
 	} else {
-		pipe := s.client.Pipeline()
+		pipe := client.Pipeline()
 		for _, cmd := range cmds {
 			_ = pipe.Process(ctx, cmd)
 		}
@@ -134,6 +137,24 @@ func (s *Store) send(ctx context.Context, calls []*call, bySource func(*call) bo
 		c.reply, c.err = cmds[i].Result()
 	}
 	s.lookAround(ctx, calls)
+}
+
+// clientFor is the client for an exchange that may last as long as ctx. One that Open made gives a connection up after the
+// store's timeout otherwise. patient: ctx lasts longer than that.
+func (s *Store) clientFor(ctx context.Context) (client redis.UniversalClient, patient bool) {
+	deadline, ok := ctx.Deadline()
+	left := time.Until(deadline)
+	if !s.owned || !ok || left <= s.timeout {
+		return s.client, false
+	}
+	single, ok := s.client.(*redis.Client)
+	if !ok {
+		return s.client, true
+	}
+	if o := single.Options(); o.ReadTimeout != s.timeout || o.WriteTimeout != s.timeout { // as the URL says
+		return s.client, true
+	}
+	return single.WithTimeout(left), true
 }
 
 // lookAround lets a Cluster's client ask which node serves which slots, once in the background, if a node did not answer: a

@@ -139,6 +139,12 @@ func (g *generator) report() store.Report {
 	if g.rarely(12) {
 		r.Policy = pick(g, g.policies...)
 	}
+	if g.IntN(3) > 0 {
+		r.SentAt = time.UnixMilli(g.now - pick[int64](g, 0, 0, 0, -20, 1, 20, 20, 500)).UTC()
+		if g.rarely(20) {
+			r.SentAt = time.UnixMilli(g.now - pick[int64](g, 2999, 3000, 3001, 10*second, 10*second+1, -3600*second)).UTC()
+		}
+	}
 	if g.rarely(20) {
 		r.MaxAge = g.millis(0, 2*minute)
 	}
@@ -259,6 +265,9 @@ func (g *generator) command() store.Command {
 	switch c.Action {
 	case store.ForceOpen, store.ForceClosed, store.Retune, store.Trip:
 		c.For = g.millis(0, 0, 1, second, 10*second, 3600*second, 30*24*3600*second, 31*24*3600*second)
+	}
+	if g.rarely(3) {
+		c.Known = g.known()
 	}
 	if c.Action == store.Retune {
 		c.Policy = g.policy()

@@ -28,7 +28,8 @@ type settings struct {
 // nothing else. 1..100 bytes, printable, without braces and blanks.
 func WithPrefix(prefix string) Option { return func(s *settings) { s.prefix = prefix } }
 
-// WithTimeout bounds one exchange with Redis if the context has no deadline; the default is 1 s. 1 ms..1 m.
+// WithTimeout bounds one exchange with Redis if the context has no deadline; the default is 1 s. A store of [Open] also gives
+// up making a connection after that, unless the URL sets dial_timeout. 1 ms..1 m.
 func WithTimeout(d time.Duration) Option { return func(s *settings) { s.timeout = d } }
 
 // WithBudget says how many scripts a second one breaker may cost Redis, while it has no more replicas than that; the

@@ -19,6 +19,7 @@ type row struct {
 	fields []string
 	now    int64
 	absent bool // no field is there
+	bad    bool // the fields are another breaker's
 }
 
 // read gets the same fields of all names, in exchanges of readBatch. In one server's pipeline TIME goes before the
@@ -40,10 +41,11 @@ func (s *Store) read(ctx context.Context, names []string, fields []string) ([]ro
 // readBatch is read in one exchange.
 func (s *Store) readBatch(ctx context.Context, names []string, fields []string) ([]row, error) {
 	calls := make([]*call, 0, len(names)+1)
-	args := make([]any, len(fields))
+	args := make([]any, len(fields), len(fields)+1)
 	for i, field := range fields {
 		args[i] = field
 	}
+	args = append(args, nameField)
 	for _, name := range names {
 		key := s.keys.breaker(name)
 		if s.cluster {
@@ -67,14 +69,14 @@ func (s *Store) readBatch(ctx context.Context, names []string, fields []string) 
 		}
 		list, clock := calls[i].reply, []any(nil)
 		if s.cluster {
-			all := d.list(list, 2+len(fields))
+			all := d.list(list, 2+len(args))
 			list, clock = all[2:], all[:2]
 		} else if last := calls[len(calls)-1]; last.err != nil {
 			return nil, s.failure(last.err)
 		} else {
 			clock = d.list(last.reply, 2)
 		}
-		rows[i] = d.row(d.list(list, len(fields)), s.millis(&d, clock))
+		rows[i] = d.row(names[i], d.list(list, len(args)), s.millis(&d, clock))
 	}
 	return rows, d.err()
 }
@@ -93,15 +95,28 @@ func (s *Store) millis(d *decoder, clock []any) int64 {
 	return seconds*1000 + micros/1000
 }
 
-// row reads the reply to HMGET.
-func (d *decoder) row(list []any, now int64) row {
+// nameField is the field with the breaker's name, the last that each read asks for. A hash of release 0.1 has none.
+const nameField = "name"
+
+// row reads the reply to HMGET, which ends with the name.
+func (d *decoder) row(name string, list []any, now int64) row {
 	r := row{fields: make([]string, len(list)), now: now, absent: true}
 	for i, v := range list {
 		if v != nil {
 			r.fields[i], r.absent = d.text("field", v), false
 		}
 	}
+	last := len(list) - 1
+	r.bad = r.fields[last] != "" && r.fields[last] != escape.Replace(name)
+	r.fields = r.fields[:last]
 	return r
+}
+
+// check fails if the fields are another breaker's, which a broken proxy or client handed out.
+func (r *row) check(d *decoder) {
+	if r.bad {
+		d.fail("the reply is another breaker's")
+	}
 }
 
 // Read gives snapshots of names, or of all breakers of the index. It writes nothing.
@@ -128,6 +143,7 @@ func (s *Store) Read(ctx context.Context, names ...string) ([]store.Snapshot, er
 			continue
 		}
 		d := decoder{of: "read"}
+		r.check(&d)
 		f := d.snapshotFields(r.fields, r.now)
 		if d.problem == "" && f.hidden {
 			continue
@@ -169,7 +185,7 @@ func (s *Store) Versions(ctx context.Context, names ...string) ([]store.Version,
 	calls := make([]*call, len(names))
 	for i, name := range names {
 		key := s.keys.breaker(name)
-		calls[i] = &call{key: key, args: []any{"hmget", key, "generation", "rev", "tomb"}}
+		calls[i] = &call{key: key, args: []any{"hmget", key, "generation", "rev", "tomb", nameField}}
 	}
 	if err := s.exchange(ctx, s.laneOf(calls), calls); err != nil {
 		return nil, err
@@ -180,11 +196,11 @@ func (s *Store) Versions(ctx context.Context, names ...string) ([]store.Version,
 			return nil, s.failure(c.err)
 		}
 		d := decoder{of: "versions"}
-		r := d.row(d.list(c.reply, 3), 0)
+		r := d.row(names[i], d.list(c.reply, 4), 0)
 		if err := d.err(); err != nil {
 			return nil, err
 		}
-		if r.absent || r.fields[2] != "" {
+		if r.absent || r.bad || r.fields[2] != "" {
 			continue
 		}
 		v := store.Version{
@@ -211,6 +227,7 @@ func (s *Store) readVisible(ctx context.Context, name string, fields []string) (
 		return snapshotFields{}, nil, false, err
 	}
 	d := decoder{of: "read"}
+	rows[0].check(&d)
 	f := d.snapshotFields(rows[0].fields[:len(snapshotFieldNames)], rows[0].now)
 	if err := d.err(); err != nil {
 		return snapshotFields{}, nil, false, err
@@ -234,6 +251,9 @@ func (s *Store) Roster(ctx context.Context, name string) ([]store.Replica, error
 		return nil, err
 	}
 	d := decoder{of: "roster"}
+	if other := all[nameField]; other != "" && other != escape.Replace(name) {
+		d.fail("the reply is another breaker's")
+	}
 	var out []store.Replica
 	for field, value := range all {
 		replica, ok := strings.CutPrefix(field, "r:")
@@ -271,7 +291,8 @@ func fieldsOf(reply any) (map[string]string, error) {
 	return out, d.err()
 }
 
-// History lists the newest transitions and commands, newest first.
+// History lists the newest transitions and commands, newest first. One that cannot be read, such as a newer release's, is left
+// out: the others are told all the same.
 func (s *Store) History(ctx context.Context, name string, limit int) ([]store.Transition, error) {
 	if limit <= 0 || limit > limits.HistoryKept {
 		limit = limits.HistoryKept
@@ -288,11 +309,14 @@ func (s *Store) History(ctx context.Context, name string, limit int) ([]store.Tr
 	d := decoder{of: "history"}
 	written := d.numbers("count", values[0], 2)[0]
 	var out []store.Transition
-	for i := written - 1; i >= 0 && len(out) < limit && d.problem == ""; i-- {
-		out = append(out, d.transition(name, values[1+i%limits.HistoryKept], f.off))
-	}
 	if err := d.err(); err != nil {
 		return nil, err
+	}
+	for i := written - 1; i >= max(written-limits.HistoryKept, 0) && len(out) < limit; i-- {
+		one := decoder{of: "history"}
+		if t := one.transition(name, values[1+i%limits.HistoryKept], f.off); one.problem == "" {
+			out = append(out, t)
+		}
 	}
 	return out, nil
 }

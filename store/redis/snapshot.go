@@ -96,8 +96,10 @@ func (d *decoder) commands(s *store.Snapshot, f snapshotFields) {
 	if f.mode != "" {
 		lines := d.lines("mode", f.mode, 3)
 		n := d.numbers("mode", lines[0], 3)
-		s.Mode = store.Mode(d.within("mode", n[0], 1, int64(store.ForcedClosed)))
-		s.ModeNote = d.note(f, n[1], n[2], lines[1], lines[2])
+		if d.within("mode", n[0], 1, maxEnum) <= int64(store.ForcedClosed) { // else it is a newer release's
+			s.Mode = store.Mode(n[0])
+			s.ModeNote = d.note(f, n[1], n[2], lines[1], lines[2])
+		}
 	}
 	if f.retuned != "" {
 		lines := d.lines("retuned", f.retuned, 4)
@@ -223,19 +225,22 @@ func (d *decoder) replicas(s *store.Snapshot, f snapshotFields) {
 	s.PolicyConflict = n[10] > 0 && f.m < n[10]-1+limits.ConflictFor
 }
 
-// transition reads an entry of the history, as f shows it.
+// maxEnum is the greatest state, mode or action that is read: the values of newer releases have no name here.
+const maxEnum = 255
+
+// transition reads an entry of the history, as f shows it. It passes over what a newer release put behind what is known.
 func (d *decoder) transition(name, entry string, off int64) store.Transition {
-	lines := d.lines("entry", entry, 6)
-	n := d.numbers("entry", lines[0], 12)
+	lines := d.firstLines("entry", entry, 6)
+	n := d.leading("entry", lines[0], 12)
 	if d.problem != "" {
 		return store.Transition{}
 	}
 	return store.Transition{
-		Name: name, From: store.State(d.within("from", n[0], 0, int64(store.HalfOpen))),
-		To:   store.State(d.within("to", n[1], 0, int64(store.HalfOpen))),
-		Mode: store.Mode(d.within("mode", n[2], 0, int64(store.ForcedClosed))),
+		Name: name, From: store.State(d.within("from", n[0], 0, maxEnum)),
+		To:   store.State(d.within("to", n[1], 0, maxEnum)),
+		Mode: store.Mode(d.within("mode", n[2], 0, maxEnum)),
 		Prev: uint64(n[3]), Generation: uint64(n[4]), Rev: uint64(n[5]),
-		Action: store.Action(d.within("action", n[6], 0, int64(store.Restore))), At: moment(n[7] - off),
+		Action: store.Action(d.within("action", n[6], 0, maxEnum)), At: moment(n[7] - off),
 		Reason: store.Reason(d.optional("reason", lines[1])), Cause: d.optional("cause", lines[2]),
 		Why:    d.optional("why", lines[3]),
 		Window: store.Tally{Calls: int(n[8]), Failures: int(n[9]), Slow: int(n[10]), Consecutive: int(n[11])},

@@ -14,6 +14,7 @@ import (
 
 	"github.com/commontrip/commontrip/internal/limits"
 	"github.com/commontrip/commontrip/store"
+	"github.com/commontrip/commontrip/tests/await"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
@@ -128,14 +129,39 @@ func TestTheServersOwnClock(t *testing.T) {
 	}
 }
 
-// TestABreakerThatOnlyReportsIsKept: reports that change nothing but numbers set the time to live again, too, once an hour.
+// TestABreakerThatOnlyReportsIsKept: reports that change nothing but numbers set the time to live again, too, once an hour, or
+// each ten minutes while nothing ever happened.
 func TestABreakerThatOnlyReportsIsKept(t *testing.T) {
+	for name, c := range map[string]struct {
+		happened    bool
+		again, kept time.Duration
+	}{
+		"nothing happened": {false, 10 * time.Minute, time.Hour},
+		"it has opened":    {true, time.Hour, 25 * time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) { onlyReportsKeepIt(t, c.happened, c.again, c.kept) })
+	}
+}
+
+func onlyReportsKeepIt(t *testing.T, happened bool, again, kept time.Duration) {
 	srv := redistest.Start(t)
 	now := time.UnixMilli(nowMillis/limits.SliceFor*limits.SliceFor + limits.SliceFor/2) // an hour later the report is not the first of its slice
 	s, c, ctx := openOn(t, srv.URL(), WithClock(func() time.Time { return now })), admin(t, srv), context.Background()
 	key := s.keys.breaker("x")
-	for seq := range uint64(361) {
-		r := store.Report{Name: "x", Replica: "web#1", Seq: seq + 1, MaxAge: time.Second, Runs: []store.Run{{Outcome: store.Success, Count: 1}}}
+	var known store.Known
+	if happened {
+		s.Sync(ctx, []store.Report{{Name: "x", Replica: "web#0", Seq: 1}})
+		for _, a := range []store.Action{store.Trip, store.Reset} {
+			result, err := s.Command(ctx, store.Command{Name: "x", Action: a, By: "me"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			known = result.Snapshot.Known()
+		}
+	}
+	reports := uint64(again / (10 * time.Second))
+	for seq := range reports + 1 {
+		r := store.Report{Name: "x", Replica: "web#1", Seq: seq + 1, Known: known, Generation: known.Generation, MaxAge: time.Second, Runs: []store.Run{{Outcome: store.Success, Count: 1}}}
 		if result := s.Sync(ctx, []store.Report{r})[0]; result.Err != nil {
 			t.Fatal(result.Err)
 		}
@@ -146,14 +172,14 @@ func TestABreakerThatOnlyReportsIsKept(t *testing.T) {
 		}
 		switch seq {
 		case 0:
-			c.PExpire(ctx, key, 2*time.Hour)
-		case 1, 359:
-			if left > 2*time.Hour {
+			c.PExpire(ctx, key, again)
+		case 1, reports - 1:
+			if left > again {
 				t.Errorf("report %d sets the time to live", seq)
 			}
-		case 360:
-			if left < 24*time.Hour {
-				t.Errorf("after an hour of reports the hash is kept for %v; want a day", left)
+		case reports:
+			if left <= kept-time.Minute || left > kept {
+				t.Errorf("after %v of reports the hash is kept for %v; want %v", again, left, kept)
 			}
 		}
 	}
@@ -185,7 +211,9 @@ func TestTheTimeToLiveIsABroomAndNeverAClock(t *testing.T) {
 	}
 	const day = 24 * time.Hour
 	s.Sync(ctx, []store.Report{failures("x", "web#1", 1, 1)})
-	between("at first", day, day+time.Hour)
+	between("at first", 59*time.Minute, time.Hour)
+	command(store.Command{Action: store.Trip})
+	between("once it has opened", day, day+time.Hour)
 	command(store.Command{Action: store.ForceOpen, For: 10 * time.Hour})
 	between("with a command of 10 h", 99*time.Hour, 101*time.Hour)
 	command(store.Command{Action: store.ForceOpen})
@@ -275,27 +303,103 @@ func TestALostIndexComesBack(t *testing.T) {
 	}
 }
 
+// TestTheIndexIsSwept: however many names a flood leaves behind, replicas that live take them out.
 func TestTheIndexIsSwept(t *testing.T) {
 	srv := redistest.Start(t)
 	s, c, ctx := openOn(t, srv.URL()), admin(t, srv), context.Background()
-	for i := range 40 {
-		do(t, c, "sadd", s.keys.names(), fmt.Sprintf("gone-%d", i), "\xff\x00")
+	for i := range 30 {
+		flood := []any{"sadd", s.keys.names(), fmt.Sprintf("\xff\x00%d", i)}
+		for n := range 100 {
+			flood = append(flood, fmt.Sprintf("gone-%d-%d", i, n))
+		}
+		do(t, c, flood...)
 	}
 	if all, err := s.Read(ctx); err != nil || len(all) != 0 {
 		t.Fatal(all, err)
 	}
-	for i := range 100 {
-		s.Sync(ctx, []store.Report{failures(fmt.Sprintf("b-%d", i), "web#1", 1, 1)})
+	seq := uint64(0)
+	await.Until(t, "the names that are gone are taken out", func() bool {
+		seq++
+		for i := range 10 {
+			if r := s.Sync(ctx, []store.Report{failures(fmt.Sprintf("b-%d", i), "web#1", seq, 1)})[0]; r.Err != nil {
+				t.Fatal(r.Err)
+			}
+		}
+		members, err := c.SMembers(ctx, s.keys.names()).Result()
+		living := 0
+		for _, m := range members {
+			if strings.HasPrefix(m, "b-") {
+				living++
+			}
+		}
+		if err != nil || living != 10 {
+			t.Fatalf("%d of 10 names that live are listed, %v", living, err)
+		}
+		return len(members) <= 14 // one in four is not worth a hurry
+	})
+	if left, err := c.PTTL(ctx, s.keys.names()).Result(); err != nil || left <= 0 {
+		t.Errorf("the list is kept for %v, %v; want a time to live", left, err)
 	}
-	members, _ := c.SMembers(ctx, s.keys.names()).Result()
-	gone := 0
-	for _, m := range members {
-		if !strings.HasPrefix(m, "b-") {
-			gone++
+}
+
+func TestNamesThatAreGoneCanBeTakenOutAtOnce(t *testing.T) {
+	srv := redistest.Start(t)
+	s, c, ctx := openOn(t, srv.URL()), admin(t, srv), context.Background()
+	s.Sync(ctx, []store.Report{failures("lives", "web#1", 1, 1)})
+	for i := range 2500 {
+		do(t, c, "sadd", s.keys.names(), fmt.Sprintf("gone-%d", i))
+	}
+	do(t, c, "sadd", s.keys.names(), "another")
+	if err := s.Remove(ctx, "another"); err != nil {
+		t.Fatal(err)
+	}
+	if listed, err := c.SIsMember(ctx, s.keys.names(), "another").Result(); err != nil || listed {
+		t.Errorf("a removal leaves the name of a breaker that is gone in the list (%v)", err)
+	}
+	if _, err := s.Sweep(ctx); err != nil {
+		t.Error(err)
+	}
+	if members, err := c.SMembers(ctx, s.keys.names()).Result(); err != nil || !slices.Equal(members, []string{"lives"}) {
+		t.Errorf("%d names are listed, %v; want that which lives", len(members), err)
+	}
+}
+
+// TestARefusedClaimOfABigFleetWaitsForTheBudget: all replicas of a fleet ask for the few places of a half-open breaker.
+func TestARefusedClaimOfABigFleetWaitsForTheBudget(t *testing.T) {
+	srv := redistest.Start(t)
+	s, ctx := openOn(t, srv.SocketURL(), WithBudget(500)), context.Background()
+	const replicas = 400
+	fleetOf(t, s, "x", replicas)
+	if _, err := s.Command(ctx, store.Command{Name: "x", Action: store.ForceOpen, By: "me"}); err != nil {
+		t.Fatal(err)
+	}
+	result, err := s.Command(ctx, store.Command{Name: "x", Action: store.Lift, By: "me"})
+	if err != nil || result.Snapshot.State != store.HalfOpen {
+		t.Fatal(result.Snapshot, err)
+	}
+	claim := func(i int) store.Grant {
+		t.Helper()
+		g, err := s.Claim(ctx, store.Claim{Name: "x", ID: fmt.Sprint(i), Replica: fmt.Sprintf("web-%d#1", i), Want: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return g
+	}
+	for i := range result.Snapshot.Policy.Probes {
+		if len(claim(i).Leases) != 1 {
+			t.Fatalf("claim %d gets no lease", i)
 		}
 	}
-	if len(members)-gone != 100 || gone > 10 {
-		t.Errorf("the index has %d names, %d of them gone", len(members), gone)
+	var sum time.Duration
+	for i := range 50 {
+		g := claim(100 + i)
+		if len(g.Leases) > 0 {
+			t.Fatal("there is a place too many")
+		}
+		sum += g.RetryIn
+	}
+	if rate := replicas / (sum / 50).Seconds(); rate > 700 {
+		t.Errorf("%d replicas that are refused ask %.0f times a second; want the budget of 500, about", replicas, rate)
 	}
 }
 

@@ -53,7 +53,7 @@ func dialSingle(rawURL string, timeout time.Duration) (redis.UniversalClient, er
 	short(&o.DialTimeout, timeout)
 	short(&o.ReadTimeout, timeout)
 	short(&o.WriteTimeout, timeout)
-	short(&o.PoolTimeout, timeout)
+	short(&o.PoolTimeout, maxTimeout) // an exchange waits as long as its context
 	return redis.NewClient(o), nil
 }
 
@@ -68,9 +68,17 @@ func dialCluster(rawURL string, timeout time.Duration) (redis.UniversalClient, e
 	o.DisableRoutingPolicies = true
 	o.ReadOnly, o.RouteByLatency, o.RouteRandomly = false, false, false // a replica's copy may be old
 	short(&o.DialTimeout, timeout)
+	short(&o.PoolTimeout, maxTimeout)
+	// An exchange has a context of its own, which may last longer. What the client asks by itself has none.
+	if o.ReadTimeout == 0 && o.WriteTimeout == 0 {
+		o.ReadTimeout, o.WriteTimeout = -1, -1
+		o.NewClient = func(o *redis.Options) *redis.Client {
+			o.ReadTimeout, o.WriteTimeout = timeout, timeout
+			return redis.NewClient(o)
+		}
+	}
 	short(&o.ReadTimeout, timeout)
 	short(&o.WriteTimeout, timeout)
-	short(&o.PoolTimeout, timeout)
 	return redis.NewClusterClient(o), nil
 }
 
@@ -88,7 +96,7 @@ func dialSentinel(rawURL string, timeout time.Duration) (redis.UniversalClient, 
 	short(&o.DialTimeout, timeout)
 	short(&o.ReadTimeout, timeout)
 	short(&o.WriteTimeout, timeout)
-	short(&o.PoolTimeout, timeout)
+	short(&o.PoolTimeout, maxTimeout) // an exchange waits as long as its context
 	return redis.NewFailoverClient(o), nil
 }
 

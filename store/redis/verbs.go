@@ -3,8 +3,10 @@ package redisstore
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"time"
 
+	"github.com/commontrip/commontrip/internal/limits"
 	"github.com/commontrip/commontrip/store"
 )
 
@@ -27,6 +29,7 @@ func (s *Store) Sync(ctx context.Context, reports []store.Report) []store.Result
 	}
 	err := s.exchange(ctx, s.laneOf(calls), calls)
 	var seen []string
+	replicas := 0
 	for n, c := range calls {
 		result, r := &results[at[n]], normal[at[n]]
 		if err != nil {
@@ -40,11 +43,15 @@ func (s *Store) Sync(ctx context.Context, reports []store.Report) []store.Result
 			continue
 		}
 		result.Again = s.again(result.Snapshot.Replicas)
+		replicas = max(replicas, result.Snapshot.Replicas)
 		if s.index.wants(r.Name, fresh) {
 			seen = append(seen, r.Name)
 		}
 	}
 	s.indexNames(ctx, seen)
+	if err == nil {
+		s.sweepSome(replicas)
+	}
 	return results
 }
 
@@ -75,6 +82,11 @@ func (s *Store) Claim(ctx context.Context, c store.Claim) (store.Grant, error) {
 		return store.Grant{}, err
 	}
 	g.Made, g.Snapshot = result.Made, result.Snapshot
+	again := s.again(g.Snapshot.Replicas)
+	if len(g.Leases) == 0 && g.Snapshot.State == store.HalfOpen && again > limits.AskAgain*time.Millisecond {
+		// All replicas of a big fleet ask; they share the budget.
+		g.RetryIn = max(g.RetryIn, again/2+rand.N(again+1))
+	}
 	if s.index.wants(c.Name, fresh) {
 		s.indexNames(ctx, []string{c.Name})
 	}
@@ -131,11 +143,13 @@ func (s *Store) Remove(ctx context.Context, name string) error {
 		return err
 	}
 	d := decoder{of: "remove"}
-	word := d.text("answer", d.list(request.reply, 1)[0])
+	list := d.list(request.reply, 2)
+	word := d.text("answer", list[0])
+	d.token(list[1], request)
 	if word != "removed" && word != "absent" {
 		d.fail("%.40q; want removed or absent", word)
 	}
-	if d.problem == "" && word == "removed" {
+	if d.problem == "" {
 		s.unindex(ctx, name)
 	}
 	return d.err()

@@ -192,7 +192,7 @@ func (s *Store) decodePush(payload string) ([]store.Event, error) {
 	}
 	name, ok := s.keys.name(parts[1])
 	n, err := strconv.Atoi(parts[2])
-	if !ok || store.ValidateName(name) != nil || err != nil || n < 1 || n > pushMost || len(parts) != 3+n+len(snapshotFieldNames) {
+	if !ok || store.ValidateName(name) != nil || err != nil || n < 1 || n > pushMost || len(parts) < 3+n+len(snapshotFieldNames) {
 		d.fail("%.40q", payload)
 		return nil, d.err()
 	}

@@ -110,6 +110,41 @@ var faultyStores = []struct {
 	{"loses commands in a repair", "a standing force comes back with its note", faulty(func(b *bad) {
 		b.report = func(r *store.Report) { r.Known.Mode = store.Auto }
 	})},
+	{"cuts an adopted open time", "an adopted open time is not cut by the policy", faulty(func(b *bad) {
+		b.report = func(r *store.Report) { r.Known.RetryIn = min(r.Known.RetryIn, r.Policy.WithDefaults().OpenForMax) }
+	})},
+	{"protects lost leases once", "what protects lost leases outlives a second loss", faulty(func(b *bad) {
+		b.report = func(r *store.Report) {
+			if r.Known.Reason == store.ByRepair {
+				r.Known.RetryIn = min(r.Known.RetryIn, r.Policy.WithDefaults().OpenForMax)
+			}
+		}
+	})},
+	{"hears no commander", "a command brings what its commander knows", faulty(func(b *bad) {
+		b.command = func(c *store.Command) { c.Known = store.Known{} }
+	})},
+	{"takes what comes too late", "a report that comes too late is refused", faulty(func(b *bad) {
+		b.report = func(r *store.Report) {
+			if r.SentAt.Before(start.Add(-maxAge)) {
+				r.SentAt = time.Time{}
+			}
+		}
+	})},
+	{"reads ages as they were sent", "the way of a report is part of its outcomes' age", faulty(func(b *bad) {
+		b.report = func(r *store.Report) {
+			if r.SentAt.After(start.Add(-maxAge)) {
+				r.SentAt = time.Time{}
+			}
+		}
+	})},
+	{"forgets numbers with each slice", "a number is remembered for as long as its report is sent again", func(now func() time.Time) store.Store {
+		b := &bad{Store: memorystore.New(memorystore.WithClock(now))}
+		b.report = func(r *store.Report) { r.Replica += now().Truncate(30 * sec).String() }
+		return b
+	}},
+	{"does not say how old a state is", "a snapshot tells the store's clock", faulty(func(b *bad) {
+		b.result = func(_ store.Report, out *store.Result) { out.Snapshot.Age = 0 }
+	})},
 	{"repairs nothing", "a store that lost an open verdict takes it back", faulty(func(b *bad) {
 		b.report = func(r *store.Report) { r.Known = store.Known{} }
 	})},

@@ -149,6 +149,9 @@ func (d *duel) drawReport(t *rapid.T) string {
 	if rarely(t, "seq", 12) {
 		words = append(words, fmt.Sprintf("seq=%d", rapid.IntRange(0, 6).Draw(t, "seq")))
 	}
+	if rarely(t, "late", 5) {
+		words = append(words, "late="+durationText(rapid.SampledFrom(someAges).Draw(t, "by")))
+	}
 	for _, flag := range []string{"announce", "own-open", "rejected=3", "max-age=0s"} {
 		if rarely(t, flag, 8) {
 			words = append(words, flag)
@@ -278,6 +281,9 @@ func (d *duel) drawCommand(t *rapid.T) string {
 		if rapid.Bool().Draw(t, "timed") {
 			words = append(words, "for="+drawDuration(t))
 		}
+	}
+	if rarely(t, "knows", 4) {
+		words = append(words, "knows="+rapid.SampledFrom(someReplicas).Draw(t, "knower"))
 	}
 	if action == store.Retune {
 		words = append(words, policyText(drawPolicy(t)))

@@ -360,6 +360,37 @@ var commandRules = []rule{
 			same(f, "state after a later trip", f.do(store.Lift).Snapshot.State, store.HalfOpen)
 		},
 	},
+	{
+		"a command brings what its commander knows",
+		"A command's Known repairs before the command acts: a force that a failover lost, and that the commander knows, stands on below what the command does.",
+		func(f *fixture) {
+			f.touch()
+			known := knownFrom(f.do(store.ForceOpen).Snapshot)
+			f.wipe()
+			f.after(ms)
+			f.touch()
+			_, err := f.store.Command(f.ctx, store.Command{Name: tier, Action: store.Restore, By: "ann", Known: store.Known{Rev: store.MaxNumber}})
+			truly(f, "a Known from beyond tomorrow is refused", errors.Is(err, store.ErrInvalid))
+			same(f, "Rev after it", f.read().Rev, uint64(0))
+			s := f.command(store.Command{Action: store.Retune, Policy: another, By: "ann", Known: known}).Snapshot
+			same(f, "Mode, its note", []any{s.Mode, s.ModeNote}, []any{store.ForcedOpen, known.ModeNote})
+			same(f, "policy", s.Policy, another)
+			truly(f, "Rev grew above both", s.Rev > known.Rev)
+			s = f.command(store.Command{Action: store.Lift, Known: known}).Snapshot
+			same(f, "Mode, state after a lift", []any{s.Mode, s.State}, []any{store.Auto, store.HalfOpen})
+			s = f.command(store.Command{Action: store.Restore, Known: known}).Snapshot
+			same(f, "Mode after a lower Known", s.Mode, store.Auto)
+
+			trip := f.do(store.Trip).Snapshot
+			f.wipe()
+			f.after(ms)
+			f.touch()
+			result := f.command(store.Command{Action: store.ForceClosed, By: "ann", Known: knownFrom(trip)})
+			same(f, "generation, state below the mode", []any{result.Snapshot.Generation, result.Snapshot.State}, []any{trip.Generation, store.Open})
+			same(f, "who brought it", f.history()[1].Cause, "ann")
+			same(f, "Made", result.Made.Action, store.ForceClosed)
+		},
+	},
 }
 
 // wantEntry compares what a script made, and the newest entry of the history, with want, but for the time of day.

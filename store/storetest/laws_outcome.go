@@ -242,6 +242,20 @@ var outcomeRules = []rule{
 			same(f, "calls", f.read().Totals.Calls, uint64(4096+store.MaxCount+store.MaxRuns-3))
 		},
 	},
+	{
+		"the way of a report is part of its outcomes' age",
+		"An outcome is as old as its age and for as long as its report was under way, by the store's clock against SentAt.",
+		func(f *fixture) {
+			r := f.report("a", aged(2*sec+ms, failures(1)), aged(2*sec, failures(1)), successes(1))
+			r.SentAt = f.clock.Now().Add(-sec)
+			totals := f.send(r).Snapshot.Totals
+			same(f, "calls, late", []uint64{totals.Calls, totals.Late}, []uint64{2, 1})
+			r = f.report("a", aged(maxAge, failures(1)))
+			r.SentAt = f.clock.Now().Add(sec)
+			totals = f.send(r).Snapshot.Totals
+			same(f, "calls, late of one that came before it was sent", []uint64{totals.Calls, totals.Late}, []uint64{3, 1})
+		},
+	},
 }
 
 // failWith fails once with a label, on a breaker of its own.

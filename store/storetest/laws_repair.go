@@ -58,12 +58,19 @@ var repairRules = []rule{
 		},
 	},
 	{
-		"an adopted open time is cut by the policy",
-		"The remaining open time is taken as sent, at most OpenForMax.",
+		"an adopted open time is not cut by the policy",
+		"The remaining open time is taken as sent, at most 30 days: a Trip's own time, and a lease's that a repair left open, may exceed OpenForMax.",
 		func(f *fixture) {
 			f.policy.OpenFor, f.policy.OpenForMax = sec, 5*sec
 			s := f.recall("a", store.Known{Generation: f.clock.millis(), State: store.Open, RetryIn: hour}).Snapshot
-			same(f, "RetryIn", s.RetryIn, 5*sec)
+			same(f, "RetryIn", s.RetryIn, hour)
+			s = f.recall("a", store.Known{Generation: s.Generation + 1, State: store.Open, RetryIn: 1000 * day}).Snapshot
+			same(f, "RetryIn of a time past every bound", s.RetryIn, store.MaxFor)
+
+			f.touch()
+			lost := f.command(store.Command{Action: store.Trip, For: 10 * minute}).Snapshot
+			f.wipe()
+			same(f, "RetryIn of a trip that was lost", f.recall("b", knownFrom(lost)).Snapshot.RetryIn, 10*minute)
 		},
 	},
 	{
@@ -227,7 +234,7 @@ var repairRules = []rule{
 				bad := f.report("a", failures(1))
 				bad.Known = known
 				results := f.store.Sync(f.ctx, []store.Report{bad, f.report("b", failures(1))})
-				truly(f, "it is refused as invalid", errors.Is(results[0].Err, store.ErrInvalid))
+				truly(f, "it is refused as ahead", errors.Is(results[0].Err, store.ErrAhead) && errors.Is(results[0].Err, store.ErrInvalid))
 				truly(f, "its neighbour is not", results[1].Err == nil)
 				f.seqs[[2]string{tier, "a"}]--
 			}
@@ -380,6 +387,27 @@ var repairRules = []rule{
 			same(f, "policy, mode", []any{s.Policy, s.Mode}, []any{another, store.Auto})
 			s = f.recall("b", store.Known{Rev: s.Rev + 1, Mode: store.ForcedClosed, ModeNote: store.Note{By: oncall}}).Snapshot
 			same(f, "policy, mode", []any{s.Policy, s.Mode}, []any{f.policy, store.ForcedClosed})
+		},
+	},
+	{
+		"what protects lost leases outlives a second loss",
+		"A known half-open becomes open for ProbeLease. If that is lost too, what is left of it comes back whole, so that no lease is granted while a lost one lives.",
+		func(f *fixture) {
+			f.policy.OpenFor, f.policy.OpenForMax, f.policy.ProbeLease = sec, sec, 30*sec
+			f.probe("a", f.policy.Probes)
+			halfOpen := f.read()
+			f.wipe()
+			f.after(ms)
+			first := f.recall("b", knownFrom(halfOpen)).Snapshot
+			f.wipe()
+			f.after(10 * sec)
+			known := knownFrom(first)
+			known.RetryIn -= 10 * sec
+			same(f, "RetryIn after the second loss", f.recall("c", known).Snapshot.RetryIn, 20*sec)
+			f.after(20*sec - ms)
+			same(f, "leases while a lost one may live", len(f.claim("c", 1).Leases), 0)
+			f.after(ms)
+			same(f, "leases afterwards", len(f.claim("c", 1).Leases), 1)
 		},
 	},
 }

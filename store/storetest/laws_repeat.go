@@ -1,6 +1,9 @@
 package storetest
 
 import (
+	"errors"
+	"time"
+
 	"github.com/commontrip/commontrip/store"
 )
 
@@ -169,6 +172,53 @@ var repeatRules = []rule{
 				{Name: "b", Seen: 6 * sec, Calls: 5, Failures: 2},
 			})
 			same(f, "Seen", f.member("b").Seen, 6*sec)
+		},
+	},
+	{
+		"a report that comes too late is refused",
+		"A report that was under way for longer than MaxAge, or than 10 s, by the store's clock against its SentAt, is ErrLate, changes nothing and spends no Seq; sent again it counts.",
+		func(f *fixture) {
+			f.touch()
+			for _, c := range []struct{ maxAge, late, most time.Duration }{
+				{maxAge, maxAge + ms, maxAge}, {hour, 10*sec + ms, 10 * sec}, {hour, day, 10 * sec}, {ms, 2 * ms, ms},
+			} {
+				r := f.report("a", failures(1))
+				r.MaxAge, r.Announce, r.Rejected, r.SentAt = c.maxAge, true, 7, f.clock.Now().Add(-c.late)
+				r.Policy = another
+				r.Known = store.Known{Generation: f.clock.millis(), State: store.Open}
+				f.wantUnchanged("a report that is late by "+c.late.String(), func() {
+					err := f.sync(r).Err
+					truly(f, "it is ErrLate", errors.Is(err, store.ErrLate))
+					truly(f, "that is an ErrInvalid", errors.Is(err, store.ErrInvalid))
+				})
+				r = f.report("a", failures(1))
+				r.Seq--
+				f.seqs[[2]string{tier, "a"}]--
+				calls := f.read().Totals.Calls
+				r.MaxAge, r.SentAt = c.maxAge, f.clock.Now().Add(-c.most)
+				f.send(r)
+				same(f, "calls after one that is in time", f.read().Totals.Calls, calls+1)
+				f.do(store.Reset)
+			}
+			r := f.report("a")
+			r.SentAt = f.clock.Now().Add(hour)
+			f.send(r) // the store's clock has stepped back since
+		},
+	},
+	{
+		"a number is remembered for as long as its report is sent again",
+		"A report that is sent again within MaxResend and 10 s more counts nothing, wherever in a slice of 30 s it was first.",
+		func(f *fixture) {
+			for _, first := range []time.Duration{0, ms, 15 * sec, 29_999 * ms} {
+				f.at(hour + first)
+				r := f.report("a", failures(1))
+				f.send(r)
+				calls := f.read().Totals.Calls
+				f.after(store.MaxResend + 10*sec)
+				f.send(r)
+				same(f, "calls", f.read().Totals.Calls, calls)
+				f.do(store.Reset)
+			}
 		},
 	},
 }

@@ -177,6 +177,29 @@ var timeRules = []rule{
 			}
 		},
 	},
+	{
+		"a snapshot tells the store's clock",
+		"Since and Age of a snapshot are the store's clock when it was given, steps of the clock or not.",
+		func(f *fixture) {
+			told := func(what string, s store.Snapshot) {
+				same(f, "the clock by "+what, s.Clock().UnixMilli(), int64(f.clock.millis()))
+			}
+			told("a first report", f.touch().Snapshot)
+			for _, step := range []time.Duration{sec, -hour, 5 * ms} {
+				f.after(step)
+				told("a read", f.read())
+				told("a report", f.touch().Snapshot)
+				f.after(ms)
+				told("a command", f.do(store.Trip).Snapshot)
+				f.after(ms)
+				told("a claim", f.claim("a", 1).Snapshot)
+				told("a settlement", f.settle("a", store.Lease{Name: tier, ID: "none"}, store.Success).Snapshot)
+			}
+			f.remove()
+			f.after(sec)
+			told("a tombstone", f.touch().Snapshot)
+		},
+	},
 }
 
 // idleScripts change nothing in an open breaker, or in a tombstone, but its time.

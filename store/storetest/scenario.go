@@ -149,6 +149,8 @@ func (g *stage) report(args []string) string {
 			r.Generation = parseNumber(value)
 		case "max-age":
 			r.MaxAge = parseDuration(value)
+		case "late":
+			r.SentAt = g.clock.Now().Add(-parseDuration(value))
 		case "rejected":
 			r.Rejected = parseNumber(value)
 		case "knows":
@@ -255,6 +257,8 @@ func (g *stage) command(args []string) string {
 			c.By = value
 		case "why":
 			c.Why = value
+		case "knows":
+			c.Known = g.known(cutKnower(value))
 		default:
 			policy = append(policy, word)
 		}
@@ -269,6 +273,12 @@ func (g *stage) command(args []string) string {
 		return refusalText(err)
 	}
 	return g.resultText(result)
+}
+
+// cutKnower parts the replica whose knowledge a command carries from what is changed of it: "a" or "a,rev=+7".
+func cutKnower(value string) (replica, changes string) {
+	replica, changes, _ = strings.Cut(value, ",")
+	return replica, changes
 }
 
 func (g *stage) remove([]string) string {

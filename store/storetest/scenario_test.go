@@ -33,7 +33,7 @@ func TestALineSaysAllOfARequest(t *testing.T) {
 	g := newTestStage()
 	for _, line := range []string{
 		"policy streak=9 open=5s", "wait 1s",
-		"report a fail*3@1s:timeout ok slow*2 slow-fail ignored announce own-open rejected=3 max-age=5s seq=7 gen=+5",
+		"report a fail*3@1s:timeout ok slow*2 slow-fail ignored announce own-open rejected=3 max-age=5s seq=7 gen=+5 late=2s",
 	} {
 		if _, err := g.play(line); err != nil {
 			t.Fatal(err)
@@ -51,6 +51,7 @@ func TestALineSaysAllOfARequest(t *testing.T) {
 	same(t, "the report", got, store.Report{
 		Name: tier, Replica: "a", Policy: store.Policy{ConsecutiveFailures: 9, OpenFor: 5 * sec}.WithDefaults(), Announce: true, OwnOpen: true,
 		Rejected: 3, MaxAge: 5 * sec, Seq: 7, Generation: uint64(start.UnixMilli() + 5),
+		SentAt: start.Add(-sec),
 	})
 }
 
