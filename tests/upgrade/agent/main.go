@@ -104,7 +104,7 @@ func run(url, name string) error {
 	}
 
 	out := json.NewEncoder(os.Stdout)
-	print := func() {
+	tell := func() {
 		mu.Lock()
 		defer mu.Unlock()
 		st := b.Status()
@@ -126,7 +126,7 @@ func run(url, name string) error {
 		line, more := "", true
 		select {
 		case <-tick.C:
-			print()
+			tell()
 			continue
 		case line, more = <-lines:
 		}
@@ -141,7 +141,7 @@ func run(url, name string) error {
 				see.Bad = err.Error()
 			}
 			see.Done = "quit"
-			print()
+			tell()
 			return nil
 		case word == "fail":
 			failing.Store(true)
@@ -168,6 +168,6 @@ func run(url, name string) error {
 			see.Bad = line + ": " + err.Error()
 		}
 		mu.Unlock()
-		print()
+		tell()
 	}
 }
