@@ -23,11 +23,16 @@ type localBreaker struct {
 	retryAt    time.Duration // uptime when an open state is over
 	closedAt   time.Duration // uptime when its probes closed it; 0: they did not
 	reason     Reason
-	probed     uint64     // the fleet's generation whose opening this breaker's probes have ended already; 0: none
-	policy     *Policy    // the policy that the machine goes by; nil: it has seen none
-	seq        uint64     // of the newest report to the machine
-	pause      *OpenError // until when no probe is asked for; nil: one may be asked for
+	probed     uint64        // the fleet's generation whose opening this breaker's probes have ended already; 0: none
+	hurriedAt  time.Duration // uptime when an opening that did not count was reported at once; 0: none was in this generation
+	policy     *Policy       // the policy that the machine goes by; nil: it has seen none
+	seq        uint64        // of the newest report to the machine
+	pause      *OpenError    // until when no probe is asked for; nil: one may be asked for
 }
+
+// hurryEvery is how often an opening that does not count is reported at once: a replica that is sick alone must not crowd the
+// store.
+const hurryEvery = 10 * time.Second
 
 // localView is what a local breaker means to admission.
 type localView struct {
@@ -41,7 +46,7 @@ type localView struct {
 // localMove says what a request to a local breaker changed.
 type localMove struct {
 	moved  bool   // its generation is another one
-	opened bool   // it has opened, and that counts
+	opened bool   // it has opened, and the store is to hear of it at once
 	event  *Event // what listeners are told of it; nil: nothing
 }
 
@@ -105,6 +110,9 @@ func (l *localBreaker) follow(s *localScene, after *store.Snapshot, made *store.
 		l.retryAt = s.at + after.RetryIn + rand.N(after.RetryIn/2+1)
 		// mutant: undone
 		if before == Closed && !s.counts {
+			if l.hurriedAt == 0 || s.at-l.hurriedAt >= hurryEvery { // what this replica saw may open the fleet's breaker
+				m.opened, l.hurriedAt = true, s.at
+			}
 			l.command(s, store.Command{Action: store.Reset})
 			return m
 		}
@@ -152,7 +160,7 @@ func (l *localBreaker) reset(s *localScene) localMove {
 	if l == nil {
 		return localMove{}
 	}
-	l.probed, l.closedAt = 0, 0
+	l.probed, l.closedAt, l.hurriedAt = 0, 0, 0
 	return l.command(s, store.Command{Action: store.Reset, Why: "the fleet's verdict has moved"})
 }
 

@@ -58,8 +58,11 @@ func TestAnOpeningThatDoesNotCountIsUndone(t *testing.T) {
 	s := localAt(t0, p)
 	s.counts = false
 	move := l.observe(s, 0, failed(3))
-	if !move.moved || move.opened || move.event != nil {
-		t.Fatalf("the move is %+v; want one that neither listeners nor the reporter hear of", move)
+	if !move.moved || !move.opened || move.event != nil {
+		t.Fatalf("the move is %+v; want one that the reporter hears of, and listeners do not", move)
+	}
+	if again := l.observe(s, l.number(), failed(3)); !again.moved || again.opened {
+		t.Fatalf("a moment later the next move is %+v; want one that the reporter does not hear of", again)
 	}
 	if l.view().refuses || l.view().state != Closed {
 		t.Fatalf("it is %+v, want closed", l.view())
