@@ -36,7 +36,7 @@ func Verbs() []Verb {
 
 var plain = map[string]Verb{
 	"time": Read, "hgetall": Roster, "subscribe": Watch, "ssubscribe": Watch, "sadd": Index, "srem": Index,
-	"smembers": Index, "srandmember": Index, "exists": Index, "ping": Ping, "hello": Setup, "auth": Setup,
+	"smembers": Index, "srandmember": Index, "exists": Index, "pexpire": Index, "ping": Ping, "hello": Setup, "auth": Setup,
 	"client": Setup, "select": Setup,
 }
 
@@ -78,6 +78,9 @@ func script(id string, args []string) Verb {
 
 // fields tells reads by what they ask for.
 func fields(names []string) Verb {
+	if n := len(names); n > 1 && names[n-1] == "name" { // each read asks whose hash it is
+		names = names[:n-1]
+	}
 	switch last := names[len(names)-1]; {
 	case len(names) == 3 && names[0] == "generation" && last == "tomb":
 		return Versions
