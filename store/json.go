@@ -262,7 +262,13 @@ type transitionJSON struct {
 // MarshalJSON gives the one JSON form, with the derived field "sentence".
 func (t Transition) MarshalJSON() ([]byte, error) {
 	return json.Marshal(transitionJSON{
-		t.Name, past[State]{t.From}, past[State]{t.To}, past[Mode]{t.Mode}, t.Prev, t.Generation, t.Rev, past[Action]{t.Action}, t.At, t.Reason, t.Cause, t.Why,
+		t.Name,
+		past[State]{t.From},
+		past[State]{t.To},
+		past[Mode]{t.Mode},
+		t.Prev, t.Generation, t.Rev,
+		past[Action]{t.Action},
+		t.At, t.Reason, t.Cause, t.Why,
 		tallyJSON(t.Window), errorsToJSON(t.Errors), append([]string{}, t.Witnesses...), t.Sentence(),
 	})
 }
