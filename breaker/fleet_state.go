@@ -21,9 +21,9 @@ type fleetState struct {
 	stateAt, modeAt instant         // when each part was received
 	requests        uint64          // how many requests were numbered so far
 	stateBy, modeBy uint64          // the request that brought each part; 0: a push
-	clock           time.Time       // the store's, in the answer to the newest request; zero: none told it
+	clock           int64           // the store's, in the answer to the newest request, in Unix ms; 0: none told it
 	clockAt         instant         // when that request was sent
-	disownedAt      instant         // since when the store refuses what is known here; zero: it does not
+	disownedAt      time.Duration   // uptime since when the store refuses what is known here; 0: it does not
 }
 
 // disownAfter is how long a store must refuse what is known here, until it is dropped. It is longer than a failover takes.
@@ -35,11 +35,11 @@ func (f *fleetState) answered(err error, sent instant) (dropped bool) {
 	switch {
 	case !errors.Is(err, store.ErrAhead):
 		if answered(err) {
-			f.disownedAt = instant{}
+			f.disownedAt = 0
 		}
-	case f.disownedAt.isZero():
-		f.disownedAt = sent
-	case sent.since(f.disownedAt) >= disownAfter:
+	case f.disownedAt == 0:
+		f.disownedAt = sent.up
+	case sent.up-f.disownedAt >= disownAfter:
 		*f = fleetState{policy: f.policy, requests: f.requests, stateBy: f.requests, modeBy: f.requests}
 		return true
 	}
@@ -48,21 +48,21 @@ func (f *fleetState) answered(err error, sent instant) (dropped bool) {
 
 // hear notes what an answer says of the store's clock. The request was sent at that time.
 func (f *fleetState) hear(s *store.Snapshot, sent instant) {
-	if clock := s.Clock(); !clock.IsZero() && (f.clock.IsZero() || sent.up >= f.clockAt.up) {
-		f.clock, f.clockAt = clock, sent
+	if clock := s.Clock(); !clock.IsZero() && (f.clock == 0 || sent.up >= f.clockAt.up) {
+		f.clock, f.clockAt = clock.UnixMilli(), sent
 	}
 }
 
 // clockNow is what the store's clock says now, at the latest; zero: not known. Readings are in whole milliseconds.
 func (f *fleetState) clockNow(at instant) time.Time {
-	if f.clock.IsZero() {
+	if f.clock == 0 {
 		return time.Time{}
 	}
-	return f.clock.Add(at.since(f.clockAt) + time.Millisecond)
+	return time.UnixMilli(f.clock).Add(at.since(f.clockAt) + time.Millisecond)
 }
 
 // forgetClock forgets what is known of the store's clock, until an answer tells it again.
-func (f *fleetState) forgetClock() { f.clock = time.Time{} }
+func (f *fleetState) forgetClock() { f.clock = 0 }
 
 // fleetMove says what a snapshot changed in the fleet state.
 type fleetMove struct {

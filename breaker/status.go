@@ -83,8 +83,8 @@ func (b *Breaker) Status() Status {
 	default:
 		st.Fleet = b.rooms.fleet.snapshot(b.name)
 	}
-	if since := b.rooms.fleet.disownedAt; !since.isZero() {
-		st.DisownedFor = max(now().since(since), 1)
+	if since := b.rooms.fleet.disownedAt; since != 0 {
+		st.DisownedFor = max(uptime()-since, 1)
 	}
 	waiting := int(b.rooms.epoch.successes.sum())
 	st.Pending = b.rooms.outbox.pending()
