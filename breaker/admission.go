@@ -11,10 +11,9 @@ import (
 // itself, but for what its probes hold. It is small, since each idle breaker has one.
 type admission struct {
 	epoch    *epoch
-	refusal  *refusing // what refused calls get; nil: the decision does not refuse
+	refusal  *refusing // what refused calls get, all of them or a share; nil: the decision does not refuse
 	standing           // its kind stands here, beside what every call needs
 	policy   *Policy
-	ramp     *ramp   // a growing share of calls is admitted; nil: all are
 	probes   *probes // where probes get their leases; nil: no lease is needed
 }
 
@@ -24,23 +23,18 @@ type standing struct {
 	state                  State
 	mode                   Mode
 	verdict                Verdict
-	asleep                 bool // the call must wake the breaker first
 	aged                   bool // successes need ages, and are kept apart by a bucket of the window
 	fleetLease, localLease bool // whose lease a call needs to be a probe; both may be
 	dryRun                 bool // a call that gets no lease is admitted all the same
 	until                  time.Duration
 }
 
-// refusing is what the calls get that a decision refuses, and where they are counted.
+// refusing is what the calls get that a decision refuses, and where they are counted. After a close the ramp admits a share
+// of them, which grows to all.
 type refusing struct {
-	err   OpenError
-	calls *counter
-}
-
-// ramp is the time after a close in which only a share of the calls is admitted.
-type ramp struct {
-	from, over time.Duration
-	err        OpenError // what calls get that it does not admit
+	err                OpenError
+	calls              *counter
+	rampFrom, rampOver time.Duration // when the ramp began, and how long it lasts; 0, 0: every call is refused
 }
 
 // decision is who is admitted, and until when that holds. It is a value: equal decisions are the same one. Times are
@@ -51,7 +45,6 @@ type decision struct {
 	mode    Mode
 	verdict Verdict
 	live    bool // the store answers, so that the fleet's verdict rules
-	asleep  bool // the next call must wake the breaker first
 	clocked bool // a call needs the clock: to know whether it was slow, or when it succeeded
 	aged    bool // successes need ages, and are kept apart by a bucket of the window
 
@@ -73,6 +66,7 @@ const (
 	plain   kind = iota // every call is admitted, and a nil error needs nothing but counting
 	refuses             // every call is refused
 	asks                // everything else: see Breaker.admitSlowly
+	sleeps              // the next call must wake the breaker first
 )
 
 // lead is how long before its end a decision begins to look at the clock, so that no call goes by one that is over: a timer
@@ -98,7 +92,7 @@ type scene struct {
 // what stands in for the fleet's verdict while the store is away, the local breaker, the probes, the ramp. A dry run refuses
 // nobody, except where an operator's mode does.
 func decide(s *scene) (d decision) {
-	d.asleep, d.live, d.mode, d.state = s.asleep, s.live, s.fleet.mode, s.fleet.state
+	d.live, d.mode, d.state = s.live, s.fleet.mode, s.fleet.state
 	d.aged = s.policy.WindowTime > 0 && s.inCaller
 	d.clocked = d.aged || s.policy.SlowCallAfter > 0
 	d.endAt(s.liveUntil)
@@ -109,8 +103,11 @@ func decide(s *scene) (d decision) {
 	}
 	d.rule(s)
 	// mutant: lead
-	if d.asleep || d.until != 0 && d.until-s.at <= lead || d.kind == plain && (d.clocked || s.classifies) {
+	if d.until != 0 && d.until-s.at <= lead || d.kind == plain && (d.clocked || s.classifies) {
 		d.kind = asks
+	}
+	if s.asleep {
+		d.kind = sleeps
 	}
 	return d
 }
@@ -201,9 +198,12 @@ func (a *admission) asksLike(b *admission) bool {
 func (s *standing) needsLease() bool { return s.fleetLease || s.localLease }
 
 // lets draws whether the ramp admits a call: a share from 1/64 to 1.
-func (r *ramp) lets(at time.Duration) bool {
+func (r *refusing) lets(at time.Duration) bool {
+	if r.rampOver == 0 {
+		return false
+	}
 	const least = 1.0 / 64
-	share := least + (1-least)*float64(at-r.from)/float64(r.over)
+	share := least + (1-least)*float64(at-r.rampFrom)/float64(r.rampOver)
 	// mutant: ramp
 	return share >= 1 || rand.Float64() < share
 }
@@ -211,7 +211,7 @@ func (r *ramp) lets(at time.Duration) bool {
 // standing is what calls look at.
 func (d *decision) standing() standing {
 	return standing{
-		kind: d.kind, state: d.state, mode: d.mode, verdict: d.verdict, asleep: d.asleep, aged: d.aged,
+		kind: d.kind, state: d.state, mode: d.mode, verdict: d.verdict, aged: d.aged,
 		fleetLease: d.fleetLease, localLease: d.localLease, dryRun: d.dryRun, until: d.until,
 	}
 }
@@ -223,10 +223,9 @@ func (r *rooms) publish(d *decision) {
 		old = &admission{}
 	}
 	a := admission{standing: d.standing(), epoch: r.epoch, policy: r.fleet.policy}
-	if d.refuse != "" {
-		err := OpenError{Name: r.c.name, Refusal: d.refuse, Reason: d.reason, until: d.retryAt, wait: d.wait}
-		if a.refusal = old.refusal; a.refusal == nil || a.refusal.err != err {
-			a.refusal = &refusing{err, r.c.refused.of(d.refuse)}
+	if made := r.refusing(d); made.calls != nil {
+		if a.refusal = old.refusal; a.refusal == nil || *a.refusal != made {
+			a.refusal = &made
 		}
 	}
 	if a.needsLease() {
@@ -235,15 +234,23 @@ func (r *rooms) publish(d *decision) {
 		}
 		a.probes = r.probes
 	}
-	if d.rampOver > 0 {
-		a.ramp = old.ramp
-		if a.ramp == nil || a.ramp.from != d.rampFrom || a.ramp.over != d.rampOver {
-			err := OpenError{Name: r.c.name, Refusal: RefusedRampUp, wait: max(d.rampOver/64, time.Millisecond)}
-			a.ramp = &ramp{d.rampFrom, d.rampOver, err}
-		}
-	}
 	if *old != a {
 		made := a
 		r.c.admission.Store(&made)
 	}
+}
+
+// refusing is what calls get that d refuses; with no counter: it refuses none.
+func (r *rooms) refusing(d *decision) (made refusing) {
+	switch {
+	case d.refuse != "":
+		made.err = OpenError{Name: r.c.name, Refusal: d.refuse, Reason: d.reason, until: d.retryAt, wait: d.wait}
+	case d.rampOver > 0:
+		made.err = OpenError{Name: r.c.name, Refusal: RefusedRampUp, wait: max(d.rampOver/64, time.Millisecond)}
+		made.rampFrom, made.rampOver = d.rampFrom, d.rampOver
+	default:
+		return made
+	}
+	made.calls = r.c.refused.of(made.err.Refusal)
+	return made
 }

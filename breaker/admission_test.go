@@ -107,11 +107,11 @@ func TestDecide(t *testing.T) {
 		{"a success that the reporter collects needs no age", []given{timeWindow}, decision{live: true}},
 		{"a window of calls needs no age", []given{inCaller}, decision{live: true}},
 		{"a call asks if the user classifies", []given{classifier}, decision{kind: asks, live: true}},
-		{"the first call after a long time asks", []given{afterASleep}, decision{kind: asks, live: true, asleep: true}},
+		{"the first call after a long time asks", []given{afterASleep}, decision{kind: sleeps, live: true}},
 		{
 			"it asks even if the breaker was open before",
 			[]given{afterASleep, storeOpen},
-			with(refusedByFleet, func(d *decision) { d.kind, d.asleep = asks, true }),
+			with(refusedByFleet, func(d *decision) { d.kind = sleeps }),
 		},
 
 		{"open refuses until its time is over", []given{storeOpen}, refusedByFleet},
@@ -334,7 +334,7 @@ func combine(parts [][]named, name string, chosen []given, f func(string, []give
 }
 
 func TestTheRampGrowsFromAFewCallsToAll(t *testing.T) {
-	r := ramp{from: t0, over: time.Minute}
+	r := refusing{rampFrom: t0, rampOver: time.Minute}
 	const draws = 10_000
 	before := 0
 	for _, at := range []time.Duration{t0, t0 + 15*time.Second, t0 + 30*time.Second, t0 + 45*time.Second, t0 + time.Minute} {
@@ -391,14 +391,14 @@ func TestAnAdmissionIsPublishedOnlyIfItIsAnotherOne(t *testing.T) {
 		t.Errorf("a decision that needs leases is published as %+v", leased)
 	}
 	admitted := published(decision{live: true})
-	if admitted.probes != nil || admitted.refusal != nil || admitted.ramp != nil {
+	if admitted.probes != nil || admitted.refusal != nil {
 		t.Errorf("a plain decision is published as %+v", admitted)
 	}
 	if again := published(decision{kind: asks, state: HalfOpen, live: true, fleetLease: true}); again.probes != leased.probes {
 		t.Error("a second round of probes has forgotten the first one's claims")
 	}
 	ramped := published(decision{kind: asks, live: true, rampFrom: t0, rampOver: 64 * time.Second})
-	if ramped.ramp == nil || ramped.ramp.err.Refusal != RefusedRampUp || ramped.ramp.err.wait != time.Second {
-		t.Errorf("a ramp is published as %+v", ramped.ramp)
+	if r := ramped.refusal; r == nil || r.err.Refusal != RefusedRampUp || r.err.wait != time.Second || r.rampOver != 64*time.Second {
+		t.Errorf("a ramp is published as %+v", r)
 	}
 }

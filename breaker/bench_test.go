@@ -179,7 +179,8 @@ func idleBytes(b testing.TB, kind string, n int) float64 {
 	if err != nil {
 		b.Fatal(err)
 	}
-	ctx := context.Background()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Hour) // on a busy machine Close takes longer than it allows itself
+	defer cancel()
 	var wg sync.WaitGroup
 	const workers = 100
 	for w := range workers {

@@ -195,9 +195,9 @@ func (a *admission) permit(ctx context.Context) Permit {
 func (b *Breaker) admitSlowly(ctx context.Context) (Permit, error) {
 	for range 4 {
 		switch a := b.current(); {
-		case a.asleep:
+		case a.kind == sleeps:
 			b.awake()
-		case a.refusal != nil:
+		case a.refusal != nil && !a.refusal.lets(uptime()):
 			a.refusal.calls.add()
 			return Permit{}, &a.refusal.err
 		case a.needsLease():
@@ -211,9 +211,6 @@ func (b *Breaker) admitSlowly(ctx context.Context) (Permit, error) {
 			case !again:
 				return b.admission.Load().permit(under), nil
 			}
-		case a.ramp != nil && !a.ramp.lets(uptime()):
-			b.refused.of(RefusedRampUp).add()
-			return Permit{}, &a.ramp.err
 		default:
 			return a.permit(ctx), nil
 		}

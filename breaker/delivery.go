@@ -1,6 +1,7 @@
 package breaker
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/commontrip/commontrip/store"
@@ -10,12 +11,17 @@ import (
 // in order. It is not safe for concurrent use: its coordinator's mu guards it. Listeners have locks of their own.
 type delivery struct {
 	audience        *audience
-	generation, rev uint64                // of the newest transition that was delivered, or of the moment when delivery began
-	counts          map[EventClass]uint64 // nil: no event was delivered
-	repairedAt      int64                 // when the newest repair that was delivered was made, in Unix ms
-	began           bool                  // there is a moment from which on every transition is delivered
-	gap             bool                  // transitions were missed; the store's history has them
-	conflict        bool                  // the policies differ, and listeners were told
+	generation, rev uint64     // of the newest transition that was delivered, or of the moment when delivery began
+	delivered       *delivered // nil: no event was delivered
+	began           bool       // there is a moment from which on every transition is delivered
+	gap             bool       // transitions were missed; the store's history has them
+	conflict        bool       // the policies differ, and listeners were told
+}
+
+// delivered is what an idle breaker's delivery does without.
+type delivered struct {
+	counts     map[EventClass]uint64
+	repairedAt int64 // when the newest repair that was delivered was made, in Unix ms
 }
 
 // audience is who hears a breaker's events, and as which replica.
@@ -41,16 +47,28 @@ type news struct {
 // deliver counts an event and hands it to the listeners.
 func (d *delivery) deliver(name string, e Event) {
 	e.Name = name
-	if d.counts == nil {
-		d.counts = map[EventClass]uint64{}
-	}
-	d.counts[classOf(&e, d.audience.replica)]++
+	d.past().counts[classOf(&e, d.audience.replica)]++
 	d.audience.hear(e)
+}
+
+func (d *delivery) past() *delivered {
+	if d.delivered == nil {
+		d.delivered = &delivered{counts: map[EventClass]uint64{}}
+	}
+	return d.delivered
+}
+
+// counts is how many events of each class were delivered; nil: none.
+func (d *delivery) counts() map[EventClass]uint64 {
+	if d.delivered == nil {
+		return nil
+	}
+	return maps.Clone(d.delivered.counts)
 }
 
 // startAnew is for when what the replica knew is dropped: what the store tells next has lower numbers.
 func (d *delivery) startAnew(name string, why error) {
-	d.began, d.gap, d.generation, d.rev, d.repairedAt = false, false, 0, 0, 0
+	d.began, d.gap, d.generation, d.rev, d.past().repairedAt = false, false, 0, 0, 0
 	d.deliver(name, Event{Kind: Disowned, Err: why})
 }
 
@@ -134,8 +152,8 @@ func (d *delivery) deliverRepair(name string, t *store.Transition) {
 		return
 	}
 	// mutant: repaired
-	if at := t.At.UnixMilli(); at > d.repairedAt {
-		d.repairedAt = at
+	if at := t.At.UnixMilli(); at > d.past().repairedAt {
+		d.past().repairedAt = at
 		d.deliver(name, eventOf(t))
 	}
 }

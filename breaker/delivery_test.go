@@ -219,8 +219,8 @@ func TestEventsAreCountedByTheirClass(t *testing.T) {
 		{Kind: Transitioned, From: Closed, To: Open, Reason: ByFailureRate}:             1,
 		{Kind: OwnTripped, Here: true}:                                                  1,
 	} {
-		if d.counts[class] != want {
-			t.Errorf("%+v is counted %d times in %v", class, d.counts[class], d.counts)
+		if d.counts()[class] != want {
+			t.Errorf("%+v is counted %d times in %v", class, d.counts()[class], d.counts())
 		}
 	}
 }

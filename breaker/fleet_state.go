@@ -15,16 +15,18 @@ import (
 // the rev. A part is replaced only by one with a greater number, or by one with an equal number from a later request.
 type fleetState struct {
 	generation, rev uint64
-	synced          bool            // a store has answered at least once
 	policy          *Policy         // the policy in force; until a store has answered, the breaker's own
 	held            *store.Snapshot // what was said last; nil: nothing beyond the fields above (closed, no mode, no retuned policy)
-	stateAt, modeAt instant         // when each part was received
+	stateAt, modeAt instant         // when each part was received; zero: no store has answered
 	requests        uint64          // how many requests were numbered so far
 	stateBy, modeBy uint64          // the request that brought each part; 0: a push
 	clock           int64           // the store's, in the answer to the newest request, in Unix ms; 0: none told it
 	clockAt         instant         // when that request was sent
 	disownedAt      time.Duration   // uptime since when the store refuses what is known here; 0: it does not
 }
+
+// synced reports that a store has answered at least once.
+func (f *fleetState) synced() bool { return !f.stateAt.isZero() }
 
 // disownAfter is how long a store must refuse what is known here, until it is dropped. It is longer than a failover takes.
 const disownAfter = 15 * time.Second
@@ -79,12 +81,12 @@ func (f *fleetState) nextRequest() uint64 {
 // apply takes over a snapshot that came in answer to a request, or was pushed (request 0), and was received at that time.
 func (f *fleetState) apply(name string, s *store.Snapshot, request uint64, at instant, c *core) (moved fleetMove) {
 	// mutant: newer
-	newState := !f.synced || s.Generation > f.generation || s.Generation == f.generation && request > f.stateBy
-	newMode := !f.synced || s.Rev > f.rev || s.Rev == f.rev && request > f.modeBy
+	newState := !f.synced() || s.Generation > f.generation || s.Generation == f.generation && request > f.stateBy
+	newMode := !f.synced() || s.Rev > f.rev || s.Rev == f.rev && request > f.modeBy
 	if !newState && !newMode {
 		return moved
 	}
-	moved.generation = f.synced && s.Generation != f.generation && newState
+	moved.generation = f.synced() && s.Generation != f.generation && newState
 	moved.replaced = newState && !moved.generation && f.held != nil && s.Generation > 0 && !s.Since.Equal(f.held.Since)
 	old := f.snapshot(name)
 	merged := *s
@@ -98,7 +100,7 @@ func (f *fleetState) apply(name string, s *store.Snapshot, request uint64, at in
 	} else {
 		copyMode(&merged, &old)
 	}
-	f.synced, f.generation, f.rev = true, merged.Generation, merged.Rev
+	f.generation, f.rev = merged.Generation, merged.Rev
 	if merged.Policy != *f.policy {
 		f.policy = c.policies.shared(merged.Policy)
 	}

@@ -50,11 +50,11 @@ func (f *fleetState) takes(s *store.Snapshot, request uint64, up time.Duration) 
 
 func TestTheFirstSnapshotIsTakenWhateverItSays(t *testing.T) {
 	f := unsynced()
-	if f.synced {
+	if f.synced() {
 		t.Fatal("it is synced before a store has answered")
 	}
-	if moved := f.takes(told(0, 0), f.nextRequest(), t0); !f.synced || moved.generation || moved.replaced {
-		t.Errorf("synced %v; the move is %+v, want none: nothing was known before", f.synced, moved)
+	if moved := f.takes(told(0, 0), f.nextRequest(), t0); !f.synced() || moved.generation || moved.replaced {
+		t.Errorf("synced %v; the move is %+v, want none: nothing was known before", f.synced(), moved)
 	}
 }
 

@@ -312,6 +312,9 @@ func (l *lane) plan(at time.Duration) (w work, next time.Duration) {
 	if !ready && len(l.queue) > 0 {
 		next = min(next, l.collectAt)
 	}
+	if l.busy && !collect {
+		return w, next // the end of the exchange looks again; until then each wake would walk all of a long queue
+	}
 	kept := l.queue[:0]
 	for _, m := range l.queue {
 		switch {
@@ -333,7 +336,9 @@ func (l *lane) plan(at time.Duration) (w work, next time.Duration) {
 		kept = append(kept, m)
 	}
 	clear(l.queue[len(kept):])
-	l.queue = kept
+	if l.queue = kept; len(kept) == 0 && cap(kept) > 2*batch {
+		l.queue = nil // all breakers may have stood in it once
+	}
 	w.start = len(w.syncs)+len(w.reads)+len(w.histories) > 0
 	l.busy = l.busy || w.start
 	return w, next

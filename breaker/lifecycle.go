@@ -189,14 +189,14 @@ func (c *coordinator) sync(ctx context.Context) error {
 func (c *coordinator) isFailing() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.rooms.liveness.failing
+	return c.rooms.liveness.failing()
 }
 
 // isSynced reports that a store has answered this breaker.
 func (c *coordinator) isSynced() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.rooms.fleet.synced
+	return c.rooms.fleet.synced()
 }
 
 // drain closes the outbox, so that what it holds is all there is to report, whatever calls go on.

@@ -8,34 +8,50 @@ import (
 // liveness says whether the store answers one breaker, whose lane may be answered all the same. It is not safe for
 // concurrent use: its coordinator's mu guards it.
 type liveness struct {
+	trouble *trouble // nil: the last exchange of this breaker's own was answered, and listeners know it
+}
+
+// trouble is that a breaker's own exchanges fail, until listeners know that it is over.
+type trouble struct {
 	lastGood instant // while failing: when the last successful exchange was sent; if there was none, when the failed one was
-	failing  bool    // the last exchange of this breaker's own got an error
+	failing  bool    // the last exchange got an error
 	toldLost bool    // listeners were told that the store fails for this breaker
 }
+
+// failing reports that the last exchange of this breaker's own got an error.
+func (l *liveness) failing() bool { return l.trouble != nil && l.trouble.failing }
 
 // failed notes that an exchange got an error that was sent at that time. laneGood is when the lane's last successful
 // exchange was sent; zero: there was none.
 func (l *liveness) failed(sent, laneGood instant) {
-	if l.failing {
+	if l.failing() {
 		return
 	}
-	l.failing, l.lastGood = true, sent
-	if !laneGood.isZero() {
-		l.lastGood = laneGood
+	if laneGood.isZero() {
+		laneGood = sent
 	}
+	l.trouble = &trouble{lastGood: laneGood, failing: true, toldLost: l.trouble != nil && l.trouble.toldLost}
 }
 
 // succeeded notes that an exchange was answered.
-func (l *liveness) succeeded() { l.failing = false }
+func (l *liveness) succeeded() {
+	switch {
+	case l.trouble == nil:
+	case l.trouble.toldLost:
+		l.trouble.failing = false
+	default:
+		l.trouble = nil
+	}
+}
 
 // lasts reports that the last successful exchange is not older than stale. Then it also tells until when, as an uptime; 0:
 // for as long as the lane is healthy. A breaker that failed together with its lane gets as long from the lane's return on as
 // any other, before the store counts as lost for it alone.
 func (l *liveness) lasts(at, stale time.Duration, lane *lane) (live bool, until time.Duration) {
-	if !l.failing {
+	if !l.failing() {
 		return true, 0
 	}
-	last := l.lastGood
+	last := l.trouble.lastGood
 	if back := lane.backSince(); back.up > last.up {
 		last = back
 	}
@@ -49,12 +65,17 @@ func (l *liveness) lasts(at, stale time.Duration, lane *lane) (live bool, until 
 // turn is the event that listeners are to hear, or nil: the store has failed for this breaker alone, or does so no more. why is
 // asked for the reason.
 func (l *liveness) turn(live, alone bool, why func() error) *Event {
+	t := l.trouble
 	switch {
-	case live && l.toldLost:
-		l.toldLost = false
+	case t == nil:
+	case live && t.toldLost:
+		t.toldLost = false
+		if !t.failing {
+			l.trouble = nil
+		}
 		return &Event{Kind: StoreBack}
-	case alone && l.failing && !l.toldLost:
-		l.toldLost = true
+	case alone && t.failing && !t.toldLost:
+		t.toldLost = true
 		return &Event{Kind: StoreLost, Err: why()}
 	}
 	return nil

@@ -86,7 +86,7 @@ func (c *coordinator) differs(v store.Version) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	// mutant: differs
-	return v.Generation != c.rooms.fleet.generation || v.Rev != c.rooms.fleet.rev || c.rooms.liveness.failing
+	return v.Generation != c.rooms.fleet.generation || v.Rev != c.rooms.fleet.rev || c.rooms.liveness.failing()
 }
 
 // flush reports what waits to a local store, in the caller, and returns once what had waited before is judged. If evenEmpty,

@@ -2,7 +2,6 @@ package breaker
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"time"
 
@@ -62,7 +61,7 @@ func (b *Breaker) Status() Status {
 	a := b.current()
 	st := Status{Name: b.name, State: a.state, Mode: a.mode, Verdict: a.verdict, Refused: b.refused.byKind()}
 	switch {
-	case a.refusal != nil:
+	case a.refusal != nil && a.refusal.rampOver == 0:
 		st.RetryAfter = a.refusal.err.RetryAfter()
 	case a.probes != nil:
 		if e := a.probes.paused(uptime()); e != nil {
@@ -75,7 +74,7 @@ func (b *Breaker) Status() Status {
 	switch {
 	case read:
 		st.Fleet = current
-	case b.rooms.fleet.synced:
+	case b.rooms.fleet.synced():
 		st.Fleet = b.rooms.fleet.snapshot(b.name)
 		st.Fleet.Errors = slices.Clone(st.Fleet.Errors)
 		at := now()
@@ -88,7 +87,7 @@ func (b *Breaker) Status() Status {
 	}
 	waiting := int(b.rooms.epoch.successes.sum())
 	st.Pending = b.rooms.outbox.pending()
-	st.Events = maps.Clone(b.rooms.delivery.counts)
+	st.Events = b.rooms.delivery.counts()
 	st.Totals, st.Lost = b.rooms.outbox.counted()
 	st.Totals.Calls += uint64(waiting)
 	st.Totals.Rejected = b.refused.total()

@@ -92,10 +92,10 @@ func (r *rooms) update(c change) {
 // no end is known.
 func (r *rooms) live(at time.Duration) (live bool, until time.Duration) {
 	switch {
-	case r.c.detached.Load() || !r.fleet.synced:
+	case r.c.detached.Load() || !r.fleet.synced():
 		return false, 0
 	case !r.c.core.remote:
-		return !r.liveness.failing, 0
+		return !r.liveness.failing(), 0
 	case !r.c.lane().healthy.Load():
 		return false, 0
 	default:
@@ -105,7 +105,7 @@ func (r *rooms) live(at time.Duration) (live bool, until time.Duration) {
 
 // tellLiveness tells listeners when the store has failed for this breaker alone for too long, and when it does so no more.
 func (r *rooms) tellLiveness(live bool) {
-	alone := !live && r.fleet.synced && !r.c.detached.Load() && r.c.lane().answers()
+	alone := !live && r.fleet.synced() && !r.c.detached.Load() && r.c.lane().answers()
 	if event := r.liveness.turn(live, alone, r.c.lane().reason); event != nil {
 		r.delivery.deliver(r.c.name, *event)
 	}
@@ -236,7 +236,7 @@ func (r *rooms) collect(e *epoch, at instant) {
 // observe shows a run to the local breaker, unless an operator's mode stands: then calls are not judged. Of what a local store
 // judges it sees nothing while that store answers.
 func (r *rooms) observe(e *epoch, seen run) (move localMove) {
-	if !r.c.core.remote && !r.liveness.failing && !r.outbox.closed {
+	if !r.c.core.remote && !r.liveness.failing() && !r.outbox.closed {
 		return move
 	}
 	s := r.localSceneNow()
