@@ -5,17 +5,19 @@ import (
 	"fmt"
 	"sync/atomic"
 	"time"
+
+	"github.com/commontrip/commontrip/internal/guard"
 )
 
 // Do runs fn if b admits the call, and gives its result: fn's own value and error, or the zero value and an [*OpenError],
-// or ctx's error if ctx had ended before. fn gets ctx, or, for a probe, one that also ends with the probe's lease. A
+// or ctx's error, with its cause, if ctx had ended before. fn gets ctx, or, for a probe, one that also ends with the probe's lease. A
 // panic or a runtime.Goexit in fn counts as a failure and goes on up. nil arguments panic.
 func Do[T any](ctx context.Context, b *Breaker, fn func(context.Context) (T, error)) (v T, err error) {
 	if b == nil || ctx == nil || fn == nil {
 		misused("Do", b == nil, ctx == nil, fn == nil)
 	}
-	if err = ctx.Err(); err != nil {
-		return v, err
+	if ctx.Err() != nil {
+		return v, guard.Ended(ctx)
 	}
 	a := b.admission.Load()
 	switch a.kind {
@@ -54,8 +56,8 @@ func (b *Breaker) Run(ctx context.Context, fn func(context.Context) error) (err 
 	if b == nil || ctx == nil || fn == nil {
 		misused("Run", b == nil, ctx == nil, fn == nil)
 	}
-	if err = ctx.Err(); err != nil {
-		return err
+	if ctx.Err() != nil {
+		return guard.Ended(ctx)
 	}
 	a := b.admission.Load()
 	switch a.kind {
@@ -84,8 +86,8 @@ func (b *Breaker) Acquire(ctx context.Context) (Permit, error) {
 	if b == nil || ctx == nil {
 		misused("Acquire", b == nil, ctx == nil, false)
 	}
-	if err := ctx.Err(); err != nil {
-		return Permit{}, err
+	if ctx.Err() != nil {
+		return Permit{}, guard.Ended(ctx)
 	}
 	a := b.admission.Load()
 	switch a.kind {

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/commontrip/commontrip/internal/guard"
 	"github.com/commontrip/commontrip/store"
 )
 
@@ -104,7 +105,7 @@ func (p *probes) claimRemotely(ctx context.Context, at time.Duration) (*lease, *
 	switch {
 	case ctx.Err() != nil:
 		p.park(l)
-		return nil, nil, ctx.Err()
+		return nil, nil, guard.Ended(ctx)
 	case l != nil:
 		return l, nil, nil
 	}

@@ -574,3 +574,37 @@ func TestEveryCallGetsAFreePlaceUnderATimedPolicy(t *testing.T) {
 		t.Errorf("%d of 40 calls were refused while 99 places were free", n)
 	}
 }
+
+func TestTheCauseOfAnEndedContextIsInTheError(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
+		errShift := errors.New("the shift is over")
+		f := newFleet(t)
+		r := f.replica()
+		defer r.close()
+		b := r.register(t, "tier", breaker.WithPolicy(breaker.Policy{ConsecutiveFailures: 1, OpenFor: time.Second}))
+		_ = b.Run(t.Context(), fail)
+		if err := r.Sync(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		wantState(t, b, breaker.Open)
+		time.Sleep(2 * time.Second)
+
+		during, stop := context.WithCancelCause(t.Context())
+		defer stop(nil)
+		r.net.hung.Store(true)
+		time.AfterFunc(time.Millisecond, func() { stop(errShift) })
+		errs := map[string]error{"a claim that waits": b.Run(during, succeed)}
+		ended := during // from here on
+		_, errs["Do"] = breaker.Do(ended, b, func(context.Context) (int, error) { return 0, nil })
+		errs["Run"] = b.Run(ended, succeed)
+		_, errs["Acquire"] = b.Acquire(ended)
+		_, errs["Register"] = r.Register(ended, "other")
+		errs["Sync"] = r.Sync(ended)
+		errs["Close"] = r.Close(ended)
+		for what, err := range errs {
+			if !errors.Is(err, errShift) || !errors.Is(err, context.Canceled) {
+				t.Errorf("%s: %v; want the context's error and its cause", what, err)
+			}
+		}
+	})
+}

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/commontrip/commontrip/internal/guard"
 	"github.com/commontrip/commontrip/store"
 )
 
@@ -58,6 +59,6 @@ func (t *tracker) wait(ctx context.Context) error {
 	case <-idle:
 		return nil
 	case <-ctx.Done():
-		return ctx.Err()
+		return guard.Ended(ctx)
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+
+	"github.com/commontrip/commontrip/internal/guard"
 )
 
 // Sync reports everything that waits, takes over everything that the store holds, and settles what probes are on their
@@ -51,7 +53,7 @@ func (m *Manager) Close(ctx context.Context) error {
 		case <-m.closed:
 			return m.closeErr
 		case <-ctx.Done():
-			return ctx.Err()
+			return guard.Ended(ctx)
 		}
 	}
 	m.closeErr = m.shut(ctx)
@@ -98,7 +100,7 @@ func (m *Manager) await(ctx context.Context) error {
 	case <-done:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("the store has not come back from a request: %w", ctx.Err())
+		return fmt.Errorf("the store has not come back from a request: %w", guard.Ended(ctx))
 	}
 }
 
@@ -172,7 +174,7 @@ func (c *coordinator) sync(ctx context.Context) error {
 		case <-c.core.ctx.Done():
 			return ErrClosed
 		case <-ctx.Done():
-			return fmt.Errorf("breaker %q: %w", c.name, errors.Join(ctx.Err(), why))
+			return fmt.Errorf("breaker %q: %w", c.name, errors.Join(guard.Ended(ctx), why))
 		}
 		if c.detached.Load() {
 			return ErrClosed

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"sync"
+
+	"github.com/commontrip/commontrip/internal/guard"
 )
 
 // listener is a user's function and the events that wait for it. It has a goroutine only while some do.
@@ -104,6 +106,6 @@ func (l *listener) drain(ctx context.Context) error {
 	case <-idle:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("a listener has not heard everything: %w", ctx.Err())
+		return fmt.Errorf("a listener has not heard everything: %w", guard.Ended(ctx))
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/commontrip/commontrip/internal/guard"
 	"github.com/commontrip/commontrip/store"
 )
 
@@ -40,12 +41,12 @@ func (m *Manager) joined(ctx context.Context, b *Breaker) (*Breaker, error) {
 	case <-done:
 		return b, nil
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, guard.Ended(ctx)
 	}
 }
 
 func (m *Manager) register(ctx context.Context, name string, opts []Option, get bool) (*Breaker, error) {
-	if err := ctx.Err(); err != nil {
+	if err := guard.Ended(ctx); err != nil {
 		return nil, err
 	}
 	if err := store.ValidateName(name); err != nil {
@@ -92,7 +93,7 @@ func (m *Manager) left(ctx context.Context, name string) error {
 	case <-gone:
 		return nil
 	case <-ctx.Done():
-		return ctx.Err()
+		return guard.Ended(ctx)
 	}
 }
 
