@@ -42,7 +42,7 @@ func newBreaker(name string, host *core, c *config) *Breaker {
 	b := &Breaker{coordinator{name: name, core: host, config: c}}
 	b.rooms = rooms{
 		c: &b.coordinator, asleep: host.remote,
-		fleet: fleetState{policy: host.policies.shared(c.policy)}, delivery: delivery{audience: c.audience},
+		fleet: fleetState{policy: policies.shared(c.policy)}, delivery: delivery{audience: c.audience},
 	}
 	return b
 }

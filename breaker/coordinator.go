@@ -41,8 +41,7 @@ type core struct {
 	storeDown StoreDown
 	salt      uint64        // tells replicas apart, so that they do not all ask at once
 	claims    atomic.Uint64 // makes the ids of claims unique
-	policies  policies
-	settling  tracker // settlements on their way
+	settling  tracker       // settlements on their way
 }
 
 // spread is the salt by which replicas of a remote store wait a little longer than the open time; 0: they do not.

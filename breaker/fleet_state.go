@@ -102,7 +102,7 @@ func (f *fleetState) apply(name string, s *store.Snapshot, request uint64, at in
 	}
 	f.generation, f.rev = merged.Generation, merged.Rev
 	if merged.Policy != *f.policy {
-		f.policy = c.policies.shared(merged.Policy)
+		f.policy = policies.shared(merged.Policy)
 	}
 	f.hold(&merged, c.remote)
 	return moved
@@ -284,16 +284,20 @@ func sanitizeNote(n *store.Note) {
 	n.EndsIn = min(max(n.EndsIn, 0), store.MaxFor)
 }
 
-// policies lets the breakers of one Manager that have equal policies share one copy. It is safe for concurrent use.
-type policies struct {
+// policies lets the breakers of this process that have equal policies share one copy.
+var policies policyCopies
+
+// policyCopies keeps one copy of each policy. It is safe for concurrent use.
+type policyCopies struct {
 	mu   sync.Mutex
 	kept map[Policy]*Policy
 }
 
-// sharedPolicies is how many policies are kept. More come only from a store that changes its mind all the time.
+// sharedPolicies is how many policies are kept, before it begins again. More come only from stores that change their minds all
+// the time.
 const sharedPolicies = 1024
 
-func (p *policies) shared(policy Policy) *Policy {
+func (p *policyCopies) shared(policy Policy) *Policy {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	kept, ok := p.kept[policy]

@@ -271,7 +271,7 @@ func TestWhatIsKnownIsLessTheTimeItWasHeld(t *testing.T) {
 }
 
 func TestAPolicyIsSharedByThoseWhoHaveIt(t *testing.T) {
-	var p policies
+	var p policyCopies
 	first, other := p.shared(testPolicy), p.shared(Policy{FailureRate: 1})
 	if p.shared(testPolicy) != first || other == first || *first != testPolicy {
 		t.Error("equal policies are two, or different ones are one")

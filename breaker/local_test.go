@@ -230,19 +230,19 @@ func TestAPlainSuccessNeverMovesTheLocalBreaker(t *testing.T) {
 	for seed := range uint64(100) {
 		rng := rand.New(rand.NewPCG(seed, 4))
 		l := &localBreaker{}
-		policies := []*Policy{localPolicy()}
+		given := []*Policy{localPolicy()}
 		for range 3 {
 			p := Policy{
 				ConsecutiveFailures: rng.IntN(4), FailureRate: 0.5, MinCalls: 1 + rng.IntN(5), WindowCalls: 10, SlowCallRate: 0.5,
 				SlowCallAfter: time.Second, OpenFor: time.Second, ProbeSuccesses: 1 + rng.IntN(2), ProbeLease: time.Second,
 			}.WithDefaults()
-			policies = append(policies, &p)
+			given = append(given, &p)
 		}
-		s := localAt(t0, policies[0])
+		s := localAt(t0, given[0])
 		var leases []*lease
 		for range 200 {
 			s.at += time.Duration(rng.Int64N(int64(3 * time.Second)))
-			s.counts, s.policy = rng.IntN(3) > 0, policies[rng.IntN(len(policies))]
+			s.counts, s.policy = rng.IntN(3) > 0, given[rng.IntN(len(given))]
 			switch rng.IntN(6) {
 			case 0, 1:
 				l.observe(s, l.number(), store.Run{Outcome: Outcome(1 + rng.IntN(2)), Slow: rng.IntN(2) == 0, Count: 1 + rng.IntN(4)})
