@@ -557,3 +557,26 @@ func TestALongFlushIntervalDoesNotFloodAStoreThatIsDown(t *testing.T) {
 		}
 	})
 }
+
+func TestThatTheStoreIsLostIsHeardBeforeWhatFollowsFromIt(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
+		var heard events
+		f := newFleet(t)
+		r := f.replica(breaker.WithListener(heard.hear))
+		defer r.close()
+		b := r.register(t, "tier", breaker.WithPolicy(breaker.Policy{ConsecutiveFailures: 1, OpenFor: time.Second, OpenForMax: time.Second}))
+		_ = b.Run(t.Context(), fail)
+		if err := r.Sync(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		wantState(t, b, breaker.Open)
+		r.net.down.Store(true)
+		time.Sleep(time.Minute) // the open time is long over once the store counts as lost: the local breaker takes over
+		synctest.Wait()
+		kinds := heard.kinds()
+		lost, own := slices.Index(kinds, breaker.StoreLost), slices.Index(kinds, breaker.OwnTripped)
+		if lost < 0 || own < 0 || lost > own {
+			t.Errorf("heard were %v; want that the store is lost, and then what the replica makes of it", kinds)
+		}
+	})
+}

@@ -97,14 +97,19 @@ func (r *reporter) laneList() []*lane {
 	return r.order
 }
 
-// turned carries out what a change of a lane's liveness means: its breakers decide again, and listeners hear when the first
-// lane is lost and when the last one is back.
+// turned carries out what a change of a lane's liveness means: listeners hear when the first lane is lost and when the last one
+// is back, and then its breakers decide again, so that the cause is told before what follows from it.
 func (r *reporter) turned(l *lane, t turn) {
+	r.tell(t)
 	if t.changed {
 		for _, m := range l.memberList() {
 			m.breaker.redecide()
 		}
 	}
+}
+
+// tell counts the lanes that are lost, and tells listeners of the first and of the last one.
+func (r *reporter) tell(t turn) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
