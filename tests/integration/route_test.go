@@ -10,6 +10,7 @@ import (
 
 	"github.com/testcontainers/testcontainers-go/exec"
 
+	"github.com/commontrip/commontrip/internal/lab/relay"
 	"github.com/commontrip/commontrip/store"
 	"github.com/commontrip/commontrip/tests/chaos/faults"
 )
@@ -18,17 +19,17 @@ import (
 type route struct {
 	servers  *serverNetwork
 	open     func(dial dialer) (store.Store, error)
-	switches map[string]*faults.Switch // by a server's address inside
-	leads    map[string]bool           // the same
+	switches map[string]*relay.Relay // by a server's address inside
+	leads    map[string]bool         // the same
 }
 
 func (sn *serverNetwork) route(t testing.TB, open func(dial dialer) (store.Store, error)) *route {
 	t.Helper()
-	r := &route{servers: sn, open: open, switches: map[string]*faults.Switch{}, leads: map[string]bool{}}
+	r := &route{servers: sn, open: open, switches: map[string]*relay.Relay{}, leads: map[string]bool{}}
 	sn.mu.Lock()
 	defer sn.mu.Unlock()
 	for inside, outside := range sn.outside {
-		r.switches[inside], r.leads[inside] = faults.NewSwitch(t, outside), true
+		r.switches[inside], r.leads[inside] = faults.NewRelay(t, outside), true
 	}
 	return r
 }
@@ -56,7 +57,7 @@ func (r *route) To(n faults.Node) {
 	}
 }
 
-func (r *route) Hold(ways faults.Way) {
+func (r *route) Hold(ways relay.Way) {
 	for _, s := range r.switches {
 		s.Hold(ways)
 	}

@@ -5,6 +5,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/commontrip/commontrip/internal/lab/relay"
 	"github.com/commontrip/commontrip/store"
 	"github.com/commontrip/commontrip/tests/chaos/faults"
 	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
@@ -69,7 +70,7 @@ func play(t *testing.T, number int, on stage) {
 		on.deployment.Ready(t)
 		near, remote := on.deployment.Route(t), on.deployment.Route(t)
 		faults.Partitions(t, scenario(t, 19, "partition"), faults.Divided{Near: near.Open, Remote: remote.Open, Cut: remote.Hold},
-			[]faults.Way{faults.Both, faults.Replies}, 2)
+			[]relay.Way{relay.Both, relay.Replies}, 2)
 	}
 }
 

@@ -3,6 +3,7 @@ package faults
 import (
 	"testing"
 
+	"github.com/commontrip/commontrip/internal/lab/relay"
 	"github.com/commontrip/commontrip/store"
 )
 
@@ -28,14 +29,14 @@ type Deployment interface {
 // Route is what lies between a part of a fleet and a Deployment.
 type Route interface {
 	Open() (store.Store, error)
-	To(n Node)     // leads from now on where n is, and ends the connections to elsewhere; nil: nowhere
-	Hold(ways Way) // as that of a Switch
+	To(n Node)           // leads from now on where n is, and ends the connections to elsewhere; nil: nowhere
+	Hold(ways relay.Way) // as that of a relay
 }
 
 // Pair is a master and its replica that somebody promotes by hand, behind addresses that follow him.
 type Pair struct {
 	Master, Replica Node
-	Open            func(addr string) (store.Store, error) // at a node's address, or at a Switch before it
+	Open            func(addr string) (store.Store, error) // at a node's address, or at a relay before it
 	dead            bool                                   // Replica was killed
 }
 
@@ -51,15 +52,15 @@ func (p *Pair) Ready(t testing.TB) Node {
 	return p.Master
 }
 
-// Route is a Switch.
+// Route is a relay.
 func (p *Pair) Route(t testing.TB) Route {
 	t.Helper()
-	return floating{NewSwitch(t, p.Master.Addr()), p.Open}
+	return floating{NewRelay(t, p.Master.Addr()), p.Open}
 }
 
 // floating is an address that stays.
 type floating struct {
-	*Switch
+	*relay.Relay
 	open func(addr string) (store.Store, error)
 }
 
@@ -67,10 +68,10 @@ func (f floating) Open() (store.Store, error) { return f.open(f.Addr()) }
 
 func (f floating) To(n Node) {
 	if n == nil {
-		f.Switch.To("")
+		f.Relay.To("")
 		return
 	}
-	f.Switch.To(n.Addr())
+	f.Relay.To(n.Addr())
 }
 
 // Direct is a Deployment's.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/commontrip/commontrip/breaker"
+	"github.com/commontrip/commontrip/internal/lab/relay"
 	"github.com/commontrip/commontrip/store"
 	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 )
@@ -16,12 +17,12 @@ import (
 type Divided struct {
 	Near   func() (store.Store, error) // a store on this side
 	Remote func() (store.Store, error) // one across the network
-	Cut    func(ways Way)              // swallows what goes these ways, established connections included; 0: nothing
+	Cut    func(ways relay.Way)        // swallows what goes these ways, established connections included; 0: nothing
 }
 
 // Partitions cuts half of a fleet off, each of the given ways, with a trip on this side that it cannot hear of; and then
 // lets the network flap, a second each.
-func Partitions(t *testing.T, scenario *scoreboard.Scenario, d Divided, ways []Way, flaps int) {
+func Partitions(t *testing.T, scenario *scoreboard.Scenario, d Divided, ways []relay.Way, flaps int) {
 	f := NewFleet(t, 6, func(i int) (store.Store, error) {
 		if i < 3 {
 			return d.Near()
@@ -45,7 +46,7 @@ func Partitions(t *testing.T, scenario *scoreboard.Scenario, d Divided, ways []W
 		p.once(t, d, way, f, near, remote)
 	}
 	for range flaps {
-		d.Cut(Both)
+		d.Cut(relay.Both)
 		pause(time.Second)
 		d.Cut(0)
 		pause(time.Second)
@@ -74,7 +75,7 @@ type partitions struct {
 }
 
 // once cuts the remote half off until it says that it stands alone, trips and heals.
-func (p *partitions) once(t *testing.T, d Divided, way Way, f *Fleet, near, remote []*Replica) {
+func (p *partitions) once(t *testing.T, d Divided, way relay.Way, f *Fleet, near, remote []*Replica) {
 	t.Helper()
 	d.Cut(way)
 	p.alone = max(p.alone, Eventually(t, "the remote half says that it stands alone, "+way.String(), func() string {

@@ -11,7 +11,7 @@ import (
 	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 )
 
-// TwoMasters promotes a replica while its master lives, with half of the fleet on each. Both halves trip, one recovers,
+// TwoMasters promotes a replica while its master lives, with half of the fleet on each. relay.Both halves trip, one recovers,
 // and each takes a command; then one of the two is demoted, if there is a choice the old one and the new one in turn.
 func TwoMasters(t *testing.T, scenario *scoreboard.Scenario, d Deployment, trials int) {
 	var s split

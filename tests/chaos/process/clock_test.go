@@ -10,7 +10,7 @@ import (
 	"github.com/commontrip/commontrip/store"
 	redisstore "github.com/commontrip/commontrip/store/redis"
 	"github.com/commontrip/commontrip/tests/await"
-	"github.com/commontrip/commontrip/tests/chaos/replica/wire"
+	"github.com/commontrip/commontrip/tests/chaos/replica"
 	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
@@ -59,7 +59,7 @@ type story struct {
 type teller struct {
 	t     *testing.T
 	s     *redisstore.Store
-	fleet []*Replica
+	fleet []*replica.Replica
 	told  uint64 // generation and rev of the last verdict
 	story
 }
@@ -67,20 +67,16 @@ type teller struct {
 func tell(t *testing.T, rounds int, jumps bool) story {
 	t.Helper()
 	server := redistest.Start(t)
-	path, err := buildSkewed()
-	if err != nil {
-		t.Fatal(err)
-	}
-	config := wire.Config{URL: server.URL(), Breaker: tierName, Policy: store.Policy{
+	config := replica.Config{URL: server.URL(), Breaker: tierName, Policy: store.Policy{
 		ConsecutiveFailures: 5, OpenFor: 300 * time.Millisecond, Probes: 1, ProbeSuccesses: 2,
-	}, Timing: breaker.Timing{StartTimeout: Deadline}}
+	}, Timing: breaker.Timing{StartTimeout: replica.Deadline}}
 	w := teller{t: t, s: operator(t, server.URL())}
 	for i := range 4 {
 		config.Name = fmt.Sprintf("web-%d", i)
-		r := launch(t, path, config)
+		r := replica.LaunchSkewed(t, config)
 		r.Ready()
 		if jumps && i%2 == 0 {
-			r.Do(wire.Request{Do: wire.Skew, Every: 100 * time.Millisecond, Jumps: []time.Duration{
+			r.Do(replica.Request{Do: replica.Skew, Every: 100 * time.Millisecond, Jumps: []time.Duration{
 				time.Hour, -time.Hour, 10 * year, -10 * year, 0,
 			}})
 		}
@@ -90,7 +86,7 @@ func tell(t *testing.T, rounds int, jumps bool) story {
 		w.round()
 	}
 	for _, r := range w.fleet {
-		r.Do(wire.Request{Do: wire.Skew})
+		r.Do(replica.Request{Do: replica.Skew})
 	}
 	converge(t, w.s, w.fleet...)
 	w.close()
@@ -156,10 +152,10 @@ func (w *teller) refuse() {
 	}
 }
 
-func (w *teller) call(r *Replica, n int, fail bool) wire.Calls {
+func (w *teller) call(r *replica.Replica, n int, fail bool) replica.Calls {
 	w.t.Helper()
-	calls := *r.Do(wire.Request{Do: wire.Call, N: n, Fail: fail}).Calls
-	r.Do(wire.Request{Do: wire.Sync})
+	calls := *r.Do(replica.Request{Do: replica.Call, N: n, Fail: fail}).Calls
+	r.Do(replica.Request{Do: replica.Sync})
 	w.calls += int(calls.Made)
 	w.broken += int(calls.Broken)
 	return calls

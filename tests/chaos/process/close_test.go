@@ -13,6 +13,7 @@ import (
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
 	"github.com/commontrip/commontrip/tests/await"
+	"github.com/commontrip/commontrip/tests/chaos/replica"
 	"github.com/commontrip/commontrip/tests/chaos/respfault"
 	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/redistest"
@@ -27,7 +28,7 @@ func TestScenario09CloseUnderFire(t *testing.T) {
 		closeBy time.Duration
 		light   func(*redistest.Server, *respfault.Proxy)
 	}{
-		{"well", Deadline, func(*redistest.Server, *respfault.Proxy) {}},
+		{"well", replica.Deadline, func(*redistest.Server, *respfault.Proxy) {}},
 		{"slow", 2 * time.Second, func(_ *redistest.Server, p *respfault.Proxy) {
 			p.On(respfault.Sync, respfault.Rule{Wait: 500 * time.Millisecond})
 		}},
@@ -48,7 +49,7 @@ func closeUnderFire(t *testing.T, scenario *scoreboard.Scenario, fire string, cl
 	fleet := operator(t, server.URL())
 	b, m := joinManager(t, proxy.URL(), "web-1", tierName, breaker.WithPolicy(store.Policy{ConsecutiveFailures: 1_000_000}),
 		breaker.WithErrorLabel(func(err error) string { return err.Error() }),
-		breaker.WithTiming(breaker.Timing{FlushInterval: 900 * time.Millisecond, StaleAfter: Deadline / 2, StartTimeout: Deadline}))
+		breaker.WithTiming(breaker.Timing{FlushInterval: 900 * time.Millisecond, StaleAfter: replica.Deadline / 2, StartTimeout: replica.Deadline}))
 	caller := underFire{b: b}
 	light(server, proxy)
 	for i := range outcomes {

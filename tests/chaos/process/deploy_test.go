@@ -4,10 +4,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/commontrip/commontrip/internal/lab/tier"
 	"github.com/commontrip/commontrip/tests/await"
-	"github.com/commontrip/commontrip/tests/chaos/replica/wire"
+	"github.com/commontrip/commontrip/tests/chaos/replica"
 	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
-	"github.com/commontrip/commontrip/tests/chaos/tier"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
@@ -20,8 +20,8 @@ func TestScenario08RollingDeployUnderTheSameNames(t *testing.T) {
 	fleetStore := operator(t, server.URL())
 	var called tier.Tier
 	replicas := scoreboard.Pick(scenario, 6, 50)
-	config := wire.Config{URL: server.URL(), Breaker: tierName, Tier: called.Serve(t)}
-	load := wire.Request{Do: wire.Load, Workers: 1, Every: scoreboard.Pick(scenario, 10*time.Millisecond, 100*time.Millisecond)}
+	config := replica.Config{URL: server.URL(), Breaker: tierName, Tier: replica.ServeTier(t, &called)}
+	load := replica.Request{Do: replica.Load, Workers: 1, Every: scoreboard.Pick(scenario, 10*time.Millisecond, 100*time.Millisecond)}
 	fleet := startAll(t, replicas, config)
 	for _, r := range fleet {
 		r.Do(load)
@@ -50,18 +50,18 @@ func TestScenario08RollingDeployUnderTheSameNames(t *testing.T) {
 			deploy.invented += missing(known, made)
 		}
 		const first = 3
-		config.Name = old.config.Name
-		next := Start(t, config)
-		next.Do(wire.Request{Do: wire.Call, N: first})
-		next.Do(wire.Request{Do: wire.Sync})
+		config.Name = old.Config().Name
+		next := replica.Start(t, config)
+		next.Do(replica.Request{Do: replica.Call, N: first})
+		next.Do(replica.Request{Do: replica.Sync})
 		deploy.swallowed += missing(first, counted(t, fleetStore, next.Name()))
 		next.Do(load)
 		fleet[i] = next
 	}
 	converge(t, fleetStore, fleet...)
 	for _, r := range fleet {
-		r.Do(wire.Request{Do: wire.Unload})
-		r.Do(wire.Request{Do: wire.Sync})
+		r.Do(replica.Request{Do: replica.Unload})
+		r.Do(replica.Request{Do: replica.Sync})
 		made, known := uint64(len(called.Ledger().Of(r.Name()))), counted(t, fleetStore, r.Name())
 		deploy.swallowed += missing(made, known)
 		deploy.invented += missing(known, made)

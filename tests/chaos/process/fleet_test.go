@@ -10,10 +10,10 @@ import (
 	"github.com/commontrip/commontrip/store"
 	redisstore "github.com/commontrip/commontrip/store/redis"
 	"github.com/commontrip/commontrip/tests/await"
-	"github.com/commontrip/commontrip/tests/chaos/replica/wire"
+	"github.com/commontrip/commontrip/tests/chaos/replica"
 )
 
-func TestMain(m *testing.M) { Main(m) }
+func TestMain(m *testing.M) { replica.Main(m) }
 
 const tierName = "tier"
 
@@ -110,12 +110,12 @@ func joinManager(t testing.TB, url, replica, name string, opts ...breaker.Manage
 }
 
 // startAll starts n replicas at once, named web-0 and so on, and waits until all of them are ready.
-func startAll(t testing.TB, n int, c wire.Config) []*Replica {
+func startAll(t testing.TB, n int, c replica.Config) []*replica.Replica {
 	t.Helper()
-	fleet := make([]*Replica, n)
+	fleet := make([]*replica.Replica, n)
 	for i := range fleet {
 		c.Name = fmt.Sprintf("web-%d", i)
-		fleet[i] = Launch(t, c)
+		fleet[i] = replica.Launch(t, c)
 	}
 	for _, r := range fleet {
 		r.Ready()
@@ -124,7 +124,7 @@ func startAll(t testing.TB, n int, c wire.Config) []*Replica {
 }
 
 // converge waits until every replica and the store hold the same two numbers, and rule by the fleet's verdict.
-func converge(t testing.TB, s store.Store, fleet ...*Replica) {
+func converge(t testing.TB, s store.Store, fleet ...*replica.Replica) {
 	t.Helper()
 	await.Until(t, "replicas and store are one", func() bool {
 		now := truth(t, s)
@@ -139,7 +139,7 @@ func converge(t testing.TB, s store.Store, fleet ...*Replica) {
 }
 
 // heard tells whether the replica's listener heard of kind.
-func heard(r *Replica, kind breaker.EventKind) bool {
+func heard(r *replica.Replica, kind breaker.EventKind) bool {
 	for _, e := range r.Events() {
 		if e.Kind == kind.String() {
 			return true

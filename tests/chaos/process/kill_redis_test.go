@@ -13,6 +13,7 @@ import (
 	"github.com/commontrip/commontrip/store"
 	redisstore "github.com/commontrip/commontrip/store/redis"
 	"github.com/commontrip/commontrip/tests/await"
+	"github.com/commontrip/commontrip/tests/chaos/replica"
 	"github.com/commontrip/commontrip/tests/chaos/respfault"
 	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/redistest"
@@ -109,7 +110,7 @@ func killRedis(t *testing.T, point cutPoint, how restart) outage {
 	killed := make(chan struct{})
 	proxy.On(point.verb, point.rule(func() { once.Do(func() { server.Kill(); close(killed) }) }))
 	ask(t, asked, proxy, point)
-	waiting, cancel := await.WithTimeout(t.Context(), Deadline)
+	waiting, cancel := await.WithTimeout(t.Context(), replica.Deadline)
 	defer cancel()
 	select {
 	case <-killed:

@@ -12,7 +12,7 @@ import (
 	"github.com/commontrip/commontrip/store"
 	redisstore "github.com/commontrip/commontrip/store/redis"
 	"github.com/commontrip/commontrip/tests/await"
-	"github.com/commontrip/commontrip/tests/chaos/replica/wire"
+	"github.com/commontrip/commontrip/tests/chaos/replica"
 	"github.com/commontrip/commontrip/tests/chaos/respfault"
 	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/redistest"
@@ -136,23 +136,23 @@ func killReplica(t *testing.T, server *redistest.Server, name string, point cutP
 	fleet := operator(t, server.URL())
 	survivor := join(t, server.URL(), "survivor", name, breaker.WithPolicy(killPolicy()))
 	proxy := respfault.Start(t, server.Addr())
-	victim := Start(t, wire.Config{
+	victim := replica.Start(t, replica.Config{
 		URL: proxy.URL(), Name: "victim", Breaker: name, Policy: killPolicy(),
 		Timing: breaker.Timing{RefreshInterval: 100 * time.Millisecond},
 	})
 	const reported, last = 5, 3
-	victim.Do(wire.Request{Do: wire.Call, N: reported})
-	victim.Do(wire.Request{Do: wire.Sync})
+	victim.Do(replica.Request{Do: replica.Call, N: reported})
+	victim.Do(replica.Request{Do: replica.Sync})
 	if point.verb == respfault.Claim || point.verb == respfault.Settle {
 		trip(t, fleet, name)
 	}
 	before := truthOf(t, fleet, name)
 	proxy.On(point.verb, point.rule(victim.Kill))
 	provoke(victim, proxy, point, last)
-	waiting, cancel := await.WithTimeout(t.Context(), Deadline)
+	waiting, cancel := await.WithTimeout(t.Context(), replica.Deadline)
 	defer cancel()
 	select {
-	case <-victim.ended:
+	case <-victim.Ended():
 	case <-waiting.Done():
 		t.Fatalf("the victim never came to %v", point)
 	}
@@ -197,27 +197,27 @@ func trip(t testing.TB, s *redisstore.Store, name string) {
 }
 
 // provoke makes the victim send the point's verb, and does not wait for what comes of it.
-func provoke(victim *Replica, proxy *respfault.Proxy, point cutPoint, calls int) {
-	request := wire.Request{}
+func provoke(victim *replica.Replica, proxy *respfault.Proxy, point cutPoint, calls int) {
+	request := replica.Request{}
 	switch point.verb {
 	case respfault.Sync:
-		victim.Send(wire.Request{Do: wire.Call, N: calls})
+		victim.Send(replica.Request{Do: replica.Call, N: calls})
 		if !point.close {
 			return
 		}
-		request.Do = wire.Close
+		request.Do = replica.Close
 	case respfault.Claim, respfault.Settle:
-		request = wire.Request{Do: wire.Load, Every: 10 * time.Millisecond} // until the open state's time is over
+		request = replica.Request{Do: replica.Load, Every: 10 * time.Millisecond} // until the open state's time is over
 	case respfault.Command:
-		request = wire.Request{Do: wire.Command, Command: &store.Command{Action: store.Trip, For: time.Second, By: "victim"}}
+		request = replica.Request{Do: replica.Command, Command: &store.Command{Action: store.Trip, For: time.Second, By: "victim"}}
 	case respfault.Remove:
-		request.Do = wire.Remove
+		request.Do = replica.Remove
 	case respfault.Read:
-		request.Do = wire.Snapshot
+		request.Do = replica.Snapshot
 	case respfault.History:
-		request.Do = wire.History
+		request.Do = replica.History
 	case respfault.Roster:
-		request.Do = wire.Roster
+		request.Do = replica.Roster
 	case respfault.Watch:
 		proxy.Sever(respfault.Close)
 		return

@@ -9,7 +9,7 @@ import (
 	"github.com/commontrip/commontrip/store"
 	redisstore "github.com/commontrip/commontrip/store/redis"
 	"github.com/commontrip/commontrip/tests/await"
-	"github.com/commontrip/commontrip/tests/chaos/replica/wire"
+	"github.com/commontrip/commontrip/tests/chaos/replica"
 	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
@@ -27,8 +27,8 @@ func TestScenario10RedisHangsUnderFullLoad(t *testing.T) {
 		if answer, err := server.Command("FLUSHALL"); err != nil || answer != "+OK" {
 			t.Fatalf("FLUSHALL: %q, %v", answer, err)
 		}
-		r := Start(t, wire.Config{
-			URL: server.URL(), Client: wire.DefaultClient, Name: "web-1", Breaker: tierName, Policy: steady(state),
+		r := replica.Start(t, replica.Config{
+			URL: server.URL(), Client: replica.DefaultClient, Name: "web-1", Breaker: tierName, Policy: steady(state),
 		})
 		enter(t, fleetStore, r, state)
 		calm := loaded(r, lasts, func() {})
@@ -36,7 +36,7 @@ func TestScenario10RedisHangsUnderFullLoad(t *testing.T) {
 		server.Stop()
 		calls := loaded(r, lasts, func() { storm.watch(t, r, lasts) })
 		server.Cont()
-		r.Do(wire.Request{Do: wire.Sync})
+		r.Do(replica.Request{Do: replica.Sync})
 		converge(t, fleetStore, r)
 		report(scenario, state, calm, calls)
 		storm.report(scenario, state, r)
@@ -55,7 +55,7 @@ func steady(state store.State) store.Policy {
 }
 
 // enter brings the fleet and the replica into a state.
-func enter(t *testing.T, s *redisstore.Store, r *Replica, state store.State) {
+func enter(t *testing.T, s *redisstore.Store, r *replica.Replica, state store.State) {
 	t.Helper()
 	if state == store.Closed {
 		return
@@ -63,20 +63,19 @@ func enter(t *testing.T, s *redisstore.Store, r *Replica, state store.State) {
 	command(t, s, store.Command{Action: store.Trip})
 	await.Until(t, fmt.Sprintf("the replica is %v", state), func() bool {
 		if state == store.HalfOpen {
-			r.Do(wire.Request{Do: wire.Call})
+			r.Do(replica.Request{Do: replica.Call})
 		}
 		return r.Status().State == state
 	})
 }
 
 // loaded is what two workers without pause met while during ran, or for so long.
-func loaded(r *Replica, lasts time.Duration, during func()) wire.Calls {
-	r.t.Helper()
-	r.Do(wire.Request{Do: wire.Load, Workers: 2})
+func loaded(r *replica.Replica, lasts time.Duration, during func()) replica.Calls {
+	r.Do(replica.Request{Do: replica.Load, Workers: 2})
 	end := time.After(lasts)
 	during()
 	<-end
-	return *r.Do(wire.Request{Do: wire.Unload}).Calls
+	return *r.Do(replica.Request{Do: replica.Unload}).Calls
 }
 
 // hang is what a replica said of itself while its store hung.
@@ -86,7 +85,7 @@ type hang struct {
 	mostHeap    uint64
 }
 
-func (h *hang) watch(t *testing.T, r *Replica, lasts time.Duration) {
+func (h *hang) watch(t *testing.T, r *replica.Replica, lasts time.Duration) {
 	t.Helper()
 	for end := time.Now().Add(lasts); time.Now().Before(end); pass(50 * time.Millisecond) {
 		s := r.Status()
@@ -96,7 +95,7 @@ func (h *hang) watch(t *testing.T, r *Replica, lasts time.Duration) {
 	}
 }
 
-func (h *hang) report(scenario *scoreboard.Scenario, state store.State, r *Replica) {
+func (h *hang) report(scenario *scoreboard.Scenario, state store.State, r *replica.Replica) {
 	silent := 0
 	for _, said := range []bool{h.alone, heard(r, breaker.StoreLost), heard(r, breaker.StoreBack)} {
 		if !said {
@@ -109,7 +108,7 @@ func (h *hang) report(scenario *scoreboard.Scenario, state store.State, r *Repli
 }
 
 // report holds the calls of one state to the promises.
-func report(scenario *scoreboard.Scenario, state store.State, calm, storm wire.Calls) {
+func report(scenario *scoreboard.Scenario, state store.State, calm, storm replica.Calls) {
 	name := func(s string) string { return fmt.Sprintf("%v: %s", state, s) }
 	scenario.Report(name("calls without and with the fault"), fmt.Sprintf("%d, %d", calm.Made, storm.Made))
 	scenario.Zero(name("errors to calls"), int(calm.Broken+storm.Broken))
@@ -129,7 +128,7 @@ func report(scenario *scoreboard.Scenario, state store.State, calm, storm wire.C
 }
 
 // account compares what the replica called with what the store counted, after the heal.
-func account(t *testing.T, scenario *scoreboard.Scenario, s store.Store, r *Replica, state store.State) {
+func account(t *testing.T, scenario *scoreboard.Scenario, s store.Store, r *replica.Replica, state store.State) {
 	t.Helper()
 	replica, now := r.Status(), truth(t, s)
 	known := now.Totals.Calls + now.Totals.Ignored + now.Totals.Late

@@ -10,10 +10,10 @@ import (
 	"time"
 
 	"github.com/commontrip/commontrip/breaker"
+	"github.com/commontrip/commontrip/internal/lab/tier"
 	"github.com/commontrip/commontrip/store"
 	memorystore "github.com/commontrip/commontrip/store/memory"
 	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
-	"github.com/commontrip/commontrip/tests/chaos/tier"
 	"github.com/commontrip/commontrip/tests/fleet"
 )
 

@@ -9,12 +9,12 @@ import (
 	"time"
 
 	"github.com/commontrip/commontrip/breaker"
+	"github.com/commontrip/commontrip/internal/lab/tier"
 	"github.com/commontrip/commontrip/store"
 	memorystore "github.com/commontrip/commontrip/store/memory"
 	"github.com/commontrip/commontrip/tests/await"
-	"github.com/commontrip/commontrip/tests/chaos/replica/wire"
+	"github.com/commontrip/commontrip/tests/chaos/replica"
 	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
-	"github.com/commontrip/commontrip/tests/chaos/tier"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
@@ -30,11 +30,11 @@ func TestScenario12AReplicaIsResumedAfterItsTime(t *testing.T) {
 	}
 	scenario.Report("halted for", halt)
 	var called tier.Tier
-	config := wire.Config{URL: server.URL(), Breaker: tierName, Policy: policy, Tier: called.Serve(t)}
+	config := replica.Config{URL: server.URL(), Breaker: tierName, Policy: policy, Tier: replica.ServeTier(t, &called)}
 	config.Name = "other"
-	other := Start(t, config)
+	other := replica.Start(t, config)
 	config.Name, config.Timing.FlushInterval = "halted", 900*time.Millisecond // time to halt it with what it has to report
-	halted := Start(t, config)
+	halted := replica.Start(t, config)
 	fleetStore := operator(t, server.URL())
 
 	haltWithFailures(t, scenario, halted, other, fleetStore, halt)
@@ -44,14 +44,14 @@ func TestScenario12AReplicaIsResumedAfterItsTime(t *testing.T) {
 }
 
 // haltWithFailures halts a replica that has one failure less to report than the rule wants; another reports that one, later.
-func haltWithFailures(t *testing.T, scenario *scoreboard.Scenario, halted, other *Replica, s store.Store, halt time.Duration) {
+func haltWithFailures(t *testing.T, scenario *scoreboard.Scenario, halted, other *replica.Replica, s store.Store, halt time.Duration) {
 	t.Helper()
 	const failures = 4
 	for {
-		other.Do(wire.Request{Do: wire.Call})
-		other.Do(wire.Request{Do: wire.Sync})
-		halted.Do(wire.Request{Do: wire.Sync})
-		halted.Do(wire.Request{Do: wire.Call, N: failures, Fail: true})
+		other.Do(replica.Request{Do: replica.Call})
+		other.Do(replica.Request{Do: replica.Sync})
+		halted.Do(replica.Request{Do: replica.Sync})
+		halted.Do(replica.Request{Do: replica.Call, N: failures, Fail: true})
 		halted.Stop()
 		pass(100 * time.Millisecond) // what was under way arrives
 		if truth(t, s).Totals.Failures == 0 {
@@ -65,9 +65,9 @@ func haltWithFailures(t *testing.T, scenario *scoreboard.Scenario, halted, other
 	}
 	pass(halt)
 	halted.Cont()
-	halted.Do(wire.Request{Do: wire.Sync})
-	other.Do(wire.Request{Do: wire.Call, Fail: true})
-	other.Do(wire.Request{Do: wire.Sync})
+	halted.Do(replica.Request{Do: replica.Sync})
+	other.Do(replica.Request{Do: replica.Call, Fail: true})
+	other.Do(replica.Request{Do: replica.Sync})
 	now := truth(t, s)
 	falseTrips := 0
 	if now.State != store.Closed {
@@ -79,26 +79,26 @@ func haltWithFailures(t *testing.T, scenario *scoreboard.Scenario, halted, other
 }
 
 // haltWithProbe halts a replica that probes, until the other has the lease.
-func haltWithProbe(t *testing.T, scenario *scoreboard.Scenario, halted, other *Replica, halt time.Duration) {
+func haltWithProbe(t *testing.T, scenario *scoreboard.Scenario, halted, other *replica.Replica, halt time.Duration) {
 	t.Helper()
-	other.Do(wire.Request{Do: wire.Command, Command: &store.Command{Action: store.Trip, By: "test"}})
+	other.Do(replica.Request{Do: replica.Command, Command: &store.Command{Action: store.Trip, By: "test"}})
 	await.Until(t, "the replica to be halted has the probe", func() bool {
-		p := halted.Do(wire.Request{Do: wire.Acquire}).Permit
+		p := halted.Do(replica.Request{Do: replica.Acquire}).Permit
 		if p.Admitted && !p.Probe {
-			halted.Do(wire.Request{Do: wire.Done})
+			halted.Do(replica.Request{Do: replica.Done})
 		}
 		return p.Probe
 	})
 	halted.Stop()
 	stopped := time.Now()
-	await.Until(t, "the other has a lease", func() bool { return other.Do(wire.Request{Do: wire.Acquire}).Permit.Probe })
+	await.Until(t, "the other has a lease", func() bool { return other.Do(replica.Request{Do: replica.Acquire}).Permit.Probe })
 	free := time.Since(stopped)
 	pass(halt - free)
 	halted.Cont()
-	before := other.Do(wire.Request{Do: wire.Snapshot}).Fleet
-	done := halted.Do(wire.Request{Do: wire.Done}).Permit // a success, of a lease that is over
-	halted.Do(wire.Request{Do: wire.Sync})
-	after := other.Do(wire.Request{Do: wire.Snapshot}).Fleet
+	before := other.Do(replica.Request{Do: replica.Snapshot}).Fleet
+	done := halted.Do(replica.Request{Do: replica.Done}).Permit // a success, of a lease that is over
+	halted.Do(replica.Request{Do: replica.Sync})
+	after := other.Do(replica.Request{Do: replica.Snapshot}).Fleet
 	alive, accepted := 0, 0
 	if !done.Over {
 		alive = 1
@@ -112,13 +112,13 @@ func haltWithProbe(t *testing.T, scenario *scoreboard.Scenario, halted, other *R
 }
 
 // haltUnderLoad halts a replica that calls, and opens the breaker meanwhile.
-func haltUnderLoad(t *testing.T, scenario *scoreboard.Scenario, halted *Replica, s store.Store, called *tier.Tier, halt time.Duration) {
+func haltUnderLoad(t *testing.T, scenario *scoreboard.Scenario, halted *replica.Replica, s store.Store, called *tier.Tier, halt time.Duration) {
 	t.Helper()
 	command(t, s, store.Command{Action: store.Reset})
-	await.Until(t, "it calls", func() bool { return halted.Do(wire.Request{Do: wire.Call}).Calls.Admitted == 1 })
+	await.Until(t, "it calls", func() bool { return halted.Do(replica.Request{Do: replica.Call}).Calls.Admitted == 1 })
 	const workers = 4
-	halted.Do(wire.Request{Do: wire.Load, Workers: workers, Every: 20 * time.Millisecond})
-	await.Until(t, "the load runs", func() bool { return halted.Do(wire.Request{Do: wire.Stats}).Calls.Made > 100 })
+	halted.Do(replica.Request{Do: replica.Load, Workers: workers, Every: 20 * time.Millisecond})
+	await.Until(t, "the load runs", func() bool { return halted.Do(replica.Request{Do: replica.Stats}).Calls.Made > 100 })
 	halted.Stop()
 	opened := command(t, s, store.Command{Action: store.ForceOpen})
 	totals := truth(t, s).Totals
@@ -127,8 +127,8 @@ func haltUnderLoad(t *testing.T, scenario *scoreboard.Scenario, halted *Replica,
 	halted.Cont()
 	await.Until(t, "it refuses", func() bool { return halted.Status().State == store.Open })
 	refuses := time.Since(resumed)
-	calls := halted.Do(wire.Request{Do: wire.Unload}).Calls
-	halted.Do(wire.Request{Do: wire.Sync})
+	calls := halted.Do(replica.Request{Do: replica.Unload}).Calls
+	halted.Do(replica.Request{Do: replica.Sync})
 	now := truth(t, s)
 	scenario.Report("calls that reached the tier on the old verdict after it went on, of 4 that call at once",
 		len(called.Ledger().Of(halted.Name()).Since(resumed)))

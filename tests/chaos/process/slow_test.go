@@ -14,7 +14,7 @@ import (
 	"github.com/commontrip/commontrip/store"
 	redisstore "github.com/commontrip/commontrip/store/redis"
 	"github.com/commontrip/commontrip/tests/await"
-	"github.com/commontrip/commontrip/tests/chaos/replica/wire"
+	"github.com/commontrip/commontrip/tests/chaos/replica"
 	"github.com/commontrip/commontrip/tests/chaos/respfault"
 	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/redistest"
@@ -23,7 +23,7 @@ import (
 // slowness is a way in which Redis is there and of little use.
 type slowness struct {
 	name   string
-	client wire.Client
+	client replica.Client
 	begin  func(*slowWorld)
 	end    func(*slowWorld)
 	pushes bool // a command beside the slowness is still carried out and pushed
@@ -44,14 +44,14 @@ type slowWorld struct {
 func TestScenario11TheStoreIsSlowOrSaturated(t *testing.T) {
 	scenario := scoreboard.Start(t, 11, "slow or saturated store")
 	slownesses := []slowness{
-		delayed(100, wire.OwnClient),
-		{"CLIENT PAUSE", wire.OwnClient, func(w *slowWorld) { w.do("CLIENT", "PAUSE", w.lasts.Milliseconds(), "ALL") }, nil, false},
-		{"endless script", wire.OwnClient, busy, endBusy, false},
-		{"maxclients", wire.OwnClient, crowded, endCrowded, false},
-		{"one connection, 2 s slow", wire.DefaultClient, delayed(100, "").begin, heal, true},
+		delayed(100, replica.OwnClient),
+		{"CLIENT PAUSE", replica.OwnClient, func(w *slowWorld) { w.do("CLIENT", "PAUSE", w.lasts.Milliseconds(), "ALL") }, nil, false},
+		{"endless script", replica.OwnClient, busy, endBusy, false},
+		{"maxclients", replica.OwnClient, crowded, endCrowded, false},
+		{"one connection, 2 s slow", replica.DefaultClient, delayed(100, "").begin, heal, true},
 	}
 	if scenario.Full() {
-		slownesses = append(slownesses, delayed(10, wire.OwnClient), delayed(50, wire.OwnClient))
+		slownesses = append(slownesses, delayed(10, replica.OwnClient), delayed(50, replica.OwnClient))
 	}
 	for _, s := range slownesses {
 		slow(t, scenario, s)
@@ -59,7 +59,7 @@ func TestScenario11TheStoreIsSlowOrSaturated(t *testing.T) {
 }
 
 // delayed makes a share of the requests take longer and longer, up to two seconds.
-func delayed(percent int, client wire.Client) slowness {
+func delayed(percent int, client replica.Client) slowness {
 	return slowness{fmt.Sprintf("%d %% of requests 0 to 2 s late", percent), client, func(w *slowWorld) {
 		var n atomic.Uint64
 		const steps = 10
@@ -116,12 +116,12 @@ func slow(t *testing.T, scenario *scoreboard.Scenario, s slowness) {
 		admin: redis.NewClient(&redis.Options{Addr: server.Addr(), PoolSize: 2, MaxRetries: -1}),
 	}
 	defer func() { _ = w.admin.Close() }()
-	r := Start(t, wire.Config{
+	r := replica.Start(t, replica.Config{
 		URL: w.proxy.URL(), Client: s.client, PoolSize: 1, Name: "web-1", Breaker: tierName, Policy: steady(store.Closed),
-		Timing: breaker.Timing{StartTimeout: Deadline},
+		Timing: breaker.Timing{StartTimeout: replica.Deadline},
 	})
 	calm := loaded(r, w.lasts, func() {})
-	r.Do(wire.Request{Do: wire.Load, Workers: 2})
+	r.Do(replica.Request{Do: replica.Load, Workers: 2})
 	connections := watchConnections(w.proxy)
 	began := time.Now()
 	s.begin(w)
@@ -138,7 +138,7 @@ func slow(t *testing.T, scenario *scoreboard.Scenario, s slowness) {
 		s.end(w)
 	}
 	most := connections()
-	calls := r.Do(wire.Request{Do: wire.Unload}).Calls
+	calls := r.Do(replica.Request{Do: replica.Unload}).Calls
 	fleet := operator(t, server.URL())
 	await.Until(t, "the store is back", func() bool { return r.Status().StoreUp })
 	converge(t, fleet, r)
@@ -156,7 +156,7 @@ func slow(t *testing.T, scenario *scoreboard.Scenario, s slowness) {
 }
 
 // behind is how long after the store's commit a replica heard of a trip.
-func behind(t *testing.T, s *redisstore.Store, r *Replica) time.Duration {
+func behind(t *testing.T, s *redisstore.Store, r *replica.Replica) time.Duration {
 	t.Helper()
 	opened := command(t, s, store.Command{Action: store.Trip})
 	var late time.Duration

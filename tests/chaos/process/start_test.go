@@ -14,7 +14,7 @@ import (
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
 	redisstore "github.com/commontrip/commontrip/store/redis"
-	"github.com/commontrip/commontrip/tests/chaos/replica/wire"
+	"github.com/commontrip/commontrip/tests/chaos/replica"
 	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
@@ -29,10 +29,10 @@ func TestScenario33ReplicasStartLateOrWithADeadStore(t *testing.T) {
 	replicas := scoreboard.Pick(scenario, 4, 16)
 	server := redistest.Start(t)
 	secret := redistest.Start(t, "--requirepass", "open-sesame")
-	config := wire.Config{URL: server.URL(), Breaker: tierName}
+	config := replica.Config{URL: server.URL(), Breaker: tierName}
 	scenario.Report("processes at once", replicas)
 	var longest time.Duration
-	start := func(what string, config wire.Config) (admitted, broken, alone int) {
+	start := func(what string, config replica.Config) (admitted, broken, alone int) {
 		fleet := startAll(t, replicas, config)
 		defer func() {
 			for _, r := range fleet {
@@ -44,14 +44,14 @@ func TestScenario33ReplicasStartLateOrWithADeadStore(t *testing.T) {
 			if r.Ready().Status.Own {
 				alone++
 			}
-			calls := r.Do(wire.Request{Do: wire.Call, N: 20}).Calls
+			calls := r.Do(replica.Request{Do: replica.Call, N: 20}).Calls
 			admitted, broken = admitted+int(calls.Admitted), broken+int(calls.Broken)
 		}
 		scenario.Zero(what+": errors to calls", broken)
 		return admitted, broken, alone
 	}
 
-	config.Timing.StartTimeout = Deadline // a store that is well is waited for, however busy the machine is
+	config.Timing.StartTimeout = replica.Deadline // a store that is well is waited for, however busy the machine is
 	admitted, _, alone := start("empty", config)
 	scenario.AtLeast("empty: calls admitted", admitted, 20*replicas)
 	scenario.Zero("empty: replicas that started alone", alone)
@@ -67,7 +67,7 @@ func TestScenario33ReplicasStartLateOrWithADeadStore(t *testing.T) {
 	wrong.URL = "redis://:wrong@" + secret.Addr()
 	server.Stop()
 	hung := config
-	for what, config := range map[string]wire.Config{"hung": hung, "wrong password": wrong} {
+	for what, config := range map[string]replica.Config{"hung": hung, "wrong password": wrong} {
 		admitted, _, alone = start(what, config)
 		scenario.AtLeast(what+": calls admitted by the own verdict", admitted, 20*replicas)
 		scenario.AtLeast(what+": replicas that say that they stand alone", alone, replicas)

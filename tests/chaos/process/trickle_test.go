@@ -4,10 +4,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/commontrip/commontrip/internal/lab/tier"
 	"github.com/commontrip/commontrip/store"
-	"github.com/commontrip/commontrip/tests/chaos/replica/wire"
+	"github.com/commontrip/commontrip/tests/chaos/replica"
 	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
-	"github.com/commontrip/commontrip/tests/chaos/tier"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
@@ -21,16 +21,16 @@ func TestScenario02TwentyProcessesOfWhichNoneCouldTripAlone(t *testing.T) {
 	called.Fail(1)
 	const replicas = 20
 	policy := store.DefaultPolicy()
-	fleet := startAll(t, replicas, wire.Config{URL: server.URL(), Breaker: tierName, Policy: policy, Tier: called.Serve(t)})
+	fleet := startAll(t, replicas, replica.Config{URL: server.URL(), Breaker: tierName, Policy: policy, Tier: replica.ServeTier(t, &called)})
 	trips, burnt, alone, rng := scoreboard.Pick(scenario, 2, 20), 0, 0, scenario.Rand()
 	for range trips {
 		before := len(called.Ledger())
-		calls := map[*Replica]int{}
+		calls := map[*replica.Replica]int{}
 		for refusing := 0; refusing < replicas; {
 			refusing = 0
 			for _, i := range rng.Perm(replicas) {
 				r := fleet[i]
-				if r.Do(wire.Request{Do: wire.Call, N: 1}).Calls.Refused > 0 {
+				if r.Do(replica.Request{Do: replica.Call, N: 1}).Calls.Refused > 0 {
 					refusing++
 				} else {
 					calls[r]++

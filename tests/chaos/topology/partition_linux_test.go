@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/commontrip/commontrip/internal/lab/relay"
 	"github.com/commontrip/commontrip/store"
 	"github.com/commontrip/commontrip/tests/chaos/faults"
 	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
@@ -12,7 +13,7 @@ import (
 func TestScenario19HalfOfAFleetIsCutOff(t *testing.T) {
 	scenario := scoreboard.Start(t, 19, "partition")
 	s := startNamespace(t)
-	ways := []faults.Way{faults.Both, faults.Requests, faults.Replies}
+	ways := []relay.Way{relay.Both, relay.Requests, relay.Replies}
 	if scenario.Full() {
 		ways = append(ways, append(ways, ways...)...)
 	}

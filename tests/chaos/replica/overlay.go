@@ -1,7 +1,4 @@
-// Package overlay makes a standard library whose wall clock a test can move: the installed one, but for time.Now, which adds
-// time.CommontripSkew, in seconds, to what the system says. The monotonic clock, timers and deadlines go on as they are, as
-// they do on a machine whose clock is set.
-package overlay
+package replica
 
 import (
 	"encoding/json"
@@ -16,8 +13,8 @@ import (
 	"strings"
 )
 
-// Tag is the build tag of code that uses time.CommontripSkew.
-const Tag = "commontrip_skew"
+// skewTag is the build tag of code that uses time.CommontripSkew.
+const skewTag = "commontrip_skew"
 
 const skewSource = `package time
 
@@ -27,9 +24,11 @@ import "sync/atomic"
 var CommontripSkew atomic.Int64
 `
 
-// Write writes what go build -overlay wants into dir, made from the Go that is installed, and gives its path. An error says
-// what of that Go is not as this package knows it.
-func Write(dir string) (path string, err error) {
+// writeOverlay makes a standard library whose wall clock a test can move: the installed one, but for time.Now, which adds
+// time.CommontripSkew, in seconds, to what the system says. The monotonic clock, timers and deadlines go on as they are, as
+// they do on a machine whose clock is set. It writes what go build -overlay wants into dir, and gives its path. An error
+// says what of the installed Go is not as this package knows it.
+func writeOverlay(dir string) (path string, err error) {
 	out, err := exec.Command("go", "env", "GOROOT").Output() //nolint:noctx // a moment
 	if err != nil {
 		return "", fmt.Errorf("overlay: go env GOROOT: %w", err)

@@ -1,6 +1,6 @@
 //go:build commontrip_skew
 
-package main
+package replica
 
 import (
 	"errors"
@@ -14,7 +14,7 @@ var skewing struct {
 }
 
 // skew makes the wall clock of this process jump to each of these distances in turn, round and round; without jumps it is
-// right again. time.CommontripSkew, in seconds, is there if the replica is built over package overlay's standard library.
+// right again. time.CommontripSkew, in seconds, is there if the replica is built over the standard library of writeOverlay.
 func skew(jumps []time.Duration, every time.Duration) error {
 	if len(jumps) > 0 && every <= 0 {
 		return errors.New("jumps need a time between them")

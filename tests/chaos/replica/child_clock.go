@@ -1,6 +1,6 @@
 //go:build !commontrip_skew
 
-package main
+package replica
 
 import (
 	"errors"

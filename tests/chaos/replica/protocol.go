@@ -1,6 +1,4 @@
-// Package wire is what a test and a replica process say to each other: JSON, one line each. A test sends a [Request] a line;
-// the replica sends a [Line], which is an answer or an event.
-package wire
+package replica
 
 import (
 	"time"
@@ -9,7 +7,7 @@ import (
 	"github.com/commontrip/commontrip/store"
 )
 
-// Config is the one argument of a replica, as JSON.
+// Config says what a replica is to be.
 type Config struct {
 	URL       string            `json:"url"`
 	Client    Client            `json:"client,omitempty"`
@@ -19,7 +17,7 @@ type Config struct {
 	Policy    store.Policy      `json:"policy"`
 	Timing    breaker.Timing    `json:"timing"`
 	StoreDown breaker.StoreDown `json:"store_down"`
-	Tier      string            `json:"tier,omitempty"`    // URL of a tier.Tier; empty: calls do nothing
+	Tier      string            `json:"tier,omitempty"`    // URL of a tier.Server; empty: calls do nothing
 	Closing   time.Duration     `json:"closing,omitempty"` // how long Close may take at SIGTERM; 0: 5 s
 }
 
@@ -53,9 +51,8 @@ const (
 	Skew     Verb = "skew" // Jumps of the wall clock, one each Every, round and round; only if the replica is built for it
 )
 
-// Request is one line to a replica. ID is the test's, and comes back with the answer; answers may come in another order.
+// Request is what a replica is told to do. Answers may come in another order.
 type Request struct {
-	ID        int             `json:"id"`
 	Do        Verb            `json:"do"`
 	N         int             `json:"n,omitempty"`
 	Fail      bool            `json:"fail,omitempty"`
@@ -67,14 +64,12 @@ type Request struct {
 	Jumps     []time.Duration `json:"jumps,omitempty"`
 }
 
-// Line is one line from a replica.
+// Line is what a replica says: the answer to a request, or one of Ready, Event and Closed unasked.
 type Line struct {
-	ID     int     `json:"id,omitempty"` // of the request that it answers
 	Ready  *Ready  `json:"ready,omitempty"`
 	Event  *Event  `json:"event,omitempty"`
 	Closed *Closed `json:"closed,omitempty"` // the last line, after SIGTERM
 
-	Error   string             `json:"error,omitempty"`
 	Calls   *Calls             `json:"calls,omitempty"` // of Call, Load, Stats, Unload
 	Permit  *Permit            `json:"permit,omitempty"`
 	Status  *State             `json:"status,omitempty"`

@@ -1,4 +1,4 @@
-package overlay
+package replica
 
 import (
 	"encoding/json"
@@ -27,7 +27,7 @@ func main() {
 // The clock that is moved is the wall's; what is measured by the monotonic one stays what it is.
 func TestTheWallClockMovesAndTheMonotonicOneDoesNot(t *testing.T) {
 	dir := t.TempDir()
-	path, err := Write(dir)
+	path, err := writeOverlay(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func TestTheWallClockMovesAndTheMonotonicOneDoesNot(t *testing.T) {
 }
 
 func TestTheOverlayReplacesOneFileAndAddsOne(t *testing.T) {
-	path, err := Write(t.TempDir())
+	path, err := writeOverlay(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package main
+package replica
 
 import (
 	"cmp"
@@ -10,8 +10,7 @@ import (
 	"time"
 
 	"github.com/commontrip/commontrip/breaker"
-	"github.com/commontrip/commontrip/tests/chaos/replica/wire"
-	"github.com/commontrip/commontrip/tests/chaos/tier"
+	"github.com/commontrip/commontrip/internal/lab/tier"
 )
 
 var errFailed = errors.New("the call fails as it was told")
@@ -23,8 +22,8 @@ type tally struct {
 	lastError                                                atomic.Pointer[string]
 }
 
-func (t *tally) read() wire.Calls {
-	return wire.Calls{
+func (t *tally) read() Calls {
+	return Calls{
 		Made: t.made.Load(), Admitted: t.admitted.Load(), Probes: t.probes.Load(), Failed: t.failed.Load(),
 		Refused: t.refused.Load(), Broken: t.broken.Load(), Delayed: t.delayed.Load(), MostDelay: time.Duration(t.most.Load()),
 		LastError: *cmp.Or(t.lastError.Load(), new(string)),
@@ -41,7 +40,7 @@ func (t *tally) delay(d time.Duration) {
 }
 
 // once makes one call, counted in each of the tallies.
-func (r *replica) once(ctx context.Context, fail bool, tallies ...*tally) {
+func (r *member) once(ctx context.Context, fail bool, tallies ...*tally) {
 	start := time.Now()
 	permit, err := r.breaker.Acquire(ctx)
 	took := time.Since(start)
@@ -76,7 +75,7 @@ func (r *replica) once(ctx context.Context, fail bool, tallies ...*tally) {
 }
 
 // inside is what a call calls.
-func (r *replica) inside(permit *breaker.Permit, fail bool) error {
+func (r *member) inside(permit *breaker.Permit, fail bool) error {
 	switch {
 	case fail:
 		return errFailed
@@ -89,48 +88,48 @@ func (r *replica) inside(permit *breaker.Permit, fail bool) error {
 	}
 }
 
-func (r *replica) call(ctx context.Context, q wire.Request) wire.Line {
+func (r *member) call(ctx context.Context, q Request) Line {
 	var here tally
 	for range max(q.N, 1) {
 		r.once(ctx, q.Fail, &here, &r.all)
 	}
 	calls := here.read()
-	return wire.Line{Calls: &calls}
+	return Line{Calls: &calls}
 }
 
 // acquire keeps a permit. Its context is not the request's, which ends with its answer.
-func (r *replica) acquire(ctx context.Context) wire.Line {
+func (r *member) acquire(ctx context.Context) (Line, error) {
 	permit, err := r.breaker.Acquire(context.WithoutCancel(ctx))
 	var open *breaker.OpenError
 	switch {
 	case errors.As(err, &open):
-		return wire.Line{Permit: &wire.Permit{Refusal: string(open.Refusal)}}
+		return Line{Permit: &Permit{Refusal: string(open.Refusal)}}, nil
 	case err != nil:
-		return failed(err)
+		return Line{}, err
 	}
 	p := &permit
 	r.mu.Lock()
 	r.kept = append(r.kept, p)
 	r.mu.Unlock()
-	return wire.Line{Permit: &wire.Permit{Admitted: true, Probe: p.Probe()}}
+	return Line{Permit: &Permit{Admitted: true, Probe: p.Probe()}}, nil
 }
 
-func (r *replica) done(fail bool) wire.Line {
+func (r *member) done(fail bool) (Line, error) {
 	r.mu.Lock()
 	if len(r.kept) == 0 {
 		r.mu.Unlock()
-		return failed(errors.New("no permit is kept"))
+		return Line{}, errors.New("no permit is kept")
 	}
 	p := r.kept[0]
 	r.kept = r.kept[1:]
 	r.mu.Unlock()
-	answer := wire.Permit{Admitted: true, Probe: p.Probe(), Over: p.Context().Err() != nil}
+	answer := Permit{Admitted: true, Probe: p.Probe(), Over: p.Context().Err() != nil}
 	if fail {
 		p.Done(errFailed)
 	} else {
 		p.Done(nil)
 	}
-	return wire.Line{Permit: &answer}
+	return Line{Permit: &answer}, nil
 }
 
 // load is workers that call until they are stopped.
@@ -141,25 +140,25 @@ type load struct {
 	done sync.WaitGroup
 }
 
-func (r *replica) loading(q wire.Request) wire.Line {
+func (r *member) loading(q Request) (Line, error) {
 	r.mu.Lock()
 	l := r.load
 	r.mu.Unlock()
 	switch {
-	case q.Do == wire.Load && l != nil:
-		return failed(errors.New("there is a load already"))
-	case q.Do == wire.Load:
+	case q.Do == Load && l != nil:
+		return Line{}, errors.New("there is a load already")
+	case q.Do == Load:
 		l = r.start(q)
 	case l == nil:
-		return failed(errors.New("there is no load"))
-	case q.Do == wire.Unload:
+		return Line{}, errors.New("there is no load")
+	case q.Do == Unload:
 		r.unload()
 	}
 	calls := l.read()
-	return wire.Line{Calls: &calls}
+	return Line{Calls: &calls}, nil
 }
 
-func (r *replica) start(q wire.Request) *load {
+func (r *member) start(q Request) *load {
 	ctx, stop := context.WithCancel(context.Background())
 	l := &load{stop: stop}
 	for range max(q.Workers, 1) {
@@ -171,7 +170,7 @@ func (r *replica) start(q wire.Request) *load {
 	return l
 }
 
-func (r *replica) work(ctx context.Context, l *load, q wire.Request) {
+func (r *member) work(ctx context.Context, l *load, q Request) {
 	for ctx.Err() == nil {
 		r.once(context.WithoutCancel(ctx), q.FailShare > 0 && rand.Float64() < q.FailShare, &l.tally, &r.all)
 		if q.Every > 0 {
@@ -183,7 +182,7 @@ func (r *replica) work(ctx context.Context, l *load, q wire.Request) {
 	}
 }
 
-func (r *replica) unload() {
+func (r *member) unload() {
 	r.mu.Lock()
 	l := r.load
 	r.load = nil
