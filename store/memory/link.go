@@ -18,7 +18,6 @@ import (
 // several replicas' ways, each with faults of its own. A Link is safe for concurrent use. It starts no goroutine but for a
 // push that is late, which ends with its Watch; in a test of testing/synctest its time is virtual.
 type Link struct {
-	to *Store
 	mu sync.Mutex // of changing, of net and of rng
 	is atomic.Pointer[condition]
 
@@ -57,6 +56,7 @@ func (n Network) validate() error {
 
 // condition is how a link is for a while.
 type condition struct {
+	to     *Store
 	while  context.Context // ends with it
 	end    context.CancelFunc
 	silent bool
@@ -73,20 +73,20 @@ func NewLink(s *Store) *Link {
 	if s == nil {
 		panic("memorystore: NewLink needs a store; it was given nil")
 	}
-	l := &Link{to: s, rng: rand.New(rand.NewPCG(0, 0))} //nolint:gosec // faults of tests, no secret
-	l.is.Store(newCondition(false, nil))
+	l := &Link{rng: rand.New(rand.NewPCG(0, 0))} //nolint:gosec // faults of tests, no secret
+	l.is.Store(newCondition(s, false, nil))
 	return l
 }
 
 // newCondition makes one that lasts until it is ended.
-func newCondition(silent bool, err error) *condition {
+func newCondition(to *Store, silent bool, err error) *condition {
 	while, end := context.WithCancel(context.Background())
-	return &condition{while, end, silent, err}
+	return &condition{to, while, end, silent, err}
 }
 
 // Cut makes the link silent, as a network does that drops every packet: a request waits until its context ends, or until
 // the link is mended or fails. Pushes are lost.
-func (l *Link) Cut() { l.change(newCondition(true, nil)) }
+func (l *Link) Cut() { l.change(true, nil) }
 
 // Fail makes every request fail with err at once, as a server does that is not there. Pushes are lost. An err that is
 // [store.ErrInvalid] or [store.ErrUnknown] would say of a working store that it was asked wrongly.
@@ -94,7 +94,7 @@ func (l *Link) Fail(err error) {
 	if err == nil {
 		panic("memorystore: Fail needs an error; it was given nil")
 	}
-	l.change(newCondition(false, err))
+	l.change(false, err)
 }
 
 // Degrade puts another network in the link's place from now on; [Network]{} is the perfect one again. Cut, Fail and Mend do
@@ -109,25 +109,41 @@ func (l *Link) Degrade(n Network) {
 }
 
 // Mend ends what Cut or Fail began. Watchers get a Resync.
-func (l *Link) Mend() { l.change(newCondition(false, nil)) }
+func (l *Link) Mend() { l.change(false, nil) }
 
 // Close closes the link for good and leaves the store open.
 func (l *Link) Close() error {
-	l.change(newCondition(false, store.ErrClosed))
+	l.change(false, store.ErrClosed)
 	return nil
 }
 
+// To makes the link lead to another store from now on, as to a server that came back with nothing. Watchers get a Resync
+// once the link works.
+func (l *Link) To(s *Store) {
+	if s == nil {
+		panic("memorystore: To needs a store; it was given nil")
+	}
+	l.become(func(was *condition) *condition { return newCondition(s, was.silent, was.err) })
+}
+
 // change puts the link into another condition, unless it is closed.
-func (l *Link) change(to *condition) {
+func (l *Link) change(silent bool, err error) {
+	l.become(func(was *condition) *condition { return newCondition(was.to, silent, err) })
+}
+
+func (l *Link) become(next func(was *condition) *condition) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	was := l.is.Load()
 	if errors.Is(was.err, store.ErrClosed) {
 		return
 	}
-	l.is.Store(to)
+	l.is.Store(next(was))
 	was.end()
 }
+
+// store is where the link leads.
+func (l *Link) store() *Store { return l.is.Load().to }
 
 // cross waits while the link is silent, and tells how it fails.
 func (l *Link) cross(ctx context.Context) error {
@@ -235,7 +251,7 @@ func wait(ctx context.Context, d time.Duration) error {
 
 // Sync implements [store.Store].
 func (l *Link) Sync(ctx context.Context, reports []store.Report) []store.Result {
-	results, err := across(ctx, l, func() ([]store.Result, error) { return l.to.Sync(ctx, reports), nil })
+	results, err := across(ctx, l, func() ([]store.Result, error) { return l.store().Sync(ctx, reports), nil })
 	if err != nil {
 		results = make([]store.Result, len(reports))
 		for i := range results {
@@ -247,48 +263,48 @@ func (l *Link) Sync(ctx context.Context, reports []store.Report) []store.Result 
 
 // Claim implements [store.Store].
 func (l *Link) Claim(ctx context.Context, c store.Claim) (store.Grant, error) {
-	return across(ctx, l, func() (store.Grant, error) { return l.to.Claim(ctx, c) })
+	return across(ctx, l, func() (store.Grant, error) { return l.store().Claim(ctx, c) })
 }
 
 // Settle implements [store.Store].
 func (l *Link) Settle(ctx context.Context, s store.Settlement) (store.Result, error) {
-	return across(ctx, l, func() (store.Result, error) { return l.to.Settle(ctx, s) })
+	return across(ctx, l, func() (store.Result, error) { return l.store().Settle(ctx, s) })
 }
 
 // Command implements [store.Store].
 func (l *Link) Command(ctx context.Context, c store.Command) (store.Result, error) {
-	return across(ctx, l, func() (store.Result, error) { return l.to.Command(ctx, c) })
+	return across(ctx, l, func() (store.Result, error) { return l.store().Command(ctx, c) })
 }
 
 // Read implements [store.Store].
 func (l *Link) Read(ctx context.Context, names ...string) ([]store.Snapshot, error) {
-	return across(ctx, l, func() ([]store.Snapshot, error) { return l.to.Read(ctx, names...) })
+	return across(ctx, l, func() ([]store.Snapshot, error) { return l.store().Read(ctx, names...) })
 }
 
 // Versions implements [store.Store].
 func (l *Link) Versions(ctx context.Context, names ...string) ([]store.Version, error) {
-	return across(ctx, l, func() ([]store.Version, error) { return l.to.Versions(ctx, names...) })
+	return across(ctx, l, func() ([]store.Version, error) { return l.store().Versions(ctx, names...) })
 }
 
 // Roster implements [store.Store].
 func (l *Link) Roster(ctx context.Context, name string) ([]store.Replica, error) {
-	return across(ctx, l, func() ([]store.Replica, error) { return l.to.Roster(ctx, name) })
+	return across(ctx, l, func() ([]store.Replica, error) { return l.store().Roster(ctx, name) })
 }
 
 // History implements [store.Store].
 func (l *Link) History(ctx context.Context, name string, limit int) ([]store.Transition, error) {
-	return across(ctx, l, func() ([]store.Transition, error) { return l.to.History(ctx, name, limit) })
+	return across(ctx, l, func() ([]store.Transition, error) { return l.store().History(ctx, name, limit) })
 }
 
 // Remove implements [store.Store].
 func (l *Link) Remove(ctx context.Context, name string) error {
-	_, err := across(ctx, l, func() (struct{}, error) { return struct{}{}, l.to.Remove(ctx, name) })
+	_, err := across(ctx, l, func() (struct{}, error) { return struct{}{}, l.store().Remove(ctx, name) })
 	return err
 }
 
 // Ping implements [store.Pinger].
 func (l *Link) Ping(ctx context.Context) error {
-	_, err := across(ctx, l, func() (struct{}, error) { return struct{}{}, l.to.Ping(ctx) })
+	_, err := across(ctx, l, func() (struct{}, error) { return struct{}{}, l.store().Ping(ctx) })
 	return err
 }
 
@@ -324,7 +340,7 @@ func (l *Link) watchWhile(ctx context.Context, c *condition, fn func(store.Event
 	if fn == nil { // the store says what it thinks of nil
 		passOn = nil
 	}
-	err := l.to.Watch(ours, passOn)
+	err := c.to.Watch(ours, passOn)
 	stop()
 	d.underway.Wait()
 	if ctx.Err() == nil && c.while.Err() != nil {
@@ -384,7 +400,7 @@ func (l *Link) drawPush() (delays []time.Duration) {
 }
 
 // Lane implements [store.Store].
-func (l *Link) Lane(name string) int { return l.to.Lane(name) }
+func (l *Link) Lane(name string) int { return l.store().Lane(name) }
 
 // Info says that the store is remote.
-func (l *Link) Info() store.Info { return store.Info{Kind: l.to.Info().Kind, Remote: true} }
+func (l *Link) Info() store.Info { return store.Info{Kind: l.store().Info().Kind, Remote: true} }

@@ -104,9 +104,16 @@ func TestALinkThatIsCutKeepsEveryVerbWaiting(t *testing.T) {
 }
 
 func TestALinkLosesPushesWhileItIsCutAndSaysSo(t *testing.T) {
-	for name, fault := range map[string]func(*memorystore.Link){
-		"cut":    (*memorystore.Link).Cut,
-		"failed": func(l *memorystore.Link) { l.Fail(errAway) },
+	mend := func(l *memorystore.Link, _ *memorystore.Store) { l.Mend() }
+	once, twice := []string{"resync", "operator", "resync", "operator"}, []string{"resync", "operator", "resync", "resync", "operator"}
+	for name, c := range map[string]struct {
+		fault func(*memorystore.Link)
+		end   func(*memorystore.Link, *memorystore.Store)
+		told  []string
+	}{
+		"cut":                  {(*memorystore.Link).Cut, mend, once},
+		"failed":               {func(l *memorystore.Link) { l.Fail(errAway) }, mend, once},
+		"led to another store": {func(l *memorystore.Link) { l.To(memorystore.New()) }, (*memorystore.Link).To, twice},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -132,19 +139,39 @@ func TestALinkLosesPushesWhileItIsCutAndSaysSo(t *testing.T) {
 					synctest.Wait()
 				}
 				trip()
-				fault(link)
+				c.fault(link)
 				trip()
-				link.Mend()
+				c.end(link, s)
 				trip()
 				_ = link.Close()
 				if err := <-ended; !errors.Is(err, store.ErrClosed) {
 					t.Errorf("Watch ended with %v", err)
 				}
-				if want := []string{"resync", "operator", "resync", "operator"}; !slices.Equal(told, want) {
-					t.Errorf("told %q, want %q", told, want)
+				if !slices.Equal(told, c.told) {
+					t.Errorf("told %q, want %q", told, c.told)
 				}
 			})
 		})
+	}
+}
+
+func TestALinkLeadsToAnotherStore(t *testing.T) {
+	one, two := memorystore.New(), memorystore.New()
+	for _, s := range []*memorystore.Store{one, two} {
+		s.Sync(t.Context(), []store.Report{{Name: "tier", Replica: "web-1#a1", Seq: 1}})
+	}
+	link := memorystore.NewLink(one)
+	link.Fail(errAway)
+	link.To(two)
+	if _, err := link.Command(t.Context(), lock); !errors.Is(err, errAway) {
+		t.Errorf("a link that failed leads to another store, and gives %v", err)
+	}
+	link.Mend()
+	if _, err := link.Command(t.Context(), lock); err != nil {
+		t.Fatal(err)
+	}
+	if first, second := commanded(t, one), commanded(t, two); first != 0 || second == 0 {
+		t.Errorf("the first store is at rev %d, the second at %d; want the command in the second", first, second)
 	}
 }
 
