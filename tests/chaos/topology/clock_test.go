@@ -16,7 +16,6 @@ import (
 	"github.com/commontrip/commontrip/store"
 	redisstore "github.com/commontrip/commontrip/store/redis"
 	"github.com/commontrip/commontrip/tests/await"
-	"github.com/commontrip/commontrip/tests/chaos/faults"
 	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
@@ -69,7 +68,7 @@ func (s skewed) jump(t *testing.T, off time.Duration) {
 	if s.Server == nil {
 		return
 	}
-	faults.Eventually(t, "the server's clock has jumped", func() string {
+	Eventually(t, "the server's clock has jumped", func() string {
 		text, err := s.Text("EVAL", "return redis.call('TIME')[1]", "0")
 		seconds, _ := strconv.ParseInt(text, 10, 64)
 		if is := time.Until(time.Unix(seconds, 0)); err != nil || (is-off).Abs() > time.Minute {
@@ -107,7 +106,7 @@ func TestScenario14TheClockOfRedisJumps(t *testing.T) {
 	scenario.Zero("verdicts forgotten with their key", c.forgotten)
 	scenario.Zero("transitions whose generation did not grow", c.generationsBack)
 	scenario.Within("until all hold one view", longest(c.converged), 2*time.Second)
-	faults.Tally(t, scenario, c.fleets...)
+	Tally(t, scenario, c.fleets...)
 }
 
 func longest(spans []time.Duration) (d time.Duration) {
@@ -119,7 +118,7 @@ func longest(spans []time.Duration) (d time.Duration) {
 
 // clockScenario is what the jumps add up to.
 type clockScenario struct {
-	fleets                             []*faults.Fleet
+	fleets                             []*Fleet
 	jumps                              int
 	stuckOpen, stuckLeases, falseMoves int
 	lostCommands, stretched, forgotten int
@@ -131,7 +130,7 @@ type clockScenario struct {
 func (c *clockScenario) play(t *testing.T, off time.Duration) {
 	server := startSkewed(t)
 	defer server.Kill()
-	f := faults.NewFleet(t, 3, func(int) (store.Store, error) { return redisstore.Open(server.URL()) })
+	f := NewFleet(t, 3, func(int) (store.Store, error) { return redisstore.Open(server.URL()) })
 	defer f.Close()
 	c.fleets = append(c.fleets, f)
 	brief := store.Policy{
@@ -145,8 +144,8 @@ func (c *clockScenario) play(t *testing.T, off time.Duration) {
 	}
 	truth := openTest(t, server.URL())
 	f.Replicas[0].Command(t, store.Command{Name: "forced", Action: store.ForceOpen})
-	faults.All(t, "the command is heard", f.Replicas, "forced", func(s breaker.Status) bool { return s.Mode == store.ForcedOpen })
-	rest := faults.Work(f.Replicas, 10*time.Millisecond, "closed", "forced", "expiring")
+	All(t, "the command is heard", f.Replicas, "forced", func(s breaker.Status) bool { return s.Mode == store.ForcedOpen })
+	rest := Work(f.Replicas, 10*time.Millisecond, "closed", "forced", "expiring")
 	defer rest()
 	for _, to := range []time.Duration{off, 0} {
 		c.jump(t, server, f, truth, to)
@@ -161,7 +160,7 @@ func (c *clockScenario) play(t *testing.T, off time.Duration) {
 }
 
 // jump brings breakers into their states, lets the clock jump to where it is off by so much, and sees what becomes of them.
-func (c *clockScenario) jump(t *testing.T, server skewed, f *faults.Fleet, truth store.Store, to time.Duration) {
+func (c *clockScenario) jump(t *testing.T, server skewed, f *Fleet, truth store.Store, to time.Duration) {
 	t.Helper()
 	c.jumps++
 	operator := f.Replicas[0]
@@ -177,7 +176,7 @@ func (c *clockScenario) jump(t *testing.T, server skewed, f *faults.Fleet, truth
 	server.jump(t, to)
 	jumped := time.Now()
 
-	rest := faults.Work(f.Replicas, 5*time.Millisecond, "open", "half-open")
+	rest := Work(f.Replicas, 5*time.Millisecond, "open", "half-open")
 	closed := map[string]time.Duration{}
 	soon(func() bool {
 		now := read(t, truth)
@@ -226,7 +225,7 @@ func (c *clockScenario) jump(t *testing.T, server skewed, f *faults.Fleet, truth
 // takeAll leases all probes of a breaker for a replica that dies with them.
 func takeAll(t *testing.T, s store.Store, name string, probes int) {
 	t.Helper()
-	faults.Eventually(t, "all probes are leased", func() string {
+	Eventually(t, "all probes are leased", func() string {
 		g, err := s.Claim(t.Context(), store.Claim{
 			Name: name, ID: "dead", Policy: store.DefaultPolicy(), Replica: "dead#1", Want: probes,
 		})
