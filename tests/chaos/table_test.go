@@ -64,5 +64,8 @@ func scenarioFolders(t *testing.T, root string) map[int][]string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, in := range folders {
+		slices.Sort(in)
+	}
 	return folders
 }
