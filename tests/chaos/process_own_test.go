@@ -14,7 +14,6 @@ import (
 	"github.com/commontrip/commontrip/store"
 	memorystore "github.com/commontrip/commontrip/store/memory"
 	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
-	"github.com/commontrip/commontrip/tests/fleet"
 )
 
 const (
@@ -78,7 +77,7 @@ type protection struct {
 	rng      *rand.Rand
 	tier     tier.Tier
 	store    *memorystore.Store // nil: none is shared
-	links    []*fleet.Link
+	links    []*memorystore.Link
 	managers []*breaker.Manager
 	breakers []*breaker.Breaker
 	calling  sync.WaitGroup
@@ -98,7 +97,8 @@ func play(t *testing.T, rng *rand.Rand, deadFor time.Duration, join func(*protec
 func (w *protection) join(away bool) {
 	w.store = memorystore.New()
 	for i := range protected {
-		link := fleet.Connect(w.store, fleet.Network{MinDelay: 200 * time.Microsecond, MaxDelay: time.Millisecond}, w.rng.Uint64())
+		link := memorystore.NewLink(w.store)
+		link.Degrade(memorystore.Network{Delay: 200 * time.Microsecond, Jitter: 800 * time.Microsecond, Seed: w.rng.Uint64()})
 		m, err := breaker.NewManager(link, breaker.WithReplica(fmt.Sprintf("web-%d", i)))
 		if err != nil {
 			w.t.Fatal(err)
@@ -133,7 +133,7 @@ func (w *protection) play(deadFor time.Duration) (d dead) {
 	}
 	pass(10 * time.Second)
 	for _, l := range w.links {
-		l.Cut(true)
+		l.Cut()
 	}
 	pass(10 * time.Second)
 	for _, b := range w.breakers {
@@ -195,7 +195,7 @@ func (w *protection) open() (n int) {
 func (w *protection) heal() (oneView time.Duration, herd int) {
 	healed := time.Now()
 	for _, l := range w.links {
-		l.Cut(false)
+		l.Mend()
 	}
 	for !w.agree() {
 		pass(time.Millisecond)

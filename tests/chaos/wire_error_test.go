@@ -3,6 +3,7 @@ package chaos
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
+	"github.com/commontrip/commontrip/tests/await"
 	"github.com/commontrip/commontrip/tests/chaos/respfault"
 	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/redistest"
@@ -152,7 +154,7 @@ func TestScenario22EachErrorOfEachVerb(t *testing.T) {
 	scenario.AtLeast("verbs under traffic", len(verbs), 8)
 	scenario.Zero("errors swallowed, or taken for the store's word", swallowed)
 	scenario.Zero("losses of the store told more or less than once", lost)
-	scenario.Report("failed exchanges of the replica without any", int(well.manager.Status().ExchangeErrors))
+	scenario.Report("failed exchanges of the replica without any", int(well.Manager.Status().ExchangeErrors))
 	scenario.Zero("wrong verdicts", h.unasked())
 	scenario.Within("converged", converged, 2*refresh)
 	h.promised()
@@ -180,15 +182,15 @@ func (h *harness) provoke(verb respfault.Verb, sick []*onWire) {
 	for i, r := range sick {
 		before[i] = r.proxy.Acted(verb)
 	}
-	h.quiet.Store(verb == respfault.Versions) // who has something to report asks for no numbers
-	defer h.quiet.Store(false)
-	for round := 0; ; round++ {
-		left := slices.IndexFunc(sick, func(r *onWire) bool { return r.proxy.Acted(verb) < before[slices.Index(sick, r)]+2 })
-		if left < 0 {
-			return
-		}
-		if round > 200 {
-			h.t.Fatalf("%s is not asked for %s", sick[left].name, verb)
+	if verb == respfault.Versions { // who has something to report asks for no numbers
+		h.rest()
+		defer h.work()
+	}
+	round := 0
+	h.eventually(fmt.Sprintf("all are asked for %s twice", verb), func() bool {
+		round++
+		if !slices.ContainsFunc(sick, func(r *onWire) bool { return r.proxy.Acted(verb) < before[slices.Index(sick, r)]+2 }) {
+			return true
 		}
 		switch verb {
 		case respfault.Claim, respfault.Settle:
@@ -207,17 +209,18 @@ func (h *harness) provoke(verb respfault.Verb, sick []*onWire) {
 		for _, r := range sick {
 			switch verb {
 			case respfault.Command:
-				if _, err := r.manager.Command(h.t.Context(), breaker.Command{Name: h.names[0], Action: breaker.Lift, By: "oncall"}); err == nil {
-					h.t.Errorf("%s: a command that was refused is no error", r.name)
+				if _, err := r.Manager.Command(h.t.Context(), breaker.Command{Name: h.names[0], Action: breaker.Lift, By: "oncall"}); err == nil {
+					h.t.Errorf("%s: a command that was refused is no error", r.Name)
 				}
 			case respfault.Read:
-				if _, err := r.manager.Snapshots(h.t.Context()); err == nil {
-					h.t.Errorf("%s: snapshots that were refused are no error", r.name)
+				if _, err := r.Manager.Snapshots(h.t.Context()); err == nil {
+					h.t.Errorf("%s: snapshots that were refused are no error", r.Name)
 				}
 			}
 		}
 		pass(100 * time.Millisecond)
-	}
+		return false
+	})
 }
 
 // blackOut answers everything with errors until every replica stands on its own verdict, one breaker being forced open,
@@ -226,9 +229,9 @@ func (h *harness) blackOut(sick []*onWire) (wrong int) {
 	h.t.Helper()
 	forced := h.names[2]
 	h.reach(h.command(store.Command{Name: forced, Action: store.ForceOpen}))
-	reached := h.reached[forced].Load()
+	reached := h.reached(forced)
 	told := func(r *onWire, kind breaker.EventKind, name string) int {
-		return r.count(func(e breaker.Event) bool { return e.Kind == kind && e.Name == name })
+		return r.Count(func(e breaker.Event) bool { return e.Kind == kind && e.Name == name })
 	}
 	lost, returned := make([]int, len(sick)), make([]int, len(sick))
 	for i, r := range sick {
@@ -236,18 +239,18 @@ func (h *harness) blackOut(sick []*onWire) (wrong int) {
 		r.proxy.On(respfault.Any, respfault.Rule{Act: respfault.Refuse, Reply: respfault.Error(alphabet[i])})
 	}
 	for _, r := range sick {
-		h.eventually(r.name+" says that the store is away", func() bool {
-			return !r.manager.Status().StoreUp && r.breaker(h.names[0]).Status().Verdict == breaker.Own
+		h.eventually(r.Name+" says that the store is away", func() bool {
+			return !r.Manager.Status().StoreUp && r.Breaker(h.names[0]).Status().Verdict == breaker.Own
 		})
 	}
 	pass(time.Second)
 	h.heal()
 	h.scenario.Within("converged after more than StaleAfter", h.converge(), 2*refresh)
-	h.scenario.Zero("calls through a breaker that is forced open", int(h.reached[forced].Load()-reached))
+	h.scenario.Zero("calls through a breaker that is forced open", int(h.reached(forced)-reached))
 	for i, r := range sick {
-		if !poll(func() bool { return told(r, breaker.StoreBack, "") > returned[i] }) || told(r, breaker.StoreLost, "") != lost[i]+1 {
+		if !await.Met(func() bool { return told(r, breaker.StoreBack, "") > returned[i] }) || told(r, breaker.StoreLost, "") != lost[i]+1 {
 			wrong++
-			h.t.Logf("%s, answered %s: lost %d times", r.name, alphabet[i], told(r, breaker.StoreLost, "")-lost[i])
+			h.t.Logf("%s, answered %s: lost %d times", r.Name, alphabet[i], told(r, breaker.StoreLost, "")-lost[i])
 		}
 	}
 	return wrong
@@ -305,7 +308,7 @@ func TestScenario22ARealServerAnswersWithErrors(t *testing.T) {
 		t.Helper()
 		on()
 		for _, r := range h.fleet {
-			h.eventually(r.name+" is answered "+code, func() bool {
+			h.eventually(r.Name+" is answered "+code, func() bool {
 				_, err := r.store.Command(t.Context(), store.Command{Name: h.names[0], Action: store.Lift, By: "oncall"})
 				return err != nil && strings.Contains(err.Error(), said)
 			})
@@ -360,10 +363,10 @@ func TestScenario22LoadingAndClusterDown(t *testing.T) {
 	h.reach(h.command(store.Command{Name: h.names[0], Action: store.ForceOpen}))
 	h.do("eval", "for i = 1, 3000 do redis.call('set', 'k' .. i, string.rep('x', 100)) end return 1", 0)
 	h.do("save")
-	reached := h.reached[h.names[0]].Load()
+	reached := h.reached(h.names[0])
 	loading := make(chan bool, 1)
 	go func() {
-		loading <- poll(func() bool {
+		loading <- await.Met(func() bool {
 			_, err := h.fleet[0].store.Versions(context.Background(), h.names[0])
 			return err != nil && strings.Contains(err.Error(), "LOADING")
 		})
@@ -373,7 +376,7 @@ func TestScenario22LoadingAndClusterDown(t *testing.T) {
 		t.Error("no LOADING was seen")
 	}
 	scenario.Within("converged after LOADING", h.converge(), 2*refresh)
-	scenario.Zero("calls through a breaker that is forced open", int(h.reached[h.names[0]].Load()-reached))
+	scenario.Zero("calls through a breaker that is forced open", int(h.reached(h.names[0])-reached))
 	h.promised()
 
 	slots := redistest.Start(t, "--cluster-enabled", "yes", "--cluster-node-timeout", "1000")
@@ -389,7 +392,7 @@ func TestScenario22LoadingAndClusterDown(t *testing.T) {
 	c.load(20 * time.Millisecond)
 	c.do("cluster", "delslotsrange", 0, 16383)
 	for _, r := range c.fleet {
-		c.eventually(r.name+" is answered CLUSTERDOWN", func() bool {
+		c.eventually(r.Name+" is answered CLUSTERDOWN", func() bool {
 			_, err := r.store.Versions(t.Context(), c.names[0])
 			return err != nil && strings.Contains(err.Error(), "CLUSTERDOWN")
 		})

@@ -16,6 +16,7 @@ import (
 
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/metrics"
+	"github.com/commontrip/commontrip/tests/await"
 	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/redistest"
 	"github.com/commontrip/commontrip/transport/breakerhttp"
@@ -106,7 +107,7 @@ func TestScenario30NameFlood(t *testing.T) {
 	scenario.Report("local bytes a breaker", (heap()-f.heap)/n)
 	scenario.Report("bytes in Redis a breaker", (f.infoInt("memory", "used_memory")-f.memory)/n)
 	goroutines := 0
-	poll(func() bool { goroutines = runtime.NumGoroutine() - f.goroutines; return goroutines <= 4 })
+	await.Met(func() bool { goroutines = runtime.NumGoroutine() - f.goroutines; return goroutines <= 4 })
 	scenario.AtMost("goroutines of a Manager and its store, with one lane", goroutines, 4)
 	scenario.Report("Redis commands a second when idle", f.idle())
 

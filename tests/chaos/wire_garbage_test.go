@@ -13,6 +13,7 @@ import (
 
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
+	"github.com/commontrip/commontrip/tests/await"
 	"github.com/commontrip/commontrip/tests/chaos/respfault"
 	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/redistest"
@@ -149,7 +150,7 @@ func TestScenario23AFleetThatIsAnsweredGarbage(t *testing.T) {
 	h.reach(h.command(store.Command{Name: h.names[0], Action: store.Trip, For: time.Hour}))
 	h.reach(h.command(store.Command{Name: h.names[1], Action: store.ForceOpen}))
 	h.converge()
-	reached := h.reached[h.names[0]].Load() + h.reached[h.names[1]].Load()
+	reached := h.reached(h.names[0]) + h.reached(h.names[1])
 	for i, r := range h.fleet {
 		rule := respfault.Rule{}
 		switch i - len(kinds) {
@@ -172,13 +173,13 @@ func TestScenario23AFleetThatIsAnsweredGarbage(t *testing.T) {
 		if kinds[i].name == "elements are nil" {
 			continue // of Versions: the breaker is gone; of Sync: garbage
 		}
-		h.eventually(r.name+" stands on its own verdict", func() bool { return r.breaker(h.names[2]).Status().Verdict == breaker.Own })
+		h.eventually(r.Name+" stands on its own verdict", func() bool { return r.Breaker(h.names[2]).Status().Verdict == breaker.Own })
 	}
 	trips := 0
 	for _, r := range h.fleet {
-		trips += r.count(tripped)
+		trips += r.Count(tripped)
 	}
-	scenario.Zero("calls through open breakers", int(h.reached[h.names[0]].Load()+h.reached[h.names[1]].Load()-reached))
+	scenario.Zero("calls through open breakers", int(h.reached(h.names[0])+h.reached(h.names[1])-reached))
 	h.heal()
 	scenario.Within("converged", h.converge(), 2*refresh)
 	scenario.Report("kinds", len(h.fleet))
@@ -221,7 +222,7 @@ func TestScenario23FieldsOverwrittenByHand(t *testing.T) {
 	h.reach(h.command(store.Command{Name: h.names[2], Action: store.ForceOpen}))
 	h.reach(h.command(store.Command{Name: h.names[0], Action: store.Retune, Policy: calm}))
 	h.converge()
-	reached := h.reached[h.names[1]].Load() + h.reached[h.names[2]].Load()
+	reached := h.reached(h.names[1]) + h.reached(h.names[2])
 	nonsense := []string{"", "x", "-1", "NaN", "1e999", "9007199254740992", "\x00", "1 2 3", strings.Repeat("7 ", 9), strings.Repeat("9", 400), "2\n\n\n"}
 	rng, cases, converged := scenario.Rand(), 0, time.Duration(0)
 	for range scoreboard.Pick(scenario, 1, 5) {
@@ -245,7 +246,7 @@ func TestScenario23FieldsOverwrittenByHand(t *testing.T) {
 	}
 	scenario.Report("cases", cases)
 	scenario.Within("converged", converged, 2*refresh)
-	scenario.Zero("calls through open breakers", int(h.reached[h.names[1]].Load()+h.reached[h.names[2]].Load()-reached))
+	scenario.Zero("calls through open breakers", int(h.reached(h.names[1])+h.reached(h.names[2])-reached))
 	scenario.Zero("wrong verdicts", h.unasked())
 	h.promised()
 }
@@ -264,7 +265,7 @@ func TestScenario23NumbersFarAheadOfTheClock(t *testing.T) {
 			h.do("del", key(h.names[0]))
 			scenario.Within("converged", h.converge(), 2*refresh)
 			counted := h.read(h.names[0]).Totals.Calls
-			if !poll(func() bool { return h.read(h.names[0]).Totals.Calls > counted }) {
+			if !await.Met(func() bool { return h.read(h.names[0]).Totals.Calls > counted }) {
 				frozen++
 			}
 			h.reach(h.command(store.Command{Name: h.names[0], Action: store.Trip}))
@@ -280,7 +281,7 @@ func TestScenario23NumbersFarAheadOfTheClock(t *testing.T) {
 func (h *harness) exchanges(n uint64) {
 	h.t.Helper()
 	for _, r := range h.fleet {
-		until := r.manager.Status().Exchanges + n
-		h.eventually(fmt.Sprintf("%s exchanges", r.name), func() bool { return r.manager.Status().Exchanges >= until })
+		until := r.Manager.Status().Exchanges + n
+		h.eventually(fmt.Sprintf("%s exchanges", r.Name), func() bool { return r.Manager.Status().Exchanges >= until })
 	}
 }

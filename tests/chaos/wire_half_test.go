@@ -58,7 +58,7 @@ func (h *harness) swing(n int) (made int) {
 	for range n {
 		for _, down := range []bool{true, false} {
 			before := generations()
-			h.down.Store(down)
+			h.fail(down)
 			h.eventually("a transition", func() bool { return generations() != before })
 			made++
 		}
@@ -132,7 +132,7 @@ func TestScenario25PushesAreDenied(t *testing.T) {
 	denied, failed := 0, 0
 	for _, r := range h.fleet {
 		denied += int(r.store.Pushes().Denied)
-		failed += int(r.manager.Status().ExchangeErrors)
+		failed += int(r.Manager.Status().ExchangeErrors)
 	}
 	scenario.Zero("half-applied transitions", h.halves())
 	twice, _ := h.counted()

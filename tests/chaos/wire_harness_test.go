@@ -1,13 +1,9 @@
 package chaos
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,14 +15,15 @@ import (
 	"github.com/commontrip/commontrip/tests/await"
 	"github.com/commontrip/commontrip/tests/chaos/respfault"
 	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
+	"github.com/commontrip/commontrip/tests/fleet"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
-// patience is how long a promise may take on a busy machine; how long it took is reported.
+// patience is for what looks on, and is not what is attacked.
 const patience = 60 * time.Second
 
 // timing is the default but for a shorter refresh.
-var timing = breaker.Timing{RefreshInterval: 500 * time.Millisecond}
+var timing = breaker.Timing{RefreshInterval: refresh}
 
 const refresh = 500 * time.Millisecond
 
@@ -42,8 +39,9 @@ type plan struct {
 	options  func(replica int) []breaker.ManagerOption // more
 }
 
-// harness is a fleet on a server, under traffic, and what the test sees of both.
+// harness is a fleet on a server, each replica behind a proxy of its own, under traffic, and what the test sees of both.
 type harness struct {
+	*fleet.Fleet
 	t        *testing.T
 	scenario *scoreboard.Scenario
 	server   *redistest.Server
@@ -51,26 +49,15 @@ type harness struct {
 	truth    *redisstore.Store // likewise
 	names    []string
 	fleet    []*onWire
-
-	down     atomic.Bool              // the tier
-	quiet    atomic.Bool              // nobody calls
-	reached  map[string]*atomic.Int64 // calls that reached it, by breaker
-	failed   atomic.Int64             // calls that ended in an error that is neither the tier's nor a refusal
-	back     atomic.Int64             // views that went back
-	delay    atomic.Int64             // the longest, of a call without the tier's own time
-	stopping context.CancelFunc
-	running  sync.WaitGroup
+	work     func() // begins the traffic; set by load
+	rest     func() // ends it
 }
 
-// onWire is one Manager, with all that is its own.
+// onWire is a replica behind its proxy.
 type onWire struct {
-	name    string
-	proxy   *respfault.Proxy
-	store   *redisstore.Store
-	manager *breaker.Manager
-
-	mu     sync.Mutex
-	events []breaker.Event
+	*fleet.Replica
+	proxy *respfault.Proxy
+	store *redisstore.Store
 }
 
 func newHarness(t *testing.T, scenario *scoreboard.Scenario, p plan) *harness {
@@ -81,13 +68,28 @@ func newHarness(t *testing.T, scenario *scoreboard.Scenario, p plan) *harness {
 	if p.timing == (breaker.Timing{}) {
 		p.timing = timing
 	}
-	h := &harness{t: t, scenario: scenario, server: p.server, names: p.names, redis: redisClient(t, p.server)}
-	h.truth, h.reached = open(t, p.server.URL()), map[string]*atomic.Int64{}
-	for _, name := range p.names {
-		h.reached[name] = new(atomic.Int64)
+	if p.policyOf == nil {
+		p.policyOf = func(int) store.Policy { return p.policy }
 	}
-	for i := range p.replicas {
-		h.fleet = append(h.fleet, h.join(p, i))
+	h := &harness{t: t, scenario: scenario, server: p.server, names: p.names, redis: redisClient(t, p.server), rest: func() {}}
+	h.truth = open(t, p.server.URL())
+	h.Fleet = fleet.New(t, p.replicas, func(int) (store.Store, error) {
+		proxy := respfault.Start(t, p.server.Addr())
+		s, err := redisstore.Open("redis://" + p.user + proxy.Addr())
+		h.fleet = append(h.fleet, &onWire{proxy: proxy, store: s})
+		return s, err
+	}, func(i int) []breaker.ManagerOption {
+		options := []breaker.ManagerOption{breaker.WithTiming(p.timing), breaker.WithPolicy(p.policyOf(i))}
+		if p.options != nil {
+			options = append(options, p.options(i)...)
+		}
+		return options
+	})
+	for i, r := range h.Replicas {
+		h.fleet[i].Replica = r
+	}
+	for _, name := range p.names {
+		h.RegisterEach(name, p.policyOf)
 	}
 	return h
 }
@@ -108,59 +110,6 @@ func open(t *testing.T, url string, opts ...redisstore.Option) *redisstore.Store
 	return s
 }
 
-func (h *harness) join(p plan, i int) *onWire {
-	t := h.t
-	t.Helper()
-	r := &onWire{name: fmt.Sprintf("web-%d", i), proxy: respfault.Start(t, p.server.Addr())}
-	var err error
-	if r.store, err = redisstore.Open("redis://" + p.user + r.proxy.Addr()); err != nil {
-		t.Fatal(err)
-	}
-	policy := p.policy
-	if p.policyOf != nil {
-		policy = p.policyOf(i)
-	}
-	options := []breaker.ManagerOption{
-		breaker.WithReplica(r.name), breaker.WithTiming(p.timing), breaker.WithPolicy(policy), breaker.WithListener(r.listen),
-	}
-	if p.options != nil {
-		options = append(options, p.options(i)...)
-	}
-	if r.manager, err = breaker.NewManager(r.store, options...); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		_ = r.manager.Close(ctx) // what it could not report is for the scenario to say
-		_ = r.store.Close()
-	})
-	for _, name := range p.names {
-		if _, err := r.manager.Register(t.Context(), name); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return r
-}
-
-func (r *onWire) listen(e breaker.Event) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.events = append(r.events, e)
-}
-
-// count counts the events that match.
-func (r *onWire) count(match func(breaker.Event) bool) (n int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, e := range r.events {
-		if match(e) {
-			n++
-		}
-	}
-	return n
-}
-
 // tripped are the trips of the own verdict, but for those that only carry on the fleet's while the store is away.
 func tripped(e breaker.Event) bool { return e.Kind == breaker.OwnTripped && e.Transition.Action == 0 }
 
@@ -170,79 +119,34 @@ func ofKind(kinds ...breaker.EventKind) func(breaker.Event) bool {
 
 // told are the generations of a breaker's transitions and commands, as the listener heard them.
 func (r *onWire) told(name string) (generations []uint64) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, e := range r.events {
-		if e.Name == name && (e.Kind == breaker.Transitioned || e.Kind == breaker.Commanded) {
+	for _, e := range r.Events(ofKind(breaker.Transitioned, breaker.Commanded)) {
+		if e.Name == name {
 			generations = append(generations, e.Transition.Generation)
 		}
 	}
 	return generations
 }
 
-func (r *onWire) breaker(name string) *breaker.Breaker {
-	b, ok := r.manager.Breaker(name)
-	if !ok {
-		panic("no breaker " + name)
-	}
-	return b
-}
-
 // load lets every replica call every breaker each few milliseconds, until the test ends or rest is called.
 func (h *harness) load(every time.Duration) {
-	ctx, stop := context.WithCancel(context.Background())
-	h.stopping = stop
-	h.t.Cleanup(h.rest)
-	for _, r := range h.fleet {
-		h.running.Go(func() {
-			tick := time.NewTicker(every)
-			defer tick.Stop()
-			seen := map[string]store.Version{}
-			for ctx.Err() == nil {
-				for _, name := range h.names {
-					if h.quiet.Load() {
-						break
-					}
-					h.call(ctx, r.breaker(name), seen)
-				}
-				select {
-				case <-tick.C:
-				case <-ctx.Done():
-				}
-			}
-		})
+	h.work = func() { h.rest = fleet.Work(h.Replicas, every, h.names...) }
+	h.work()
+	h.t.Cleanup(func() { h.rest() })
+}
+
+// fail makes every tier fail, or ends that.
+func (h *harness) fail(down bool) {
+	share := 0.0
+	if down {
+		share = 1
+	}
+	for _, name := range h.names {
+		h.Tier(name).Fail(share)
 	}
 }
 
-// rest ends the traffic.
-func (h *harness) rest() {
-	h.stopping()
-	h.running.Wait()
-}
-
-func (h *harness) call(ctx context.Context, b *breaker.Breaker, seen map[string]store.Version) {
-	start := time.Now()
-	err := b.Run(ctx, func(context.Context) error {
-		h.reached[b.Name()].Add(1)
-		if h.down.Load() {
-			return errTier
-		}
-		return nil
-	})
-	took := int64(time.Since(start))
-	for longest := h.delay.Load(); took > longest && !h.delay.CompareAndSwap(longest, took); longest = h.delay.Load() {
-	}
-	if err != nil && !errors.Is(err, errTier) && !errors.Is(err, breaker.ErrOpen) && ctx.Err() == nil {
-		h.failed.Add(1)
-		h.t.Logf("a call failed: %v", err)
-	}
-	now, before := b.Status().Fleet, seen[b.Name()]
-	if now.Generation < before.Generation || now.Rev < before.Rev {
-		h.back.Add(1)
-		h.t.Logf("%s goes back from %+v to %d, %d", b.Name(), before, now.Generation, now.Rev)
-	}
-	seen[b.Name()] = store.Version{Generation: now.Generation, Rev: now.Rev}
-}
+// reached is how many calls reached a tier.
+func (h *harness) reached(name string) int { return h.Tier(name).Count().Calls }
 
 // heal ends all that the proxies do.
 func (h *harness) heal() {
@@ -251,42 +155,15 @@ func (h *harness) heal() {
 	}
 }
 
-// converge demands that every replica holds what the store holds, by the fleet's verdict, and says how long that took.
+// converge waits until every replica holds what the store holds, by the fleet's verdict, and says how long that took.
 func (h *harness) converge() time.Duration {
 	h.t.Helper()
 	start := time.Now()
-	var apart string
-	if !poll(func() bool { apart = h.apart(); return apart == "" }) {
-		h.t.Fatalf("the fleet does not come to one view: %s", apart)
+	h.Converge(h.truth)
+	for _, name := range h.names {
+		fleet.All(h.t, "the fleet's verdict rules", h.Replicas, name, func(s breaker.Status) bool { return s.Verdict == breaker.Fleet })
 	}
 	return time.Since(start)
-}
-
-// apart tells who holds something else than the store.
-func (h *harness) apart() string {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	held, err := h.truth.Read(ctx, h.names...)
-	if err != nil {
-		return err.Error()
-	}
-	if len(held) != len(h.names) {
-		return fmt.Sprintf("the store holds %d breakers of %d", len(held), len(h.names))
-	}
-	for _, s := range held {
-		for _, r := range h.fleet {
-			st := r.breaker(s.Name).Status()
-			f := st.Fleet
-			if f.Generation != s.Generation || f.Rev != s.Rev || f.State != s.State || f.Mode != s.Mode || st.Verdict != breaker.Fleet {
-				return fmt.Sprintf("%s at %s: %s %s %d %d by %s; the store: %s %s %d %d", s.Name, r.name, f.State, f.Mode,
-					f.Generation, f.Rev, st.Verdict, s.State, s.Mode, s.Generation, s.Rev)
-			}
-			if !r.manager.Status().StoreUp {
-				return r.name + " says that the store is away"
-			}
-		}
-	}
-	return ""
 }
 
 // command is an operator's, straight to the store.
@@ -305,14 +182,10 @@ func (h *harness) command(c store.Command) store.Snapshot {
 // reach waits until every replica's view of name is of that generation and rev at least, and says how long it took.
 func (h *harness) reach(s store.Snapshot) time.Duration {
 	h.t.Helper()
-	start := time.Now()
-	for _, r := range h.fleet {
-		h.eventually(fmt.Sprintf("%s hears of %d, %d of %s", r.name, s.Generation, s.Rev, s.Name), func() bool {
-			f := r.breaker(s.Name).Status().Fleet
-			return f.Generation >= s.Generation && f.Rev >= s.Rev
-		})
-	}
-	return time.Since(start)
+	what := fmt.Sprintf("all hear of %d, %d of %s", s.Generation, s.Rev, s.Name)
+	return fleet.All(h.t, what, h.Replicas, s.Name, func(known breaker.Status) bool {
+		return known.Fleet.Generation >= s.Generation && known.Fleet.Rev >= s.Rev
+	})
 }
 
 // read is the store's snapshot of a breaker.
@@ -341,32 +214,12 @@ func key(name string) string { return "commontrip:{" + name + "}" }
 // promised holds what every scenario holds.
 func (h *harness) promised() {
 	h.t.Helper()
-	h.scenario.Zero("calls failed by us", int(h.failed.Load()))
-	h.scenario.Zero("views that went back", int(h.back.Load()))
-	h.scenario.Report("largest delay of a call", time.Duration(h.delay.Load()))
+	h.Tally(h.scenario)
 }
 
 func (h *harness) eventually(what string, condition func() bool) {
 	h.t.Helper()
-	if !poll(condition) {
-		h.t.Fatalf("never happened: %s", what)
-	}
-}
-
-// poll waits until condition holds, or patience ends.
-func poll(condition func() bool) bool {
-	waiting, cancel := await.WithTimeout(context.Background(), patience)
-	defer cancel()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for !condition() {
-		select {
-		case <-tick.C:
-		case <-waiting.Done():
-			return false
-		}
-	}
-	return true
+	await.Until(h.t, what, condition)
 }
 
 func names(n int) []string {

@@ -88,7 +88,7 @@ func TestScenario24TheStoreForgets(t *testing.T) {
 	h.reach(h.command(store.Command{Name: forced, Action: store.ForceOpen, Why: "INC-42"}))
 	h.reach(h.command(store.Command{Name: retuned, Action: store.Retune, Policy: policy}))
 	h.converge()
-	reached := h.reached[open].Load() + h.reached[forced].Load()
+	reached := h.reached(open) + h.reached(forced)
 	back, lifted, forgotten, converged, cases := 0, 0, 0, time.Duration(0), 0
 	for range scoreboard.Pick(scenario, 1, 5) {
 		for _, l := range losses() {
@@ -120,7 +120,7 @@ func TestScenario24TheStoreForgets(t *testing.T) {
 	scenario.Zero("numbers of the store that went back", back)
 	scenario.Zero("ForcedOpen lifted", lifted)
 	scenario.Zero("trips and policies forgotten", forgotten)
-	scenario.Zero("calls through open breakers", int(h.reached[open].Load()+h.reached[forced].Load()-reached))
+	scenario.Zero("calls through open breakers", int(h.reached(open)+h.reached(forced)-reached))
 	scenario.Within("converged", converged, 2*refresh)
 	scenario.Zero("wrong verdicts", h.unasked())
 	h.promised()
@@ -157,9 +157,9 @@ func TestScenario24ScriptsAreFlushed(t *testing.T) {
 		}
 	}
 	for round := 0; round < scoreboard.Pick(scenario, 2, 10) || flushes.Load() < 5; round++ {
-		h.down.Store(true)
+		h.fail(true)
 		h.eventually("all breakers have tripped", func() bool { return !is(store.Closed)() })
-		h.down.Store(false)
+		h.fail(false)
 		h.eventually("all breakers have closed", is(store.Closed))
 	}
 	stop()
@@ -168,7 +168,7 @@ func TestScenario24ScriptsAreFlushed(t *testing.T) {
 	scenario.AtLeast("flushes", int(flushes.Load()), 5)
 	errors := 0
 	for _, r := range h.fleet {
-		errors += int(r.manager.Status().ExchangeErrors)
+		errors += int(r.Manager.Status().ExchangeErrors)
 	}
 	scenario.Report("failed exchanges", errors)
 	h.promised()

@@ -87,8 +87,8 @@ func (p *poisoner) outcomes() {
 // leases answers to leases that others hold, by name and by guess, and takes all that there are.
 func (p *poisoner) leases() (stolen int) {
 	name := p.names[1]
-	p.quiet.Store(true)
-	defer p.quiet.Store(false)
+	p.rest()
+	defer p.work()
 	long := lively
 	long.ProbeLease = time.Hour
 	p.command(store.Command{Name: name, Action: store.Retune, Policy: long})
@@ -164,7 +164,7 @@ func TestScenario26PoisonByAReplica(t *testing.T) {
 	p.report(func(r *store.Report) { r.Replica, r.Policy, r.Announce = "evil#2", evil, true })
 	h.eventually("the other policy is shown as a conflict", func() bool {
 		for _, r := range h.fleet {
-			if r.count(ofKind(breaker.PolicyConflict)) > 0 {
+			if r.Count(ofKind(breaker.PolicyConflict)) > 0 {
 				return true
 			}
 		}

@@ -18,11 +18,11 @@ func (h *harness) counted() (twice, missing int) {
 	for _, name := range h.names {
 		own, lost := 0, 0
 		for _, r := range h.fleet {
-			h.eventually(r.name+" has reported everything", func() bool {
-				_ = r.manager.Sync(h.t.Context())
-				return r.breaker(name).Status().Pending == 0
+			h.eventually(r.Name+" has reported everything", func() bool {
+				_ = r.Manager.Sync(h.t.Context())
+				return r.Breaker(name).Status().Pending == 0
 			})
-			st := r.breaker(name).Status()
+			st := r.Breaker(name).Status()
 			own, lost = own+int(st.Totals.Calls), lost+int(st.Lost)
 		}
 		t := h.read(name).Totals
@@ -40,7 +40,7 @@ func TestScenario20SlicesAndResets(t *testing.T) {
 	h := newHarness(t, scenario, plan{replicas: 3, names: names(3), policy: calm})
 	h.load(5 * time.Millisecond)
 	pass(time.Second)
-	calm := time.Duration(h.delay.Swap(0))
+	calm := time.Duration(h.Longest())
 	rng, start, ever := scenario.Rand(), time.Now(), 0
 	for _, r := range h.fleet {
 		r.proxy.Slice(1)
@@ -87,7 +87,7 @@ func TestScenario20AlwaysReset(t *testing.T) {
 	h.load(5 * time.Millisecond)
 	h.reach(h.command(store.Command{Name: h.names[0], Action: store.Trip, For: time.Hour}))
 	h.converge()
-	reached, before := h.reached[h.names[0]].Load(), 0
+	reached, before := h.reached(h.names[0]), 0
 	for _, r := range h.fleet {
 		_, n := r.proxy.Connections()
 		before += n
@@ -96,7 +96,7 @@ func TestScenario20AlwaysReset(t *testing.T) {
 	}
 	start := time.Now()
 	for _, r := range h.fleet {
-		h.eventually(r.name+" stands on its own verdict", func() bool { return r.breaker(h.names[1]).Status().Verdict == breaker.Own })
+		h.eventually(r.Name+" stands on its own verdict", func() bool { return r.Breaker(h.names[1]).Status().Verdict == breaker.Own })
 	}
 	pass(scoreboard.Pick(scenario, time.Second, 20*time.Second))
 	after, seconds := 0, time.Since(start).Seconds()
@@ -106,7 +106,7 @@ func TestScenario20AlwaysReset(t *testing.T) {
 	}
 	h.heal()
 	scenario.Within("converged", h.converge(), 2*refresh)
-	scenario.Zero("calls through a breaker that is open", int(h.reached[h.names[0]].Load()-reached))
+	scenario.Zero("calls through a breaker that is open", int(h.reached(h.names[0])-reached))
 	scenario.AtMost("reconnects a second and replica", int(float64(after-before)/seconds/3), 20)
 	scenario.Zero("wrong verdicts", h.unasked())
 	h.promised()

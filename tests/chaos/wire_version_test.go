@@ -30,8 +30,8 @@ func TestScenario32TwoReleases(t *testing.T) {
 	h.converge()
 	before := h.read(h.names[0])
 	for _, r := range h.fleet {
-		h.eventually(r.name+" shows the conflict", func() bool {
-			return r.breaker(h.names[0]).Status().Fleet.PolicyConflict && r.count(ofKind(breaker.PolicyConflict)) > 0
+		h.eventually(r.Name+" shows the conflict", func() bool {
+			return r.Breaker(h.names[0]).Status().Fleet.PolicyConflict && r.Count(ofKind(breaker.PolicyConflict)) > 0
 		})
 	}
 	pass(scoreboard.Pick(scenario, 2*time.Second, time.Minute))
@@ -42,7 +42,7 @@ func TestScenario32TwoReleases(t *testing.T) {
 		t.Logf("from %+v to %+v", before, after)
 	}
 	for _, r := range h.fleet {
-		if r.breaker(h.names[0]).Status().Fleet.Policy != after.Policy {
+		if r.Breaker(h.names[0]).Status().Fleet.Policy != after.Policy {
 			apart++
 		}
 	}
@@ -61,7 +61,7 @@ func TestScenario32AnotherSchema(t *testing.T) {
 	forced, strange := h.names[0], h.names[1]
 	h.reach(h.command(store.Command{Name: forced, Action: store.ForceOpen}))
 	h.converge()
-	reached, impolite, changed := h.reached[forced].Load(), 0, 0
+	reached, impolite, changed := h.reached(forced), 0, 0
 	for _, schema := range []string{"2", "0", "99999"} {
 		for _, name := range []string{forced, strange} {
 			h.do("hset", key(name), "v", schema)
@@ -78,8 +78,8 @@ func TestScenario32AnotherSchema(t *testing.T) {
 			}
 		}
 		for _, r := range h.fleet {
-			h.eventually(r.name+" stands on its own verdict there, and nowhere else", func() bool {
-				return r.breaker(strange).Status().Verdict == breaker.Own && r.breaker(h.names[2]).Status().Verdict == breaker.Fleet
+			h.eventually(r.Name+" stands on its own verdict there, and nowhere else", func() bool {
+				return r.Breaker(strange).Status().Verdict == breaker.Own && r.Breaker(h.names[2]).Status().Verdict == breaker.Fleet
 			})
 		}
 		if now := fmt.Sprint(h.redis.HGetAll(t.Context(), key(strange)).Val()); now != before {
@@ -93,7 +93,7 @@ func TestScenario32AnotherSchema(t *testing.T) {
 	}
 	scenario.Zero("verbs that do not say which schema they met", impolite)
 	scenario.Zero("hashes of another schema changed", changed)
-	scenario.Zero("calls through a breaker that is forced open", int(h.reached[forced].Load()-reached))
+	scenario.Zero("calls through a breaker that is forced open", int(h.reached(forced)-reached))
 	scenario.Zero("wrong verdicts", h.unasked())
 	h.promised()
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/commontrip/commontrip/store"
+	"github.com/commontrip/commontrip/tests/await"
 	"github.com/commontrip/commontrip/tests/chaos/topology"
 )
 
@@ -112,7 +113,7 @@ func (q *quorum) Heal(t testing.TB, here, there topology.Route, _ bool) topology
 // another waits until some Sentinels name another master than the present one.
 func (q *quorum) another(t testing.TB, guards []*node) (named *node) {
 	t.Helper()
-	topology.Eventually(t, "the Sentinels name another master", func() string {
+	await.Eventually(t, "the Sentinels name another master", func() string {
 		named = nil
 		for _, g := range guards {
 			info, err := topology.Info(g, "sentinel")
@@ -151,7 +152,7 @@ func newReplicated(t *testing.T) *replicated {
 		t.Fatal(err)
 	}
 	topology.Must(t, r.replica, "CLUSTER", "MEET", strings.TrimSuffix(r.master.inside, ":6379"), "6379")
-	eventually(t, "the replica knows its master", func() string {
+	await.Eventually(t, "the replica knows its master", func() string {
 		line, err := r.replica.Command("CLUSTER", "REPLICATE", id)
 		if line == "+OK" && err == nil {
 			return ""
@@ -166,7 +167,7 @@ func (r *replicated) Ready(t testing.TB) topology.Node {
 	topology.Must(t, r.master, "FLUSHALL")
 	all := slices.Concat(r.voters, []*node{r.master, r.replica})
 	r.settled(t, all)
-	topology.Eventually(t, "all nodes know the replica: who does not, does not vote for it", func() string {
+	await.Eventually(t, "all nodes know the replica: who does not, does not vote for it", func() string {
 		for _, n := range all {
 			text, err := n.Text("CLUSTER", "NODES")
 			if _, rest, known := strings.Cut(text, r.replica.inside+"@"); err != nil || !known ||
@@ -182,7 +183,7 @@ func (r *replicated) Ready(t testing.TB) topology.Node {
 // settled waits until some nodes say that all is well with the master.
 func (r *replicated) settled(t testing.TB, nodes []*node) {
 	t.Helper()
-	topology.Eventually(t, "the Cluster knows its master", func() string {
+	await.Eventually(t, "the Cluster knows its master", func() string {
 		for _, n := range nodes {
 			text, err := n.Text("CLUSTER", "NODES")
 			if err != nil {

@@ -7,8 +7,8 @@ import (
 
 	"github.com/commontrip/commontrip/internal/lab/relay"
 	"github.com/commontrip/commontrip/store"
-	"github.com/commontrip/commontrip/tests/chaos/topology"
 	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
+	"github.com/commontrip/commontrip/tests/chaos/topology"
 )
 
 // scenario begins a scenario of the scoreboard, in the quick profile if none is asked for.

@@ -12,7 +12,9 @@ import (
 
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
+	"github.com/commontrip/commontrip/tests/await"
 	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
+	"github.com/commontrip/commontrip/tests/fleet"
 )
 
 // Shards is a Cluster of masters that goes on without the slots of one that died.
@@ -25,7 +27,7 @@ type Shards struct {
 // Migrations moves slots of a Cluster under load, takes one away from everybody, and kills a node. Breakers of other slots
 // must not notice, and those of the slots that suffered must be whole after it.
 func Migrations(t *testing.T, scenario *scoreboard.Scenario, s Shards, moves int) {
-	f := NewFleet(t, 4, func(int) (store.Store, error) { return s.Open() })
+	f := fleet.New(t, 4, func(int) (store.Store, error) { return s.Open() }, nil)
 	names := []string{"{", "}{", "a{b}c", "{}", "{same}1", "{same}2"}
 	for i := len(names); i < 12; i++ {
 		names = append(names, fmt.Sprintf("tier-%d", i))
@@ -38,7 +40,7 @@ func Migrations(t *testing.T, scenario *scoreboard.Scenario, s Shards, moves int
 		t.Fatal(err)
 	}
 	defer truth.Close()
-	rest := Work(f.Replicas, 50*time.Millisecond, names...)
+	rest := fleet.Work(f.Replicas, 50*time.Millisecond, names...)
 	defer rest()
 	f.Converge(truth)
 
@@ -65,14 +67,14 @@ func Migrations(t *testing.T, scenario *scoreboard.Scenario, s Shards, moves int
 	scenario.Zero("replies of CROSSSLOT", m.errorReplies("CROSSSLOT"))
 	scenario.Report("longest that a moving slot's breakers took to know of a trip", m.knew)
 	scenario.Report("slot or node back until the fleet's verdict rules again", m.back)
-	scenario.Within("until all hold one view", took, 2*refresh)
+	scenario.Within("until all hold one view", took, 2*fleet.Refresh)
 	f.Tally(scenario)
 }
 
 type migrations struct {
 	t                    *testing.T
 	s                    Shards
-	f                    *Fleet
+	f                    *fleet.Fleet
 	truth                store.Store
 	slots                map[string]string // by name
 	disturbed, forgotten int
@@ -161,7 +163,7 @@ func (m *migrations) migrate(name string) {
 	}
 	m.reported(name)
 	before := m.f.Replicas[0].Command(m.t, store.Command{Name: name, Action: store.Trip})
-	m.knew = max(m.knew, All(m.t, "all know of a trip in a slot that moves", m.f.Replicas, name, func(s breaker.Status) bool {
+	m.knew = max(m.knew, fleet.All(m.t, "all know of a trip in a slot that moves", m.f.Replicas, name, func(s breaker.Status) bool {
 		return s.Fleet.Generation >= before.Generation
 	}))
 	for _, n := range []Node{target, source} {
@@ -180,7 +182,7 @@ func (m *migrations) reported(name string) {
 	m.t.Helper()
 	for _, r := range m.f.Replicas {
 		start, b := time.Now(), r.Breaker(name)
-		Eventually(m.t, "outcomes are reported", func() string {
+		await.Eventually(m.t, "outcomes are reported", func() string {
 			if s := b.Status(); s.Verdict == breaker.Fleet && s.FleetAge < time.Since(start) {
 				return ""
 			}
@@ -191,7 +193,7 @@ func (m *migrations) reported(name string) {
 
 // watch counts the breakers that stand on an own verdict, of those that must not.
 func (m *migrations) watch(spared func(name string) bool, when string) {
-	for name := range m.f.tiers {
+	for _, name := range m.f.Tiers() {
 		if !spared(name) {
 			continue
 		}
@@ -211,7 +213,7 @@ func (m *migrations) unserve(name string) {
 	owner := m.owner(slot)
 	tripped := m.f.Replicas[0].Command(m.t, store.Command{Name: name, Action: store.Trip})
 	Must(m.t, owner, "CLUSTER", "DELSLOTS", slot) // the others hear of it, and forget it by themselves
-	All(m.t, "a breaker whose slot nobody serves stands on its own", m.f.Replicas, name, func(s breaker.Status) bool {
+	fleet.All(m.t, "a breaker whose slot nobody serves stands on its own", m.f.Replicas, name, func(s breaker.Status) bool {
 		return s.Verdict == breaker.Own
 	})
 	m.watch(func(other string) bool { return m.slot(other) != slot }, "a slot is not served")
@@ -222,7 +224,7 @@ func (m *migrations) unserve(name string) {
 
 func (m *migrations) backToFleet(name string) {
 	m.t.Helper()
-	m.back = max(m.back, All(m.t, "the fleet's verdict rules again", m.f.Replicas, name, func(s breaker.Status) bool {
+	m.back = max(m.back, fleet.All(m.t, "the fleet's verdict rules again", m.f.Replicas, name, func(s breaker.Status) bool {
 		return s.Verdict == breaker.Fleet
 	}))
 }
@@ -246,11 +248,11 @@ func (m *migrations) kill(names []string) {
 		lanes[m.truth.Lane(name)] = true
 	}
 	tripped := m.f.Replicas[0].Command(m.t, store.Command{Name: lost[0], Action: store.Trip})
-	All(m.t, "all know of a trip", m.f.Replicas, lost[0], func(s breaker.Status) bool {
+	fleet.All(m.t, "all know of a trip", m.f.Replicas, lost[0], func(s breaker.Status) bool {
 		return s.Fleet.Generation >= tripped.Generation
 	})
 	dying.Kill()
-	All(m.t, "the breakers of a dead node stand on their own", m.f.Replicas, lost[0], func(s breaker.Status) bool {
+	fleet.All(m.t, "the breakers of a dead node stand on their own", m.f.Replicas, lost[0], func(s breaker.Status) bool {
 		return s.Verdict == breaker.Own
 	})
 	m.watch(func(name string) bool { return !lanes[m.truth.Lane(name)] }, "a node is dead")

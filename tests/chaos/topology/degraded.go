@@ -9,6 +9,7 @@ import (
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
 	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
+	"github.com/commontrip/commontrip/tests/fleet"
 )
 
 // Grade is a network that got worse.
@@ -27,10 +28,10 @@ type Degraded struct {
 // Degrade plays each grade for a time, with a trip in it, under load. The first grade is what the others are compared with.
 func Degrade(t *testing.T, scenario *scoreboard.Scenario, d Degraded, grades []Grade, last time.Duration) {
 	const replicas, most = 4, 5 // new connections a second and replica
-	var fleets []*Fleet
+	var fleets []*fleet.Fleet
 	var calm time.Duration
 	for _, g := range grades {
-		f := NewFleet(t, replicas, func(int) (store.Store, error) { return d.Open() })
+		f := fleet.New(t, replicas, func(int) (store.Store, error) { return d.Open() }, nil)
 		fleets = append(fleets, f)
 		counted := f.Register("counted of "+g.Name, store.DefaultPolicy())
 		f.Register("tripped of "+g.Name, store.DefaultPolicy())
@@ -38,7 +39,7 @@ func Degrade(t *testing.T, scenario *scoreboard.Scenario, d Degraded, grades []G
 		if err != nil {
 			t.Fatal(err)
 		}
-		rest := Work(f.Replicas, 5*time.Millisecond, counted.Name)
+		rest := fleet.Work(f.Replicas, 5*time.Millisecond, counted.Name)
 		f.Converge(truth)
 		before, start := connections(t, d.Server), time.Now()
 		if g.Begin != nil {
@@ -46,7 +47,7 @@ func Degrade(t *testing.T, scenario *scoreboard.Scenario, d Degraded, grades []G
 		}
 		asked := time.Now()
 		trip := f.Replicas[0].Command(t, store.Command{Name: "tripped of " + g.Name, Action: store.Trip})
-		All(t, "all know of a trip, "+g.Name, f.Replicas, "tripped of "+g.Name, func(s breaker.Status) bool {
+		fleet.All(t, "all know of a trip, "+g.Name, f.Replicas, "tripped of "+g.Name, func(s breaker.Status) bool {
 			return s.Fleet.Generation >= trip.Generation
 		})
 		knew := time.Since(asked)
@@ -64,8 +65,8 @@ func Degrade(t *testing.T, scenario *scoreboard.Scenario, d Degraded, grades []G
 		scenario.Report(g.Name+": outcomes that became too old", p.lost)
 		scenario.AtMost(g.Name+": new connections a second", int(float64(connections(t, d.Server)-before)/seconds), replicas*most)
 		scenario.Report(g.Name+": command to trip until all know", knew)
-		scenario.Within(g.Name+": until all hold one view", took, 2*refresh)
-		longest := f.longest()
+		scenario.Within(g.Name+": until all hold one view", took, 2*fleet.Refresh)
+		longest := f.Longest()
 		if calm == 0 {
 			calm = longest
 		}
@@ -74,7 +75,7 @@ func Degrade(t *testing.T, scenario *scoreboard.Scenario, d Degraded, grades []G
 		f.Close()
 		_ = truth.Close()
 	}
-	Tally(t, scenario, fleets...)
+	fleet.Tally(t, scenario, fleets...)
 }
 
 // connections is how many a server has accepted.
@@ -89,13 +90,4 @@ func connections(t *testing.T, n Node) int {
 		t.Fatal(err)
 	}
 	return count
-}
-
-func (f *Fleet) longest() (d time.Duration) {
-	for _, r := range f.Replicas {
-		r.mu.Lock()
-		d = max(d, r.longest)
-		r.mu.Unlock()
-	}
-	return d
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/commontrip/commontrip/tests/await"
 )
 
 // Node is one Redis server. A *redistest.Server is nearly one.
@@ -21,25 +23,6 @@ type Node interface {
 }
 
 const patience = 60 * time.Second // for one thing that must come to be; the machine may be busy
-
-// Eventually waits until met says nothing more of what is missing. It tells how long that took.
-func Eventually(t testing.TB, what string, met func() (missing string)) time.Duration {
-	t.Helper()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	start := time.Now()
-	for {
-		missing := met()
-		took := time.Since(start)
-		if missing == "" {
-			return took
-		}
-		if took > patience {
-			t.Fatalf("%s: not within %v: %s", what, patience, missing)
-		}
-		<-tick.C
-	}
-}
 
 // Must sends a command that has to be answered by +OK, and perhaps more words.
 func Must(t testing.TB, n Node, args ...string) {
@@ -63,7 +46,7 @@ func Follow(t testing.TB, n, master Node) {
 // InStep waits until a replica has all that its master wrote.
 func InStep(t testing.TB, replica, master Node) {
 	t.Helper()
-	Eventually(t, "a replica is in step with its master", func() string {
+	await.Eventually(t, "a replica is in step with its master", func() string {
 		has, hasErr := Info(replica, "replication")
 		wants, wantsErr := Info(master, "replication")
 		if hasErr == nil && wantsErr == nil && has["master_link_status"] == "up" &&

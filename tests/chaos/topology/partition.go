@@ -10,7 +10,9 @@ import (
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/internal/lab/relay"
 	"github.com/commontrip/commontrip/store"
+	"github.com/commontrip/commontrip/tests/await"
 	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
+	"github.com/commontrip/commontrip/tests/fleet"
 )
 
 // Divided is a deployment that half of a fleet reaches across a network that can be cut.
@@ -23,12 +25,12 @@ type Divided struct {
 // Partitions cuts half of a fleet off, each of the given ways, with a trip on this side that it cannot hear of; and then
 // lets the network flap, a second each.
 func Partitions(t *testing.T, scenario *scoreboard.Scenario, d Divided, ways []relay.Way, flaps int) {
-	f := NewFleet(t, 6, func(i int) (store.Store, error) {
+	f := fleet.New(t, 6, func(i int) (store.Store, error) {
 		if i < 3 {
 			return d.Near()
 		}
 		return d.Remote()
-	})
+	}, nil)
 	near, remote := f.Replicas[:3], f.Replicas[3:]
 	counted := f.Register("counted", store.DefaultPolicy())
 	f.Register("tripped", store.Policy{ConsecutiveFailures: 3, OpenFor: time.Hour})
@@ -37,7 +39,7 @@ func Partitions(t *testing.T, scenario *scoreboard.Scenario, d Divided, ways []r
 		t.Fatal(err)
 	}
 	defer truth.Close()
-	rest := Work(f.Replicas, 10*time.Millisecond, "counted", "tripped")
+	rest := fleet.Work(f.Replicas, 10*time.Millisecond, "counted", "tripped")
 	defer rest()
 	f.Converge(truth)
 
@@ -61,8 +63,8 @@ func Partitions(t *testing.T, scenario *scoreboard.Scenario, d Divided, ways []r
 	scenario.Zero("outcomes that vanished", vanished)
 	scenario.Report("outcomes that became too old", p.lost)
 	scenario.Within("cut until the remote half says that it stands alone", p.alone, 4*time.Second)
-	scenario.Within("heal until the remote half knows of the trip", p.behind, 2*refresh)
-	scenario.Within("until all hold one view", took, 2*refresh)
+	scenario.Within("heal until the remote half knows of the trip", p.behind, 2*fleet.Refresh)
+	scenario.Within("until all hold one view", took, 2*fleet.Refresh)
 	f.Tally(scenario)
 }
 
@@ -75,10 +77,10 @@ type partitions struct {
 }
 
 // once cuts the remote half off until it says that it stands alone, trips and heals.
-func (p *partitions) once(t *testing.T, d Divided, way relay.Way, f *Fleet, near, remote []*Replica) {
+func (p *partitions) once(t *testing.T, d Divided, way relay.Way, f *fleet.Fleet, near, remote []*fleet.Replica) {
 	t.Helper()
 	d.Cut(way)
-	p.alone = max(p.alone, Eventually(t, "the remote half says that it stands alone, "+way.String(), func() string {
+	p.alone = max(p.alone, await.Eventually(t, "the remote half says that it stands alone, "+way.String(), func() string {
 		if n := claiming(remote); n > 0 {
 			return fmt.Sprintf("%d do not", n)
 		}
@@ -86,7 +88,7 @@ func (p *partitions) once(t *testing.T, d Divided, way relay.Way, f *Fleet, near
 	}))
 	trip := near[0].Command(t, store.Command{Name: "tripped", Action: store.Trip})
 	knows := func(s breaker.Status) bool { return s.Fleet.Generation >= trip.Generation }
-	All(t, "this side knows of a trip", near, "tripped", knows)
+	fleet.All(t, "this side knows of a trip", near, "tripped", knows)
 	p.claims += claiming(remote)
 	for _, r := range near {
 		if !r.Manager.Status().StoreUp {
@@ -94,15 +96,15 @@ func (p *partitions) once(t *testing.T, d Divided, way relay.Way, f *Fleet, near
 		}
 	}
 	d.Cut(0)
-	p.behind = max(p.behind, All(t, "the remote half knows of the trip, "+way.String(), remote, "tripped", func(s breaker.Status) bool {
+	p.behind = max(p.behind, fleet.All(t, "the remote half knows of the trip, "+way.String(), remote, "tripped", func(s breaker.Status) bool {
 		return knows(s) && s.Verdict == breaker.Fleet
 	}))
 	reset := near[0].Command(t, store.Command{Name: "tripped", Action: store.Reset})
-	All(t, "all are back", f.Replicas, "tripped", func(s breaker.Status) bool { return s.Fleet.Generation >= reset.Generation })
+	fleet.All(t, "all are back", f.Replicas, "tripped", func(s breaker.Status) bool { return s.Fleet.Generation >= reset.Generation })
 }
 
 // claiming counts the replicas that claim that their store answers, or that a fleet's verdict rules one of their breakers.
-func claiming(replicas []*Replica) (n int) {
+func claiming(replicas []*fleet.Replica) (n int) {
 	for _, r := range replicas {
 		s := r.Manager.Status()
 		if s.StoreUp || slices.ContainsFunc(s.Breakers, func(b breaker.Status) bool { return b.Verdict == breaker.Fleet }) {
@@ -113,7 +115,7 @@ func claiming(replicas []*Replica) (n int) {
 }
 
 // account compares the calls to a tier with what the store counted.
-func (p *partitions) account(t *testing.T, f *Fleet, counted *Tier, truth store.Store) (twice, vanished int) {
+func (p *partitions) account(t *testing.T, f *fleet.Fleet, counted *fleet.Tier, truth store.Store) (twice, vanished int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -123,10 +125,10 @@ func (p *partitions) account(t *testing.T, f *Fleet, counted *Tier, truth store.
 		}
 		p.lost += int(r.Breaker(counted.Name).Status().Lost)
 	}
-	held, err := f.read(truth)
+	held, err := f.Read(truth)
 	if err != nil {
 		t.Fatal(err)
 	}
 	sum := outcomes(held[counted.Name])
-	return max(0, sum-counted.Calls()), max(0, counted.Calls()-sum-p.lost)
+	return max(0, sum-counted.Count().Calls), max(0, counted.Count().Calls-sum-p.lost)
 }

@@ -11,7 +11,9 @@ import (
 
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
+	"github.com/commontrip/commontrip/tests/await"
 	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
+	"github.com/commontrip/commontrip/tests/fleet"
 )
 
 // Watched is a master with replicas under Sentinels.
@@ -35,12 +37,12 @@ const (
 // Failovers strikes the master once for each blow, under load, and lets the Sentinels find another one. The node that was
 // struck comes back as a replica, but for the last.
 func Failovers(t *testing.T, scenario *scoreboard.Scenario, w Watched, blows []Blow) {
-	f := NewFleet(t, 5, func(int) (store.Store, error) { return w.Open() })
+	f := fleet.New(t, 5, func(int) (store.Store, error) { return w.Open() }, nil)
 	for _, name := range []string{"tier", "pushed"} {
 		f.Register(name, store.DefaultPolicy())
 	}
 	call(f.Replicas, "pushed", 1)
-	rest := Work(f.Replicas, 5*time.Millisecond, "tier")
+	rest := fleet.Work(f.Replicas, 5*time.Millisecond, "tier")
 	defer rest()
 	e := ears(t, f)
 	var spans failoverSpans
@@ -62,7 +64,7 @@ func Failovers(t *testing.T, scenario *scoreboard.Scenario, w Watched, blows []B
 	scenario.Report("failovers", len(blows))
 	scenario.Zero("subscribers left on an old master", left)
 	spans.report(scenario)
-	scenario.Within("until all hold one view", took, 2*refresh)
+	scenario.Within("until all hold one view", took, 2*fleet.Refresh)
 	f.Tally(scenario)
 }
 
@@ -95,7 +97,7 @@ func (s *failoverSpans) report(scenario *scoreboard.Scenario) {
 }
 
 // strike hits the master and waits for what follows.
-func (w Watched) strike(t *testing.T, f *Fleet, e *listening, blow Blow, spans *failoverSpans) (struck, next Node) {
+func (w Watched) strike(t *testing.T, f *fleet.Fleet, e *listening, blow Blow, spans *failoverSpans) (struck, next Node) {
 	t.Helper()
 	struck = w.Settled(t)
 	e.reset()
@@ -107,7 +109,7 @@ func (w Watched) strike(t *testing.T, f *Fleet, e *listening, blow Blow, spans *
 	}
 	next, master, named := w.promoted(t, struck)
 	pushed := e.pushedFrom(t, w, next)
-	All(t, "the fleet's verdict rules again", f.Replicas, "tier", func(s breaker.Status) bool {
+	fleet.All(t, "the fleet's verdict rules again", f.Replicas, "tier", func(s breaker.Status) bool {
 		return s.Verdict == breaker.Fleet
 	})
 	spans.role = append(spans.role, master.Sub(start))
@@ -124,7 +126,7 @@ func (w Watched) strike(t *testing.T, f *Fleet, e *listening, blow Blow, spans *
 func (w Watched) promoted(t *testing.T, struck Node) (n Node, master, named time.Time) {
 	t.Helper()
 	since := map[Node]time.Time{}
-	Eventually(t, "another master is named", func() string {
+	await.Eventually(t, "another master is named", func() string {
 		for _, other := range w.Nodes {
 			if other == struck {
 				continue
@@ -158,7 +160,7 @@ func (w Watched) comeBack(t *testing.T, struck, promoted Node, blow Blow, last b
 		struck.Restart()
 	}
 	end := time.Now().Add(patience / 2)
-	Eventually(t, "nobody listens to the old master", func() string {
+	await.Eventually(t, "nobody listens to the old master", func() string {
 		var err error
 		if left, err = listeners(struck); err == nil && left == 0 || time.Now().After(end) {
 			return ""
@@ -185,7 +187,7 @@ func listeners(n Node) (count int, err error) {
 // Settled waits until all Sentinels agree on a master that lacks nothing, and tells which.
 func (w Watched) Settled(t testing.TB) (master Node) {
 	t.Helper()
-	Eventually(t, "the Sentinels are settled", func() string {
+	await.Eventually(t, "the Sentinels are settled", func() string {
 		master = nil
 		for _, s := range w.Sentinels {
 			text, err := s.Text("INFO", "sentinel")
@@ -224,7 +226,7 @@ type listening struct {
 }
 
 // ears listens to the pushes of every replica's store until the test ends.
-func ears(t *testing.T, f *Fleet) *listening {
+func ears(t *testing.T, f *fleet.Fleet) *listening {
 	t.Helper()
 	e := &listening{heard: make([]map[uint64]time.Time, len(f.Replicas))}
 	e.reset()
@@ -266,7 +268,7 @@ func (e *listening) pushedFrom(t *testing.T, w Watched, n Node) time.Time {
 	defer operator.Close()
 	var first uint64
 	actions := []store.Action{store.Trip, store.Reset}
-	Eventually(t, "every replica hears pushes of the new master", func() string {
+	await.Eventually(t, "every replica hears pushes of the new master", func() string {
 		r, err := operator.Command(context.Background(), store.Command{Name: "pushed", Action: actions[0], By: "operator"})
 		if err != nil {
 			return err.Error()

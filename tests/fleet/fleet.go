@@ -1,4 +1,4 @@
-package topology
+package fleet
 
 import (
 	"context"
@@ -7,69 +7,20 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/commontrip/commontrip/breaker"
+	"github.com/commontrip/commontrip/internal/lab/tier"
 	"github.com/commontrip/commontrip/store"
+	"github.com/commontrip/commontrip/tests/await"
 	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 )
 
-var errTier = errors.New("tier failed")
-
 // Tier is what a fleet calls behind the breaker of that name. It counts what reaches it.
 type Tier struct {
-	Name    string
-	down    atomic.Bool
-	latency atomic.Int64
-
-	calls     atomic.Int64
-	probing   atomic.Int64 // in flight, under the fleet's leases
-	mostProbe atomic.Int64 // in flight at once
-	ownProbes atomic.Int64 // under a replica's own verdict, which has a budget of its own
-}
-
-// Break lets every call fail, or ends that.
-func (tr *Tier) Break(down bool) { tr.down.Store(down) }
-
-// Take sets how long a call takes.
-func (tr *Tier) Take(d time.Duration) { tr.latency.Store(int64(d)) }
-
-// Calls is how many reached it.
-func (tr *Tier) Calls() int { return int(tr.calls.Load()) }
-
-// MostProbes is how many probes of the fleet were with it at once.
-func (tr *Tier) MostProbes() int { return int(tr.mostProbe.Load()) }
-
-// OwnProbes is how many probes came from replicas that stood alone.
-func (tr *Tier) OwnProbes() int { return int(tr.ownProbes.Load()) }
-
-func (tr *Tier) call(ctx context.Context, probe, own bool) error {
-	tr.calls.Add(1)
-	switch {
-	case probe && own:
-		tr.ownProbes.Add(1)
-	case probe:
-		raise(&tr.mostProbe, tr.probing.Add(1))
-		defer tr.probing.Add(-1)
-	}
-	if d := time.Duration(tr.latency.Load()); d > 0 {
-		select {
-		case <-time.After(d):
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	if tr.down.Load() {
-		return errTier
-	}
-	return nil
-}
-
-func raise(most *atomic.Int64, n int64) {
-	for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
-	}
+	tier.Tier
+	Name string
 }
 
 // Fleet is replicas in this process that call the same tiers. Each has a Manager, and a store with connections of its own.
@@ -82,6 +33,7 @@ type Fleet struct {
 
 // Replica is one of a fleet.
 type Replica struct {
+	Name    string // its display name
 	Manager *breaker.Manager
 	Store   store.Store
 	leases  *leases
@@ -91,32 +43,45 @@ type Replica struct {
 	breakers map[string]*breaker.Breaker
 	seen     map[string]store.Version // the last that its view held
 	heard    map[string]uint64        // the generation of the last transition that it was told
+	events   []breaker.Event          // that its listener was told
 	bad      []string                 // views that went back
 	failed   []error                  // calls that came back with what is neither a refusal nor the tier's
 	longest  time.Duration            // of what a call took beside the tier
 }
 
-// NewFleet makes a fleet; open gives replica i its store. It ends with the test, or with Close.
-func NewFleet(t testing.TB, size int, open func(i int) (store.Store, error), opts ...breaker.ManagerOption) *Fleet {
+// New makes a fleet; open gives replica i its store, and options, if it is not nil, what else its Manager wants. It ends with
+// the test, or with Close.
+func New(t testing.TB, size int, open func(i int) (store.Store, error), options func(i int) []breaker.ManagerOption) *Fleet {
 	t.Helper()
 	f := &Fleet{t: t, tiers: map[string]*Tier{}}
-	t.Cleanup(f.Close)
 	for i := range size {
-		s, err := open(i)
-		if err != nil {
+		if err := f.join(i, open, options); err != nil {
+			f.Close()
 			t.Fatal(err)
 		}
-		r := &Replica{
-			Store: s, leases: newLeases(s), tiers: f.tiers, breakers: map[string]*breaker.Breaker{}, seen: map[string]store.Version{},
-			heard: map[string]uint64{},
-		}
-		own := []breaker.ManagerOption{breaker.WithReplica(fmt.Sprintf("web-%d", i)), breaker.WithListener(r.hear)}
-		if r.Manager, err = breaker.NewManager(r.leases, append(own, opts...)...); err != nil {
-			t.Fatal(err, s.Close())
-		}
-		f.Replicas = append(f.Replicas, r)
 	}
+	t.Cleanup(f.Close) // before what open made ends
 	return f
+}
+
+func (f *Fleet) join(i int, open func(i int) (store.Store, error), options func(i int) []breaker.ManagerOption) error {
+	s, err := open(i)
+	if err != nil {
+		return err
+	}
+	r := &Replica{
+		Name: fmt.Sprintf("web-%d", i), Store: s, leases: newLeases(s), tiers: f.tiers, breakers: map[string]*breaker.Breaker{},
+		seen: map[string]store.Version{}, heard: map[string]uint64{},
+	}
+	own := []breaker.ManagerOption{breaker.WithReplica(r.Name), breaker.WithListener(r.hear)}
+	if options != nil {
+		own = append(own, options(i)...)
+	}
+	if r.Manager, err = breaker.NewManager(r.leases, own...); err != nil {
+		return errors.Join(err, s.Close())
+	}
+	f.Replicas = append(f.Replicas, r)
+	return nil
 }
 
 // Close ends the replicas.
@@ -138,10 +103,17 @@ func (f *Fleet) Close() {
 // Register makes every replica call a tier of that name. Not to be called while they Work.
 func (f *Fleet) Register(name string, policy store.Policy) *Tier {
 	f.t.Helper()
+	return f.RegisterEach(name, func(int) store.Policy { return policy })
+}
+
+// RegisterEach is Register with a policy for each replica.
+func (f *Fleet) RegisterEach(name string, policy func(i int) store.Policy) *Tier {
+	f.t.Helper()
 	tr := &Tier{Name: name}
+	tr.CountsOnly = true
 	f.tiers[name] = tr
-	for _, r := range f.Replicas {
-		b, err := r.Manager.Register(context.Background(), name, breaker.WithPolicy(policy))
+	for i, r := range f.Replicas {
+		b, err := r.Manager.Register(context.Background(), name, breaker.WithPolicy(policy(i)))
 		if err != nil {
 			f.t.Fatal(err)
 		}
@@ -154,6 +126,19 @@ func (f *Fleet) Register(name string, policy store.Policy) *Tier {
 
 // Tier is the one of that name.
 func (f *Fleet) Tier(name string) *Tier { return f.tiers[name] }
+
+// Tiers gives the names of the tiers, in order.
+func (f *Fleet) Tiers() []string { return slices.Sorted(maps.Keys(f.tiers)) }
+
+// Longest is the longest that a call took beside its tier.
+func (f *Fleet) Longest() (d time.Duration) {
+	for _, r := range f.Replicas {
+		r.mu.Lock()
+		d = max(d, r.longest)
+		r.mu.Unlock()
+	}
+	return d
+}
 
 // Breaker is the replica's breaker of a tier.
 func (r *Replica) Breaker(name string) *breaker.Breaker {
@@ -171,7 +156,7 @@ func (r *Replica) Call(name string) (admitted bool) {
 		admitted = true
 		called := time.Now()
 		fleets := permit.Probe() && r.leases.use(name)
-		failure := r.tiers[name].call(permit.Context(), permit.Probe(), permit.Probe() && !fleets)
+		failure := r.tiers[name].Call(permit.Context(), tier.Caller{Probe: permit.Probe(), Own: permit.Probe() && !fleets})
 		if fleets {
 			r.leases.leave(name)
 		}
@@ -201,12 +186,28 @@ func (r *Replica) look(name string) {
 	r.seen[name] = store.Version{Generation: now.Generation, Rev: now.Rev}
 }
 
+// Events gives the events that match, as the replica's listener was told.
+func (r *Replica) Events(match func(breaker.Event) bool) (matching []breaker.Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, e := range r.events {
+		if match(e) {
+			matching = append(matching, e)
+		}
+	}
+	return matching
+}
+
+// Count counts those events.
+func (r *Replica) Count(match func(breaker.Event) bool) int { return len(r.Events(match)) }
+
 func (r *Replica) hear(e breaker.Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.events = append(r.events, e)
 	if e.Kind != breaker.Transitioned && e.Kind != breaker.Repaired {
 		return
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	if e.Transition.Generation < r.heard[e.Name] { // the end of a retuned policy makes no generation
 		r.bad = append(r.bad, fmt.Sprintf("%s was told of generation %d of %s after %d", r.Manager.Replica(),
 			e.Transition.Generation, e.Name, r.heard[e.Name]))
@@ -245,7 +246,7 @@ func (r *Replica) Command(t testing.TB, c store.Command) store.Snapshot {
 	t.Helper()
 	c.By = "operator"
 	var s store.Snapshot
-	Eventually(t, "a command is carried out", func() string {
+	await.Eventually(t, "a command is carried out", func() string {
 		var err error
 		if s, err = r.Manager.Command(context.Background(), c); err != nil {
 			t.Logf("%v of %s: %v", c.Action, c.Name, err)
@@ -259,7 +260,7 @@ func (r *Replica) Command(t testing.TB, c store.Command) store.Snapshot {
 // All waits until what some replicas know of a tier is as wanted.
 func All(t testing.TB, what string, replicas []*Replica, name string, wanted func(breaker.Status) bool) time.Duration {
 	t.Helper()
-	return Eventually(t, what, func() (missing string) {
+	return await.Eventually(t, what, func() (missing string) {
 		for _, r := range replicas {
 			if s := r.Breaker(name).Status(); !wanted(s) {
 				missing += fmt.Sprintf("%s holds %s as %v by %v, mode %v, generation %d, rev %d; ", r.Manager.Replica(), name,
@@ -274,9 +275,9 @@ func All(t testing.TB, what string, replicas []*Replica, name string, wanted fun
 // long that took, and what the store holds.
 func (f *Fleet) Converge(truth store.Store) (took time.Duration, held map[string]store.Snapshot) {
 	f.t.Helper()
-	took = Eventually(f.t, "the store and all replicas hold one view", func() (missing string) {
+	took = await.Eventually(f.t, "the store and all replicas hold one view", func() (missing string) {
 		var err error
-		if held, err = f.read(truth); err != nil {
+		if held, err = f.Read(truth); err != nil {
 			return err.Error()
 		}
 		for _, r := range f.Replicas {
@@ -296,8 +297,9 @@ func (f *Fleet) Converge(truth store.Store) (took time.Duration, held map[string
 	return took, held
 }
 
-func (f *Fleet) read(truth store.Store) (map[string]store.Snapshot, error) {
-	names := slices.Sorted(maps.Keys(f.tiers))
+// Read gives what a store holds of every tier, by name.
+func (f *Fleet) Read(truth store.Store) (map[string]store.Snapshot, error) {
+	names := f.Tiers()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	all, err := truth.Read(ctx, names...)
@@ -314,8 +316,8 @@ func (f *Fleet) read(truth store.Store) (map[string]store.Snapshot, error) {
 	return held, nil
 }
 
-// refresh is the default of breaker.Timing: what a scenario allows twice of until all hold one view.
-const refresh = time.Second
+// Refresh is the default of breaker.Timing: what a scenario allows twice of until all hold one view.
+const Refresh = time.Second
 
 // Tally holds a fleet to what no scenario may break, and adds that to the scenario. It is to be called once a scenario.
 func (f *Fleet) Tally(scenario *scoreboard.Scenario) { Tally(f.t, scenario, f) }
@@ -325,6 +327,7 @@ func Tally(t testing.TB, scenario *scoreboard.Scenario, fleets ...*Fleet) {
 	t.Helper()
 	back, failed, longest := 0, 0, time.Duration(0)
 	for _, f := range fleets {
+		longest = max(longest, f.Longest())
 		for _, r := range f.Replicas {
 			r.mu.Lock()
 			for _, bad := range r.bad {
@@ -333,7 +336,7 @@ func Tally(t testing.TB, scenario *scoreboard.Scenario, fleets ...*Fleet) {
 			for _, err := range r.failed[:min(len(r.failed), 3)] {
 				t.Errorf("%s: a call got %v", r.Manager.Replica(), err)
 			}
-			back, failed, longest = back+len(r.bad), failed+len(r.failed), max(longest, r.longest)
+			back, failed = back+len(r.bad), failed+len(r.failed)
 			r.mu.Unlock()
 		}
 	}
