@@ -232,7 +232,7 @@ func TestALostStoreShowsInOwnVerdictAgeAndExchanges(t *testing.T) {
 		if up, n := r.value("commontrip_store_up"), r.value("commontrip_exchange_errors_total"); up != 1 || n != 0 {
 			t.Fatalf("before: up %v, errors %v", up, n)
 		}
-		shared.away.Store(true)
+		shared.Fail(errAway)
 		pass(5 * time.Second)
 		_, _ = r.call(errTier), r.call(errTier)
 		pass(5 * time.Second)
@@ -315,9 +315,7 @@ func TestARepairIsCountedByTheReplicaThatMadeIt(t *testing.T) {
 		synced(fleet)
 		_, _ = fleet[0].call(errTier), fleet[0].call(errTier)
 		synced(fleet)
-		lost := shared.Store
-		shared.Store = memorystore.New()
-		_ = lost.Close() // its watchers come to the new one
+		shared.To(memorystore.New())
 		pass(5 * time.Second)
 		synced(fleet)
 		if n := sum(fleet, "commontrip_fleet_state", "state", "open"); n != 2 {

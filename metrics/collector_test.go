@@ -27,13 +27,15 @@ func TestAScrapeAsksTheStoreNothing(t *testing.T) {
 		r := newReplica(t, shared, "a")
 		r.sync()
 		synctest.Wait() // what else was on its way has ended
-		before := shared.requests.Load()
+		shared.Cut()    // who asks it now waits
+		start := time.Now()
 		for range 100 {
 			gather(t, r.c)
 		}
-		if n := shared.requests.Load() - before; n != 0 {
-			t.Errorf("100 scrapes made %d requests", n)
+		if took := time.Since(start); took != 0 {
+			t.Errorf("100 scrapes waited %v for the store", took)
 		}
+		shared.Mend()
 	})
 }
 

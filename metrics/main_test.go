@@ -3,8 +3,6 @@ package metrics_test
 import (
 	"context"
 	"errors"
-	"slices"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,44 +20,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var errTier = errors.New("the tier fails")
 
-// remoteStore is a memory store that looks like one behind a network, can be taken away, and counts its requests.
-type remoteStore struct {
-	store.Store
-	away     atomic.Bool
-	requests atomic.Int64
-}
-
-func newRemoteStore() *remoteStore { return &remoteStore{Store: memorystore.New()} }
-
 var errAway = errors.New("the store is away")
 
-func (f *remoteStore) Info() store.Info { return store.Info{Kind: "remote", Remote: true} }
-
-func (f *remoteStore) Sync(ctx context.Context, reports []store.Report) []store.Result {
-	f.requests.Add(1)
-	if f.away.Load() {
-		return slices.Repeat([]store.Result{{Err: errAway}}, len(reports))
-	}
-	return f.Store.Sync(ctx, reports)
-}
-
-func (f *remoteStore) Versions(ctx context.Context, names ...string) ([]store.Version, error) {
-	f.requests.Add(1)
-	if f.away.Load() {
-		return nil, errAway
-	}
-	return f.Store.Versions(ctx, names...)
-}
-
-func (f *remoteStore) Read(ctx context.Context, names ...string) ([]store.Snapshot, error) {
-	f.requests.Add(1)
-	return f.Store.Read(ctx, names...)
-}
-
-func (f *remoteStore) History(ctx context.Context, name string, limit int) ([]store.Transition, error) {
-	f.requests.Add(1)
-	return f.Store.History(ctx, name, limit)
-}
+// newRemoteStore is a memory store that looks like one behind a network, and can be taken away.
+func newRemoteStore() *memorystore.Link { return memorystore.NewLink(memorystore.New()) }
 
 // replica is one Manager and what it exports.
 type replica struct {

@@ -40,6 +40,6 @@ out="$PWD/bin/chaos.jsonl"
 : >"$out"
 export COMMONTRIP_CHAOS="$profile" COMMONTRIP_CHAOS_SEED="$seed" COMMONTRIP_CHAOS_OUT="$out"
 status=0
-go test ${race[@]+"${race[@]}"} -count=1 -timeout 90m -p 1 -run "^$test" "${packages[@]}" || status=$?
-go run ./tests/chaos/table "$out"
+go test ${race[@]+"${race[@]}"} -count=1 -timeout 3h -p 1 -run "^$test" "${packages[@]}" || status=$?
+go run ./tests/chaos/report -show "$out"
 exit "$status"

@@ -80,3 +80,25 @@ func ExampleLink() {
 	// breaker "users-api": connection refused
 	// open
 }
+
+// A network that is slow and drops pushes. The replica hears of a trip at its next exchange instead.
+func ExampleLink_Degrade() {
+	ctx := context.Background()
+	s := memorystore.New()
+	link := memorystore.NewLink(s)
+	link.Degrade(memorystore.Network{Delay: time.Millisecond, LosePush: 1})
+	m, err := breaker.NewManager(link)
+	if err != nil {
+		panic(err)
+	}
+	defer m.Close(ctx)
+	b, err := m.Register(ctx, "users-api")
+	if err != nil {
+		panic(err)
+	}
+	if _, err := s.Command(ctx, breaker.Command{Name: "users-api", Action: breaker.Trip, By: "oncall"}); err != nil {
+		panic(err)
+	}
+	fmt.Println(m.Sync(ctx), b.State())
+	// Output: <nil> open
+}

@@ -32,6 +32,23 @@ func WithTimeout(parent context.Context, d time.Duration) (context.Context, cont
 // for anything that a test waits for; after that the test has failed.
 func Until(t testing.TB, what string, met func() bool) {
 	t.Helper()
+	if !Met(met) {
+		t.Fatalf("waited in vain for this: %s", what)
+	}
+}
+
+// Eventually is Until for a condition that says what is missing of it, and tells how long it took.
+func Eventually(t testing.TB, what string, met func() (missing string)) time.Duration {
+	t.Helper()
+	start, missing := time.Now(), ""
+	if !Met(func() bool { missing = met(); return missing == "" }) {
+		t.Fatalf("waited in vain for this: %s: %s", what, missing)
+	}
+	return time.Since(start)
+}
+
+// Met waits as Until does, and says whether the condition was met.
+func Met(met func() bool) bool {
 	ctx, cancel := WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	look := time.NewTicker(5 * time.Millisecond)
@@ -40,9 +57,10 @@ func Until(t testing.TB, what string, met func() bool) {
 		select {
 		case <-look.C:
 		case <-ctx.Done():
-			t.Fatalf("waited in vain for this: %s", what)
+			return false
 		}
 	}
+	return true
 }
 
 // count calls over once the time has passed, unless ctx ends before. A beat counts for less the more processes want a core.

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,42 +23,12 @@ import (
 	memorystore "github.com/commontrip/commontrip/store/memory"
 )
 
-// remoteStore is a memory store that looks like one behind a network, and can be taken away.
-type remoteStore struct {
-	store.Store
-	away *atomic.Bool
-}
-
 var errAway = errors.New("the store is away")
-
-func (remoteStore) Info() store.Info { return store.Info{Kind: "remote", Remote: true} }
-
-func (f remoteStore) Sync(ctx context.Context, reports []store.Report) []store.Result {
-	if f.away.Load() {
-		return slices.Repeat([]store.Result{{Err: errAway}}, len(reports))
-	}
-	return f.Store.Sync(ctx, reports)
-}
-
-func (f remoteStore) Versions(ctx context.Context, names ...string) ([]store.Version, error) {
-	if f.away.Load() {
-		return nil, errAway
-	}
-	return f.Store.Versions(ctx, names...)
-}
-
-func (f remoteStore) Claim(ctx context.Context, c store.Claim) (store.Grant, error) {
-	if f.away.Load() {
-		return store.Grant{}, errAway
-	}
-	return f.Store.Claim(ctx, c)
-}
 
 // fleet is three replicas of a service that Prometheus scrapes once a minute.
 type fleet struct {
 	t        *testing.T
-	away     atomic.Bool
-	stores   [3]store.Store
+	stores   [3]*memorystore.Link
 	breakers [3]*breaker.Breaker
 	scraped  [3]*prometheus.Registry
 	fails    [3]bool // whose calls fail
@@ -206,7 +175,9 @@ func TestTheAlertsFireOnWhatAFleetReallyExports(t *testing.T) {
 		}},
 		{"the store goes away", func(f *fleet) {
 			f.serve(5)
-			f.away.Store(true)
+			for _, way := range f.stores {
+				way.Fail(errAway)
+			}
 			f.serve(15)
 		}, []string{"CommontripOutcomesLost", "CommontripStoreDegraded", "CommontripStoreStale"}},
 		{"one replica speaks to another store", func(f *fleet) {
@@ -221,10 +192,10 @@ func TestTheAlertsFireOnWhatAFleetReallyExports(t *testing.T) {
 			f := &fleet{values: map[string][]string{}}
 			synctest.Test(t, func(t *testing.T) {
 				f.t = t
-				shared := remoteStore{memorystore.New(), &f.away}
-				f.stores = [3]store.Store{shared, shared, shared}
+				shared, another := memorystore.New(), memorystore.New()
+				f.stores = [3]*memorystore.Link{memorystore.NewLink(shared), memorystore.NewLink(shared), memorystore.NewLink(shared)}
 				if strings.Contains(story.name, "another store") {
-					f.stores[2] = remoteStore{memorystore.New(), &f.away}
+					f.stores[2] = memorystore.NewLink(another)
 				}
 				f.start()
 				story.live(f)

@@ -9,11 +9,12 @@ import (
 
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
+	memorystore "github.com/commontrip/commontrip/store/memory"
 )
 
 var calmMinutes = flag.Int("fleet.calm", 2, "virtual minutes of a tier with one error in a hundred calls; 60 is the figure of the docs")
 
-var nearby = Network{MinDelay: 200 * time.Microsecond, MaxDelay: time.Millisecond}
+var nearby = memorystore.Network{Delay: 200 * time.Microsecond, Jitter: 800 * time.Microsecond}
 
 // One error in a hundred calls is a day like any other. A streak of five over a merged stream comes by chance; the fleet's
 // policy must not fall for it.
@@ -30,7 +31,7 @@ func TestAHealthyTierNeverTripsAFleet(t *testing.T) {
 		t.Run(fmt.Sprintf("%d replicas", fleet.replicas), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				h := newHarness(t, 1, nearby, store.FleetPolicy())
-				h.tier.fail(0.01)
+				h.tier.Fail(0.01)
 				for range fleet.replicas {
 					h.join(fleet.every)
 				}
@@ -41,9 +42,9 @@ func TestAHealthyTierNeverTripsAFleet(t *testing.T) {
 				h.verify()
 				history, err := h.store.History(t.Context(), tierName, 0)
 				if err != nil || len(history) != 0 {
-					t.Errorf("after %d calls the history is %v, %v; want none", h.tier.calls.Load(), history, err)
+					t.Errorf("after %d calls the history is %v, %v; want none", h.tier.Count().Calls, history, err)
 				}
-				t.Logf("%d calls, %d of them failed, no trip", h.tier.calls.Load(), h.tier.failures.Load())
+				t.Logf("%d calls, %d of them failed, no trip", h.tier.Count().Calls, h.tier.Count().Failed)
 			})
 		})
 	}
@@ -58,7 +59,7 @@ func TestADeadTierIsFoundWithinATenthOfASecond(t *testing.T) {
 				h.join(20 * time.Millisecond)
 			}
 			h.pass(3 * time.Second)
-			h.tier.fail(1)
+			h.tier.Fail(1)
 			died := time.Now()
 			for open := 0; open < len(h.replicas); {
 				h.pass(time.Millisecond)
@@ -70,7 +71,7 @@ func TestADeadTierIsFoundWithinATenthOfASecond(t *testing.T) {
 				}
 			}
 			found := time.Since(died)
-			t.Logf("seed %d: every replica refuses after %v, %d failing calls", seed, found, h.tier.failures.Load())
+			t.Logf("seed %d: every replica refuses after %v, %d failing calls", seed, found, h.tier.Count().Failed)
 			if found > 100*time.Millisecond {
 				t.Errorf("seed %d: found after %v, want at most 100ms", seed, found)
 			}
@@ -86,9 +87,9 @@ func TestADeadTierIsFoundWithinATenthOfASecond(t *testing.T) {
 // store had asked for one.
 func TestAReplicaReportsOnceAFlushIntervalWhateverItsTraffic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		net := Network{MinDelay: 2 * time.Millisecond, MaxDelay: 4 * time.Millisecond}
+		net := memorystore.Network{Delay: 2 * time.Millisecond, Jitter: 2 * time.Millisecond}
 		h := newHarness(t, 1, net, store.Policy{ConsecutiveFailures: 1_000_000})
-		h.tier.fail(0.5)
+		h.tier.Fail(0.5)
 		for range 5 {
 			h.join(2 * time.Millisecond)
 		}
@@ -96,12 +97,12 @@ func TestAReplicaReportsOnceAFlushIntervalWhateverItsTraffic(t *testing.T) {
 		const seconds = 5
 		before := make([]uint64, len(h.replicas))
 		for i, r := range h.replicas {
-			before[i] = r.link.Syncs.Load()
+			before[i] = r.link.reports.Load()
 		}
 		h.pass(seconds * time.Second)
 		const most = seconds*int(time.Second/(20*time.Millisecond)) + 2
 		for i, r := range h.replicas {
-			if n := r.link.Syncs.Load() - before[i]; n > uint64(most) {
+			if n := r.link.reports.Load() - before[i]; n > uint64(most) {
 				t.Errorf("%s sent %d reports in %d s, want at most %d", r.manager.Replica(), n, seconds, most)
 			}
 			r.leave()

@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -12,32 +11,32 @@ import (
 	"time"
 
 	"github.com/commontrip/commontrip/breaker"
+	"github.com/commontrip/commontrip/internal/lab/tier"
 	"github.com/commontrip/commontrip/store"
 	memorystore "github.com/commontrip/commontrip/store/memory"
 )
 
 const tierName = "tier"
 
-var errTier = errors.New("tier failed")
-
 // harness is a fleet of replicas that call one tier, in virtual time.
 type harness struct {
 	t        *testing.T
 	ctx      context.Context
 	store    *memorystore.Store
-	net      Network
+	net      memorystore.Network
 	policy   store.Policy
 	seed     uint64
-	tier     tier
+	tier     tier.Tier
 	opened   atomic.Int64 // when the store opened, in Unix ns; 0 while it is not open
 	trips    atomic.Uint64
 	replicas []*replica
 	made     int
 }
 
-func newHarness(t *testing.T, seed uint64, net Network, policy store.Policy) *harness {
+func newHarness(t *testing.T, seed uint64, net memorystore.Network, policy store.Policy) *harness {
 	t.Helper()
 	h := &harness{t: t, ctx: t.Context(), store: memorystore.New(), net: net, policy: policy, seed: seed}
+	h.tier.CountsOnly = true
 	go func() { _ = h.store.Watch(h.ctx, h.witness) }()
 	return h
 }
@@ -54,46 +53,32 @@ func (h *harness) witness(e store.Event) {
 	}
 }
 
-// tier is what the fleet calls. Its ledger is the truth that everything else is compared with.
-type tier struct {
-	errorRate atomic.Uint64 // in 1/10000
-	latency   atomic.Int64
-	calls     atomic.Uint64
-	failures  atomic.Uint64
-	probes    atomic.Int64 // that ever arrived
-	probing   atomic.Int64 // in flight
-	mostProbe atomic.Int64 // in flight at once
+// link is a replica's way to the store, and what the replica asked by it.
+type link struct {
+	*memorystore.Link
+	reports, claims atomic.Uint64
 }
 
-func (tr *tier) fail(share float64) { tr.errorRate.Store(uint64(share * 10_000)) }
+func (l *link) Sync(ctx context.Context, reports []store.Report) []store.Result {
+	l.reports.Add(uint64(len(reports)))
+	return l.Link.Sync(ctx, reports)
+}
 
-func (tr *tier) call(ctx context.Context, draw uint64, probe bool) error {
-	tr.calls.Add(1)
-	if probe {
-		tr.probes.Add(1)
-		now := tr.probing.Add(1)
-		defer tr.probing.Add(-1)
-		for most := tr.mostProbe.Load(); now > most && !tr.mostProbe.CompareAndSwap(most, now); most = tr.mostProbe.Load() {
-		}
-	}
-	if err := wait(ctx, time.Duration(tr.latency.Load())); err != nil {
-		tr.failures.Add(1)
-		return err
-	}
-	if draw < tr.errorRate.Load() {
-		tr.failures.Add(1)
-		return errTier
-	}
-	return nil
+func (l *link) Claim(ctx context.Context, c store.Claim) (store.Grant, error) {
+	l.claims.Add(1)
+	return l.Link.Claim(ctx, c)
 }
 
 // replica is one Manager, its link to the store, and what its listener heard.
 type replica struct {
 	h       *harness
-	link    *Link
+	link    *link
+	cuts    uint64 // of the network
+	isCut   bool   // guarded by mu
 	manager *breaker.Manager
 	breaker *breaker.Breaker
 	rng     *rand.Rand
+	seed    uint64
 	ctx     context.Context // ends when it leaves
 	stop    context.CancelFunc
 	done    sync.WaitGroup
@@ -135,7 +120,8 @@ func (h *harness) join(every time.Duration) *replica {
 	h.t.Helper()
 	h.made++
 	seed := h.seed<<20 + uint64(h.made)
-	r := &replica{h: h, link: Connect(h.store, h.net, seed), rng: rand.New(rand.NewPCG(seed, 1))}
+	r := &replica{h: h, link: &link{Link: memorystore.NewLink(h.store)}, rng: rand.New(rand.NewPCG(seed, 1)), seed: seed}
+	r.link.Degrade(r.network())
 	var err error
 	r.manager, err = breaker.NewManager(r.link, breaker.WithReplica(fmt.Sprintf("web-%d", h.made)),
 		breaker.WithPolicy(h.policy), breaker.WithListener(r.hear))
@@ -147,12 +133,19 @@ func (h *harness) join(every time.Duration) *replica {
 	}
 	r.ctx, r.stop = context.WithCancel(h.ctx)
 	r.done.Go(func() {
-		for wait(r.ctx, every/2+time.Duration(r.rng.Int64N(int64(every)))) == nil {
+		for sleep(r.ctx, every/2+time.Duration(r.rng.Int64N(int64(every)))) == nil {
 			r.call(r.ctx)
 		}
 	})
 	h.replicas = append(h.replicas, r)
 	return r
+}
+
+// network is the replica's own, which draws anew after each cut.
+func (r *replica) network() memorystore.Network {
+	net := r.h.net
+	net.Seed = r.seed + r.cuts<<40
+	return net
 }
 
 // leave stops the replica's calls and closes its Manager, which reports what is pending.
@@ -162,7 +155,7 @@ func (r *replica) leave() {
 	r.done.Wait()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	if err := r.manager.Close(ctx); err != nil && r.h.net == (Network{}) {
+	if err := r.manager.Close(ctx); err != nil && r.h.net == (memorystore.Network{}) {
 		r.h.t.Errorf("%s: Close: %v", r.manager.Replica(), err)
 	}
 	r.look()
@@ -176,7 +169,7 @@ func (r *replica) call(ctx context.Context) {
 	if opened := r.h.opened.Load(); opened != 0 && !permit.Probe() {
 		r.shoot(time.Unix(0, opened))
 	}
-	permit.Done(r.h.tier.call(permit.Context(), r.rng.Uint64N(10_000), permit.Probe()))
+	permit.Done(r.h.tier.CallDrawn(permit.Context(), tier.Caller{Probe: permit.Probe()}, r.rng.Float64()))
 	r.look()
 }
 
@@ -191,16 +184,20 @@ func (r *replica) shoot(opened time.Time) {
 }
 
 // isCutSince reports whether the network was cut at that time, or is. r.mu is held.
-func (r *replica) isCutSince(at time.Time) bool { return r.link.isCut.Load() || at.Before(r.healed) }
+func (r *replica) isCutSince(at time.Time) bool { return r.isCut || at.Before(r.healed) }
 
-// cut takes the replica's network away for a while.
+// cut takes the replica's network away for a while. Nobody is told when it is back: what was lost is lost.
 func (r *replica) cut(d time.Duration) {
-	r.link.Cut(true)
+	r.mu.Lock()
+	r.isCut = true
+	r.mu.Unlock()
+	r.link.Degrade(memorystore.Network{LoseRequest: 1, LosePush: 1})
 	r.h.pass(d)
+	r.cuts++
+	r.link.Degrade(r.network())
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.link.Cut(false)
-	r.healed = time.Now()
+	r.isCut, r.healed = false, time.Now()
 }
 
 // look holds the replica to what it may never do.
@@ -260,7 +257,7 @@ func (h *harness) truth() store.Snapshot {
 // pass lets virtual time go by.
 func (h *harness) pass(d time.Duration) {
 	h.t.Helper()
-	if err := wait(h.ctx, d); err != nil {
+	if err := sleep(h.ctx, d); err != nil {
 		h.t.Fatal(err)
 	}
 }
@@ -268,7 +265,7 @@ func (h *harness) pass(d time.Duration) {
 // claims is how many reached the store.
 func (h *harness) claims() (n uint64) {
 	for _, r := range h.replicas {
-		n += r.link.Claims.Load()
+		n += r.link.claims.Load()
 	}
 	return n
 }
@@ -305,14 +302,15 @@ func (h *harness) verify() (sum tally) {
 		sum.add(r.tally)
 		r.mu.Unlock()
 	}
-	if most, budget := h.tier.mostProbe.Load(), int64(h.policy.Probes); most > budget {
+	if most, budget := h.tier.MostProbes(), h.policy.Probes; most > budget {
 		h.t.Errorf("%d probes reached the tier at once, the budget is %d", most, budget)
 	}
 	var lost uint64
 	for _, r := range h.replicas {
 		lost += r.breaker.Status().Lost
 	}
-	produced, probes := h.tier.calls.Load(), uint64(h.tier.probes.Load())
+	called := h.tier.Count()
+	produced, probes := uint64(called.Calls), uint64(called.Probes)
 	counted := truth.Totals.Calls + truth.Totals.Ignored + truth.Totals.Late
 	if counted > produced {
 		h.t.Errorf("%d outcomes are counted, %d calls were made: some count twice", counted, produced)
@@ -322,4 +320,19 @@ func (h *harness) verify() (sum tally) {
 			produced, counted, lost, probes)
 	}
 	return sum
+}
+
+// sleep lets virtual time go by. It takes no timer that is due at once, see the reporter of package breaker.
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
+	memorystore "github.com/commontrip/commontrip/store/memory"
 )
 
 var (
@@ -56,17 +57,17 @@ type toll struct {
 func (s storm) rage(t *testing.T, seed uint64) toll {
 	policy := store.FleetPolicy()
 	policy.OpenFor, policy.ProbeLease = s.openFor, 4*time.Second
-	net := Network{
-		MinDelay: time.Millisecond, MaxDelay: 50 * time.Millisecond,
-		LoseRequest: 0.02, LoseReply: 0.05, Double: 0.02, LosePush: 0.3, DoublePush: 0.05,
+	net := memorystore.Network{
+		Delay: time.Millisecond, Jitter: 49 * time.Millisecond,
+		LoseRequest: 0.02, LoseReply: 0.05, DoubleRequest: 0.02, LosePush: 0.3, DoublePush: 0.05,
 	}
 	h := newHarness(t, seed, net, policy)
-	h.tier.latency.Store(int64(20 * time.Millisecond))
+	h.tier.Slow(20 * time.Millisecond)
 	for range s.replicas {
 		h.join(s.every)
 	}
 	s.blow(h, rand.New(rand.NewPCG(seed, 2)))
-	h.tier.fail(0)
+	h.tier.Fail(0)
 	h.pass(2*time.Minute + 12*s.openFor) // over every open period, backoff and lease
 	if truth := h.truth(); truth.State != breaker.Closed {
 		t.Errorf("minutes after the tier came back the breaker is %v", truth.State)
@@ -78,7 +79,7 @@ func (s storm) rage(t *testing.T, seed uint64) toll {
 	for _, r := range h.replicas {
 		r.leave()
 	}
-	return toll{tally: h.verify(), transitions: h.trips.Load(), calls: h.tier.calls.Load(), apart: apart}
+	return toll{tally: h.verify(), transitions: h.trips.Load(), calls: uint64(h.tier.Count().Calls), apart: apart}
 }
 
 // blow does one thing after the other to the fleet.
@@ -90,9 +91,9 @@ func (s storm) blow(h *harness, rng *rand.Rand) {
 		here := h.here()
 		switch r := here[rng.IntN(len(here))]; rng.IntN(6) {
 		case 0, 1:
-			h.tier.fail(1)
+			h.tier.Fail(1)
 		case 2, 3:
-			h.tier.fail(0.01)
+			h.tier.Fail(0.01)
 		case 4:
 			r.cut(time.Duration(rng.Int64N(int64(10 * time.Second))))
 		case 5:
@@ -101,7 +102,7 @@ func (s storm) blow(h *harness, rng *rand.Rand) {
 		}
 		h.pass(time.Duration(rng.Int64N(int64(s.pause))))
 		if now := time.Now(); now.After(next) {
-			h.t.Logf("after %v: %d trips, %d calls", now.Sub(began).Round(time.Minute), h.trips.Load(), h.tier.calls.Load())
+			h.t.Logf("after %v: %d trips, %d calls", now.Sub(began).Round(time.Minute), h.trips.Load(), h.tier.Count().Calls)
 			next = next.Add(report)
 		}
 	}
@@ -110,13 +111,13 @@ func (s storm) blow(h *harness, rng *rand.Rand) {
 // Pushes may be lost without anybody noticing: the next refresh repairs that.
 func TestATripReachesEveryReplicaThoughEveryPushIsLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		net := Network{MinDelay: time.Millisecond, MaxDelay: 5 * time.Millisecond, LosePush: 1}
+		net := memorystore.Network{Delay: time.Millisecond, Jitter: 4 * time.Millisecond, LosePush: 1}
 		h := newHarness(t, 1, net, store.FleetPolicy())
 		for range 50 {
 			h.join(time.Second)
 		}
 		h.pass(5 * time.Second)
-		h.tier.fail(1)
+		h.tier.Fail(1)
 		for h.truth().State == breaker.Closed {
 			h.pass(time.Millisecond)
 		}
@@ -149,17 +150,17 @@ func TestReplicasWithLittleTrafficTripTogether(t *testing.T) {
 func trickle(t *testing.T, seed uint64, replicas int) (burnt, most int) {
 	const every = 10 * time.Second
 	policy := store.FleetPolicy()
-	h := newHarness(t, seed, Network{MinDelay: time.Millisecond, MaxDelay: 5 * time.Millisecond}, policy)
+	h := newHarness(t, seed, memorystore.Network{Delay: time.Millisecond, Jitter: 4 * time.Millisecond}, policy)
 	for range replicas {
 		h.join(every)
 	}
 	h.pass(2 * every)
-	h.tier.fail(1)
+	h.tier.Fail(1)
 	for h.truth().State == breaker.Closed {
 		h.pass(10 * time.Millisecond)
 	}
 	h.pass(100 * time.Millisecond)
-	burnt = int(h.tier.failures.Load())
+	burnt = int(h.tier.Count().Failed)
 	for _, r := range h.replicas {
 		if r.breaker.State() != breaker.Open {
 			t.Errorf("%s still calls", r.manager.Replica())
@@ -191,29 +192,29 @@ type recovery struct {
 func recover1000(t *testing.T, seed uint64, rampUp time.Duration) (back recovery) {
 	policy := store.FleetPolicy()
 	policy.OpenFor, policy.ProbeSuccesses, policy.RampUp = 5*time.Second, 6, rampUp
-	h := newHarness(t, seed, Network{MinDelay: time.Millisecond, MaxDelay: 10 * time.Millisecond}, policy)
-	h.tier.latency.Store(int64(200 * time.Millisecond))
+	h := newHarness(t, seed, memorystore.Network{Delay: time.Millisecond, Jitter: 9 * time.Millisecond}, policy)
+	h.tier.Slow(200 * time.Millisecond)
 	for range 1000 {
 		h.join(time.Second)
 	}
-	h.tier.fail(1)
+	h.tier.Fail(1)
 	for h.truth().State == breaker.Closed {
 		h.pass(10 * time.Millisecond)
 	}
-	h.tier.fail(0)
+	h.tier.Fail(0)
 	h.pass(4900 * time.Millisecond)
-	calls, claims, ends := h.tier.calls.Load(), h.claims(), time.Now()
+	calls, claims, ends := h.tier.Count().Calls, h.claims(), time.Now()
 	for h.truth().State != breaker.Closed {
 		h.pass(time.Millisecond)
 	}
-	back.probing, back.claims, back.took = int(h.tier.calls.Load()-calls), int(h.claims()-claims), time.Since(ends)
-	calls = h.tier.calls.Load()
+	back.probing, back.claims, back.took = int(h.tier.Count().Calls-calls), int(h.claims()-claims), time.Since(ends)
+	calls = h.tier.Count().Calls
 	h.pass(time.Second)
-	back.first = int(h.tier.calls.Load() - calls)
+	back.first = int(h.tier.Count().Calls - calls)
 	if most := policy.ProbeSuccesses + policy.Probes; back.probing > most {
 		t.Errorf("%d calls reached the tier while it was probed, want at most %d", back.probing, most)
 	}
-	back.over = max(int(h.tier.mostProbe.Load())-policy.Probes, 0)
+	back.over = max(int(h.tier.MostProbes())-policy.Probes, 0)
 	for _, r := range h.replicas {
 		r.leave()
 	}

@@ -7,13 +7,14 @@ import (
 	"testing"
 
 	"github.com/commontrip/commontrip/store"
-	"github.com/commontrip/commontrip/tests/chaos/faults"
+	"github.com/commontrip/commontrip/tests/await"
+	"github.com/commontrip/commontrip/tests/chaos/topology"
 )
 
-// quorum is a faults.Deployment where two of three Sentinels find the next master, and clients ask them for it.
+// quorum is a topology.Deployment where two of three Sentinels find the next master, and clients ask them for it.
 type quorum struct {
 	watched
-	underSentinels faults.Watched
+	underSentinels topology.Watched
 	master         *node
 	dead           *node // killed by the last failover
 }
@@ -21,14 +22,14 @@ type quorum struct {
 func newQuorum(t *testing.T) *quorum {
 	q := &quorum{watched: sentinels(t, ownImage(t))}
 	q.master = q.nodes[0]
-	q.underSentinels = faults.Watched{
+	q.underSentinels = topology.Watched{
 		Name: "main", Open: func() (store.Store, error) { return q.open() }, Direct: q.Direct,
 		Nodes: asNodes(q.nodes), Sentinels: asNodes(q.guards),
 	}
 	return q
 }
 
-func asNodes(nodes []*node) (all []faults.Node) {
+func asNodes(nodes []*node) (all []topology.Node) {
 	for _, n := range nodes {
 		all = append(all, n)
 	}
@@ -45,32 +46,32 @@ func except(n *node, nodes []*node) (others []*node) {
 	return others
 }
 
-func (q *quorum) Ready(t testing.TB) faults.Node {
+func (q *quorum) Ready(t testing.TB) topology.Node {
 	t.Helper()
 	if q.dead != nil {
 		q.dead.Restart()
-		faults.Follow(t, q.dead, q.master) // the Sentinels would do so after ten seconds
+		topology.Follow(t, q.dead, q.master) // the Sentinels would do so after ten seconds
 		q.dead = nil
 	}
 	if settled := q.underSentinels.Settled(t); settled != q.master {
 		t.Fatalf("the Sentinels settled on %s, not on %s", settled.Peer(), q.master.Peer())
 	}
-	faults.Must(t, q.master, "FLUSHALL")
+	topology.Must(t, q.master, "FLUSHALL")
 	return q.master
 }
 
-func (q *quorum) Route(t testing.TB) faults.Route {
+func (q *quorum) Route(t testing.TB) topology.Route {
 	t.Helper()
 	return q.servers.route(t, func(dial dialer) (store.Store, error) { return q.via(dial) })
 }
 
-func (q *quorum) Direct(n faults.Node) (store.Store, error) { return simple().open(n.Addr()) }
+func (q *quorum) Direct(n topology.Node) (store.Store, error) { return simple().open(n.Addr()) }
 
 func (q *quorum) inStep(t testing.TB) (replicas []*node) {
 	t.Helper()
 	replicas = except(q.master, q.nodes)
 	for _, r := range replicas {
-		faults.InStep(t, r, q.master)
+		topology.InStep(t, r, q.master)
 	}
 	return replicas
 }
@@ -81,7 +82,7 @@ func (q *quorum) Detach(t testing.TB) {
 	q.master.drop(t, q.inStep(t))
 }
 
-func (q *quorum) FailOver(t testing.TB) faults.Node {
+func (q *quorum) FailOver(t testing.TB) topology.Node {
 	t.Helper()
 	q.dead = q.master
 	q.master.Kill()
@@ -90,7 +91,7 @@ func (q *quorum) FailOver(t testing.TB) faults.Node {
 }
 
 // Split leaves the master in a minority with one Sentinel, which cannot depose it alone.
-func (q *quorum) Split(t testing.TB, here, there faults.Route) faults.Node {
+func (q *quorum) Split(t testing.TB, here, there topology.Route) topology.Node {
 	t.Helper()
 	others := append(q.inStep(t), q.guards[1:]...)
 	q.servers.divide(t, here, there, q.minority(), others)
@@ -100,22 +101,22 @@ func (q *quorum) Split(t testing.TB, here, there faults.Route) faults.Node {
 func (q *quorum) minority() []*node { return []*node{q.guards[0], q.master} }
 
 // Heal demotes the first: the Sentinels let the newer one win.
-func (q *quorum) Heal(t testing.TB, here, there faults.Route, _ bool) faults.Node {
+func (q *quorum) Heal(t testing.TB, here, there topology.Route, _ bool) topology.Node {
 	t.Helper()
 	q.servers.unite(t, here, there, q.minority())
 	first := q.master
 	q.master = q.another(t, q.guards)
-	faults.Follow(t, first, q.master) // the Sentinels would do so after ten seconds
+	topology.Follow(t, first, q.master) // the Sentinels would do so after ten seconds
 	return q.master
 }
 
 // another waits until some Sentinels name another master than the present one.
 func (q *quorum) another(t testing.TB, guards []*node) (named *node) {
 	t.Helper()
-	faults.Eventually(t, "the Sentinels name another master", func() string {
+	await.Eventually(t, "the Sentinels name another master", func() string {
 		named = nil
 		for _, g := range guards {
-			info, err := faults.Info(g, "sentinel")
+			info, err := topology.Info(g, "sentinel")
 			if err != nil {
 				return err.Error()
 			}
@@ -134,7 +135,7 @@ func (q *quorum) another(t testing.TB, guards []*node) (named *node) {
 	return named
 }
 
-// replicated is a faults.Deployment in which a Cluster promotes the replica of a master. That master has all slots but
+// replicated is a topology.Deployment in which a Cluster promotes the replica of a master. That master has all slots but
 // two, so that the breakers of a scenario are its own; the masters of those two have a vote each.
 type replicated struct {
 	shards
@@ -150,8 +151,8 @@ func newReplicated(t *testing.T) *replicated {
 	if err != nil {
 		t.Fatal(err)
 	}
-	faults.Must(t, r.replica, "CLUSTER", "MEET", strings.TrimSuffix(r.master.inside, ":6379"), "6379")
-	eventually(t, "the replica knows its master", func() string {
+	topology.Must(t, r.replica, "CLUSTER", "MEET", strings.TrimSuffix(r.master.inside, ":6379"), "6379")
+	await.Eventually(t, "the replica knows its master", func() string {
 		line, err := r.replica.Command("CLUSTER", "REPLICATE", id)
 		if line == "+OK" && err == nil {
 			return ""
@@ -161,12 +162,12 @@ func newReplicated(t *testing.T) *replicated {
 	return r
 }
 
-func (r *replicated) Ready(t testing.TB) faults.Node {
+func (r *replicated) Ready(t testing.TB) topology.Node {
 	t.Helper()
-	faults.Must(t, r.master, "FLUSHALL")
+	topology.Must(t, r.master, "FLUSHALL")
 	all := slices.Concat(r.voters, []*node{r.master, r.replica})
 	r.settled(t, all)
-	faults.Eventually(t, "all nodes know the replica: who does not, does not vote for it", func() string {
+	await.Eventually(t, "all nodes know the replica: who does not, does not vote for it", func() string {
 		for _, n := range all {
 			text, err := n.Text("CLUSTER", "NODES")
 			if _, rest, known := strings.Cut(text, r.replica.inside+"@"); err != nil || !known ||
@@ -182,7 +183,7 @@ func (r *replicated) Ready(t testing.TB) faults.Node {
 // settled waits until some nodes say that all is well with the master.
 func (r *replicated) settled(t testing.TB, nodes []*node) {
 	t.Helper()
-	faults.Eventually(t, "the Cluster knows its master", func() string {
+	await.Eventually(t, "the Cluster knows its master", func() string {
 		for _, n := range nodes {
 			text, err := n.Text("CLUSTER", "NODES")
 			if err != nil {
@@ -203,27 +204,27 @@ func (r *replicated) settled(t testing.TB, nodes []*node) {
 	})
 }
 
-func (r *replicated) Route(t testing.TB) faults.Route {
+func (r *replicated) Route(t testing.TB) topology.Route {
 	t.Helper()
 	return r.servers.route(t, func(dial dialer) (store.Store, error) { return r.via(dial) })
 }
 
-func (r *replicated) Direct(n faults.Node) (store.Store, error) { return simple().open(n.Addr()) }
+func (r *replicated) Direct(n topology.Node) (store.Store, error) { return simple().open(n.Addr()) }
 
 func (r *replicated) Detach(t testing.TB) {
 	t.Helper()
-	faults.InStep(t, r.replica, r.master)
+	topology.InStep(t, r.replica, r.master)
 	r.master.drop(t, []*node{r.replica})
 }
 
-func (r *replicated) FailOver(t testing.TB) faults.Node {
+func (r *replicated) FailOver(t testing.TB) topology.Node {
 	t.Helper()
 	r.master.Kill()
 	return r.promoted(t)
 }
 
 // promoted waits until the others have made the replica a master.
-func (r *replicated) promoted(t testing.TB) faults.Node {
+func (r *replicated) promoted(t testing.TB) topology.Node {
 	t.Helper()
 	r.master, r.replica = r.replica, r.master
 	r.settled(t, append(r.voters, r.master))
@@ -231,19 +232,19 @@ func (r *replicated) promoted(t testing.TB) faults.Node {
 }
 
 // Split leaves the master in a minority, where it goes on until cluster-node-timeout tells it that it is alone.
-func (r *replicated) Split(t testing.TB, here, there faults.Route) faults.Node {
+func (r *replicated) Split(t testing.TB, here, there topology.Route) topology.Node {
 	t.Helper()
-	faults.InStep(t, r.replica, r.master)
-	faults.Must(t, r.master, "CONFIG", "SET", "cluster-node-timeout", "60000")
+	topology.InStep(t, r.replica, r.master)
+	topology.Must(t, r.master, "CONFIG", "SET", "cluster-node-timeout", "60000")
 	r.servers.divide(t, here, there, []*node{r.master}, append(r.voters, r.replica))
 	return r.promoted(t)
 }
 
 // Heal demotes the first: in a Cluster the newer one wins.
-func (r *replicated) Heal(t testing.TB, here, there faults.Route, _ bool) faults.Node {
+func (r *replicated) Heal(t testing.TB, here, there topology.Route, _ bool) topology.Node {
 	t.Helper()
 	r.servers.unite(t, here, there, []*node{r.replica})
-	faults.Must(t, r.replica, "CONFIG", "SET", "cluster-node-timeout", nodeTimeout)
-	faults.InStep(t, r.replica, r.master)
+	topology.Must(t, r.replica, "CONFIG", "SET", "cluster-node-timeout", nodeTimeout)
+	topology.InStep(t, r.replica, r.master)
 	return r.master
 }

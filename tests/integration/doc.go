@@ -2,7 +2,7 @@
 // is run: alone, as a Cluster of three nodes, as a master with two replicas under three Sentinels, with TLS, and for a
 // user with the least rights. In each of them the whole conformance suite must hold, and a fleet must share one verdict.
 // Then their servers fail: scenarios 15 to 19 of the scoreboard are played where they can happen, by the same bodies as on
-// processes (tests/chaos/faults); the table in TestScenarios says what is played where. Lost writes, two masters and a network
+// processes (tests/chaos/topology); the table in TestScenarios says what is played where. Lost writes, two masters and a network
 // that swallows what goes through it befall whatever has a master and a replica: a pair of each kind, a master under
 // Sentinels, and one of a Cluster, where the servers' own network falls in two. It is cut by nft in the containers.
 //

@@ -9,6 +9,7 @@ import (
 
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
+	"github.com/commontrip/commontrip/tests/await"
 )
 
 const tier = "tier"
@@ -62,7 +63,7 @@ func (f *fleet) differing(want breaker.State) (missing string) {
 // trip breaks the tier for two replicas, and waits until all five know.
 func (f *fleet) trip() {
 	f.t.Helper()
-	eventually(f.t, "two replicas see failures, and all five hold the open verdict", func() string {
+	await.Eventually(f.t, "two replicas see failures, and all five hold the open verdict", func() string {
 		f.call(2, errDown)
 		return f.differing(breaker.Open)
 	})
@@ -81,7 +82,7 @@ func sharesOneVerdict(t *testing.T, s shape) {
 	f := newFleet(t, s, 2*time.Second)
 	f.call(5, nil)
 	f.trip()
-	eventually(t, "probes find the tier well, and all five hold the closed verdict", func() string {
+	await.Eventually(t, "probes find the tier well, and all five hold the closed verdict", func() string {
 		f.call(5, nil)
 		return f.differing(breaker.Closed)
 	})
@@ -108,7 +109,7 @@ func TestAFailoverLeavesTheFleetOpen(t *testing.T) {
 			}
 		}
 	}
-	eventually(t, "the new master tells the verdict", func() string {
+	await.Eventually(t, "the new master tells the verdict", func() string {
 		stayOpen()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -121,7 +122,7 @@ func TestAFailoverLeavesTheFleetOpen(t *testing.T) {
 		}
 		return ""
 	})
-	eventually(t, "the new master takes a command", func() string {
+	await.Eventually(t, "the new master takes a command", func() string {
 		stayOpen()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -130,5 +131,5 @@ func TestAFailoverLeavesTheFleetOpen(t *testing.T) {
 		}
 		return ""
 	})
-	eventually(t, "all five know of the command", func() string { return f.differing(breaker.Closed) })
+	await.Eventually(t, "all five know of the command", func() string { return f.differing(breaker.Closed) })
 }

@@ -10,25 +10,26 @@ import (
 
 	"github.com/testcontainers/testcontainers-go/exec"
 
+	"github.com/commontrip/commontrip/internal/lab/relay"
 	"github.com/commontrip/commontrip/store"
-	"github.com/commontrip/commontrip/tests/chaos/faults"
+	"github.com/commontrip/commontrip/tests/chaos/topology"
 )
 
-// route is a faults.Route to a serverNetwork: a Switch stands before each server, and the clients find their way by themselves.
+// route is a topology.Route to a serverNetwork: a Switch stands before each server, and the clients find their way by themselves.
 type route struct {
 	servers  *serverNetwork
 	open     func(dial dialer) (store.Store, error)
-	switches map[string]*faults.Switch // by a server's address inside
-	leads    map[string]bool           // the same
+	switches map[string]*relay.Relay // by a server's address inside
+	leads    map[string]bool         // the same
 }
 
 func (sn *serverNetwork) route(t testing.TB, open func(dial dialer) (store.Store, error)) *route {
 	t.Helper()
-	r := &route{servers: sn, open: open, switches: map[string]*faults.Switch{}, leads: map[string]bool{}}
+	r := &route{servers: sn, open: open, switches: map[string]*relay.Relay{}, leads: map[string]bool{}}
 	sn.mu.Lock()
 	defer sn.mu.Unlock()
 	for inside, outside := range sn.outside {
-		r.switches[inside], r.leads[inside] = faults.NewSwitch(t, outside), true
+		r.switches[inside], r.leads[inside] = topology.NewRelay(t, outside), true
 	}
 	return r
 }
@@ -39,7 +40,7 @@ func (r *route) Open() (store.Store, error) {
 	})
 }
 
-func (r *route) To(n faults.Node) {
+func (r *route) To(n topology.Node) {
 	sn := r.servers
 	sn.mu.Lock()
 	defer sn.mu.Unlock()
@@ -56,14 +57,14 @@ func (r *route) To(n faults.Node) {
 	}
 }
 
-func (r *route) Hold(ways faults.Way) {
+func (r *route) Hold(ways relay.Way) {
 	for _, s := range r.switches {
 		s.Hold(ways)
 	}
 }
 
 // divide lets the network of the servers fall in two: here leads to the minority alone from now on, there to all other servers.
-func (sn *serverNetwork) divide(t testing.TB, here, there faults.Route, minority, others []*node) {
+func (sn *serverNetwork) divide(t testing.TB, here, there topology.Route, minority, others []*node) {
 	t.Helper()
 	sn.mu.Lock()
 	sn.cutOff = map[string]bool{}
@@ -79,7 +80,7 @@ func (sn *serverNetwork) divide(t testing.TB, here, there faults.Route, minority
 }
 
 // unite ends divide, and leads both ways everywhere.
-func (sn *serverNetwork) unite(t testing.TB, here, there faults.Route, minority []*node) {
+func (sn *serverNetwork) unite(t testing.TB, here, there topology.Route, minority []*node) {
 	t.Helper()
 	for _, n := range minority {
 		n.nft(t, "delete table ip apart")

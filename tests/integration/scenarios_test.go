@@ -5,9 +5,10 @@ import (
 	"os"
 	"testing"
 
+	"github.com/commontrip/commontrip/internal/lab/relay"
 	"github.com/commontrip/commontrip/store"
-	"github.com/commontrip/commontrip/tests/chaos/faults"
 	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
+	"github.com/commontrip/commontrip/tests/chaos/topology"
 )
 
 // scenario begins a scenario of the scoreboard, in the quick profile if none is asked for.
@@ -21,10 +22,10 @@ func scenario(t *testing.T, number int, name string) *scoreboard.Scenario {
 
 // stage is a shape in which servers can fail.
 type stage struct {
-	deployment faults.Deployment
+	deployment topology.Deployment
 	splits     int // into two masters: if somebody chooses who wins, each of them in turn
-	watched    faults.Watched
-	shards     faults.Shards
+	watched    topology.Watched
+	shards     topology.Shards
 }
 
 // TestScenarios plays what befalls each shape.
@@ -57,25 +58,25 @@ func TestScenarios(t *testing.T) {
 func play(t *testing.T, number int, on stage) {
 	switch number {
 	case 15:
-		faults.LostWrites(t, scenario(t, 15, "failover with lost writes"), on.deployment, 1)
+		topology.LostWrites(t, scenario(t, 15, "failover with lost writes"), on.deployment, 1)
 	case 16:
 		on.deployment.Ready(t)
-		faults.Failovers(t, scenario(t, 16, "real Sentinel failover"), on.watched, []faults.Blow{faults.Stopped, faults.Killed})
+		topology.Failovers(t, scenario(t, 16, "real Sentinel failover"), on.watched, []topology.Blow{topology.Stopped, topology.Killed})
 	case 17:
-		faults.TwoMasters(t, scenario(t, 17, "two masters"), on.deployment, on.splits)
+		topology.TwoMasters(t, scenario(t, 17, "two masters"), on.deployment, on.splits)
 	case 18:
-		faults.Migrations(t, scenario(t, 18, "Cluster"), on.shards, 3)
+		topology.Migrations(t, scenario(t, 18, "Cluster"), on.shards, 3)
 	case 19:
 		on.deployment.Ready(t)
 		near, remote := on.deployment.Route(t), on.deployment.Route(t)
-		faults.Partitions(t, scenario(t, 19, "partition"), faults.Divided{Near: near.Open, Remote: remote.Open, Cut: remote.Hold},
-			[]faults.Way{faults.Both, faults.Replies}, 2)
+		topology.Partitions(t, scenario(t, 19, "partition"), topology.Divided{Near: near.Open, Remote: remote.Open, Cut: remote.Hold},
+			[]relay.Way{relay.Both, relay.Replies}, 2)
 	}
 }
 
 func pair(t *testing.T, k kind) stage {
 	sn := newServerNetwork(t, ownImage(t))
-	return stage{splits: 2, deployment: &faults.Pair{
+	return stage{splits: 2, deployment: &topology.Pair{
 		Master: k.node(sn, "--repl-diskless-sync-delay", "0"), Replica: k.node(sn, "--repl-diskless-sync-delay", "0"),
 		Open: func(addr string) (store.Store, error) { return k.open(addr) },
 	}}
@@ -90,7 +91,7 @@ func replicatedCluster(t *testing.T) stage { return stage{splits: 1, deployment:
 
 func bareCluster(t *testing.T) stage {
 	c := cluster(t, ownImage(t), thirds())
-	return stage{shards: faults.Shards{
+	return stage{shards: topology.Shards{
 		Revive: true, Nodes: asNodes(c.nodes), Open: func() (store.Store, error) { return c.open() },
 	}}
 }

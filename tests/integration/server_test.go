@@ -14,8 +14,6 @@ import (
 	"github.com/testcontainers/testcontainers-go"
 	"github.com/testcontainers/testcontainers-go/network"
 	"github.com/testcontainers/testcontainers-go/wait"
-
-	"github.com/commontrip/commontrip/tests/await"
 )
 
 const port = "6379/tcp"
@@ -135,23 +133,5 @@ func (s *server) kill(t *testing.T) {
 	at := time.Duration(0)
 	if err := s.container.Stop(t.Context(), &at); err != nil {
 		t.Fatal(err)
-	}
-}
-
-// eventually waits until met says nothing more of what is missing.
-func eventually(t *testing.T, what string, met func() (missing string)) {
-	t.Helper()
-	again := time.NewTicker(20 * time.Millisecond)
-	defer again.Stop()
-	waiting, cancel := await.WithTimeout(context.Background(), patience)
-	defer cancel()
-	for ; ; <-again.C {
-		missing := met()
-		if missing == "" {
-			return
-		}
-		if waiting.Err() != nil {
-			t.Fatalf("%s, not within %v: %s", what, patience, missing)
-		}
 	}
 }

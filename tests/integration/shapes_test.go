@@ -17,6 +17,7 @@ import (
 
 	"github.com/commontrip/commontrip/store"
 	redisstore "github.com/commontrip/commontrip/store/redis"
+	"github.com/commontrip/commontrip/tests/await"
 )
 
 // shape is a Redis as it is run somewhere: how to open a store on it, and how to wipe it.
@@ -138,7 +139,7 @@ func (k kind) node(sn *serverNetwork, more ...string) *node {
 	n := &node{server: sn.start(plain(append(k.args, more...)...), files...), t: sn.t, client: k.client}
 	admin := k.client(n.outside)
 	defer admin.Close()
-	eventually(sn.t, "a server is ready", func() string { // Docker's port answers before the server does
+	await.Eventually(sn.t, "a server is ready", func() string { // Docker's port answers before the server does
 		err := admin.Ping(sn.t.Context()).Err()
 		if err == nil && k.ready != nil {
 			err = k.ready(admin)
@@ -207,7 +208,7 @@ func cluster(t *testing.T, image string, ranges []int) shards {
 		}
 	}
 	for _, a := range admins {
-		eventually(t, "a node knows the whole Cluster", func() string {
+		await.Eventually(t, "a node knows the whole Cluster", func() string {
 			info, err := a.ClusterInfo(t.Context()).Result()
 			if err == nil && strings.Contains(info, "cluster_state:ok") &&
 				strings.Contains(info, fmt.Sprintf("cluster_known_nodes:%d\r", size)) {
@@ -253,7 +254,7 @@ func sentinels(t *testing.T, image string) watched {
 		guards = append(guards, s.inside)
 		all.guards = append(all.guards, &node{server: s, t: t, client: plainClient})
 		a := sn.admin(s)
-		eventually(t, "a Sentinel knows both replicas", func() string {
+		await.Eventually(t, "a Sentinel knows both replicas", func() string {
 			info, err := a.Info(t.Context(), "sentinel").Result()
 			if err == nil && strings.Contains(info, "slaves=2") {
 				return ""
@@ -261,7 +262,7 @@ func sentinels(t *testing.T, image string) watched {
 			return fmt.Sprint(info, err)
 		})
 		if len(guards) == 3 {
-			eventually(t, "the Sentinels know each other", func() string {
+			await.Eventually(t, "the Sentinels know each other", func() string {
 				info, err := a.Info(t.Context(), "sentinel").Result()
 				if err == nil && strings.Contains(info, "sentinels=3") {
 					return ""

@@ -1,9 +1,10 @@
-// Command report makes docs/reliability.md of the lines that the scenarios of the scoreboard leave.
+// Command report makes docs/reliability.md of the lines that the scenarios of the scoreboard leave, or prints them.
 //
 //	COMMONTRIP_CHAOS=full COMMONTRIP_CHAOS_OUT=/tmp/lines go test -run TestScenario ./tests/...
 //	go run ./tests/chaos/report /tmp/lines
+//	go run ./tests/chaos/report -show /tmp/lines
 //
-// The lines kept are docs/reliability.jsonl: of each test the newest. Files that are named are merged into them.
+// The lines kept are tests/chaos/report/lines.jsonl: of each test the newest. Files that are named are merged into them.
 package main
 
 import (
@@ -23,10 +24,15 @@ import (
 )
 
 func main() {
-	kept := flag.String("lines", "docs/reliability.jsonl", "the lines that are kept")
+	kept := flag.String("lines", "tests/chaos/report/lines.jsonl", "the lines that are kept")
 	page := flag.String("page", "docs/reliability.md", "the page that is made of them")
+	only := flag.Bool("show", false, "print the lines of the files that are named, and change nothing")
 	flag.Parse()
-	if err := run(*kept, *page, flag.Args()); err != nil {
+	do := func() error { return run(*kept, *page, flag.Args()) }
+	if *only {
+		do = func() error { return show(os.Stdout, flag.Args()) }
+	}
+	if err := do(); err != nil {
 		fmt.Fprintln(os.Stderr, "report:", err)
 		os.Exit(1)
 	}
@@ -37,14 +43,11 @@ func run(kept, page string, more []string) error {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	for _, path := range more {
-		add, err := readFile(path)
-		if err != nil {
-			return err
-		}
-		lines = append(lines, add...)
+	added, err := readFiles(more)
+	if err != nil {
+		return err
 	}
-	lines = newest(lines)
+	lines = newest(append(lines, added...))
 	var text bytes.Buffer
 	for _, l := range lines {
 		if err := json.NewEncoder(&text).Encode(l); err != nil {
@@ -52,6 +55,29 @@ func run(kept, page string, more []string) error {
 		}
 	}
 	return errors.Join(os.WriteFile(kept, text.Bytes(), 0o644), os.WriteFile(page, []byte(render(lines)), 0o644))
+}
+
+// show prints what stands in files, in the order of the scenarios.
+func show(out io.Writer, paths []string) error {
+	lines, err := readFiles(paths)
+	if err != nil {
+		return err
+	}
+	slices.SortStableFunc(lines, func(a, b scoreboard.Line) int {
+		return cmp.Or(cmp.Compare(a.Scenario, b.Scenario), cmp.Compare(a.Name, b.Name))
+	})
+	return summarize(lines, out)
+}
+
+func readFiles(paths []string) (lines []scoreboard.Line, err error) {
+	for _, path := range paths {
+		add, err := readFile(path)
+		if err != nil {
+			return nil, err
+		}
+		lines = append(lines, add...)
+	}
+	return lines, nil
 }
 
 func readFile(path string) ([]scoreboard.Line, error) {

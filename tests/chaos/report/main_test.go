@@ -8,23 +8,21 @@ import (
 	"testing"
 )
 
-const docs = "../../../docs/"
-
 // The page is never edited by hand, nor forgotten after a run.
 func TestThePageIsMadeOfTheLines(t *testing.T) {
-	lines, err := readFile(docs + "reliability.jsonl")
+	lines, err := readFile("lines.jsonl")
 	if err != nil {
 		t.Fatal(err)
 	}
-	page, err := os.ReadFile(docs + "reliability.md")
+	page, err := os.ReadFile("../../../docs/reliability.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(newest(lines)) != len(lines) {
-		t.Error("docs/reliability.jsonl holds two lines of one test")
+		t.Error("lines.jsonl holds two lines of one test")
 	}
 	if string(page) != render(newest(lines)) {
-		t.Error("docs/reliability.md is not what is made of docs/reliability.jsonl: go run ./tests/chaos/report")
+		t.Error("docs/reliability.md is not what is made of lines.jsonl: go run ./tests/chaos/report")
 	}
 }
 
@@ -71,4 +69,30 @@ func TestALineThatIsNoneIsSaidToBe(t *testing.T) {
 	if _, err := read(strings.NewReader(other + "\n{oops\n")); err == nil || !strings.Contains(err.Error(), "line 2") {
 		t.Errorf("got %v", err)
 	}
+}
+
+func Example_show() {
+	dir, err := os.MkdirTemp("", "report")
+	if err != nil {
+		panic(err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	path := filepath.Join(dir, "chaos.jsonl")
+	lines := `{"scenario":21,"name":"push dead only","profile":"quick","seed":7,"took":"2s","held":false,"numbers":[{"name":"told twice","value":1,"bar":"0","held":false}]}
+{"scenario":7,"name":"kill -9 of Redis","profile":"full","seed":1,"took":"9s","held":true,"numbers":[{"name":"errors","value":0,"bar":"0","held":true},{"name":"largest delay","value":"3ms","bar":"<= 100ms","held":true},{"name":"calls","value":12,"held":true}]}
+`
+	if err := os.WriteFile(path, []byte(lines), 0o600); err != nil {
+		panic(err)
+	}
+	if err := show(os.Stdout, []string{path}); err != nil {
+		panic(err)
+	}
+	// Output:
+	// held    scenario  7  kill -9 of Redis (9s, full, SEED=1)
+	//                 largest delay: 3ms, wanted <= 100ms
+	//                 1 counts as they must be
+	// FAILED  scenario 21  push dead only (2s, quick, SEED=7)
+	//                 ! told twice: 1, wanted 0
+	//                 0 counts as they must be
+	// 1 of 2 scenarios held
 }

@@ -9,15 +9,13 @@ import (
 	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 )
 
-const scenarios = 38
-
 const head = `# Reliability: what was attacked, and what held
 
 Each scenario is a fault or an attack that a test injects for real: it breaks something, heals it, and demands that everybody
 agrees again. Counts are held to their bars, and a scenario that breaks one has failed. Times are the largest seen and stand
 beside what is wanted; they are the machine's too, so they fail no scenario, and if one was longer the table says so.
 
-This page is made from the lines of [reliability.jsonl](reliability.jsonl), of each test the newest, by
+This page is made from the lines of [lines.jsonl](../tests/chaos/report/lines.jsonl), of each test the newest, by
 ` + "`go run ./tests/chaos/report`" + `; do not edit it. To play a scenario again, by its number and seed:
 
     COMMONTRIP_CHAOS=full COMMONTRIP_CHAOS_SEED=7 go test -race -count=1 -v -run 'TestScenario01' ./tests/...
@@ -82,7 +80,7 @@ func value(v any) string {
 
 func missingScenarios(lines []scoreboard.Line) string {
 	var missing []string
-	for scenario := 1; scenario <= scenarios; scenario++ {
+	for scenario := 1; scenario <= scoreboard.Scenarios; scenario++ {
 		if !slices.ContainsFunc(lines, func(l scoreboard.Line) bool { return l.Scenario == scenario }) {
 			missing = append(missing, strconv.Itoa(scenario))
 		}

@@ -13,11 +13,12 @@
 package respfault
 
 import (
-	"errors"
 	"net"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/commontrip/commontrip/internal/lab/relay"
 )
 
 // Act is what becomes of a request.
@@ -77,40 +78,29 @@ type Rule struct {
 
 // Proxy is one address in front of one server. Its methods may be called from any goroutine, a Hook included.
 type Proxy struct {
-	listener net.Listener
-	running  sync.WaitGroup
+	*relay.Relay // Addr, Connections, and Aim, which sends new connections elsewhere and lets those of now stay
 
 	mu     sync.Mutex
-	target string
 	rules  map[Verb]*Rule
 	pushes func(payload string) []string
 	slice  int
 	conns  map[*conn]bool
-	ever   int
 	seen   map[Verb]int
 	acted  map[Verb]int
 	heals  int
-	closed bool
 }
 
 // Start listens on the loopback in front of the server at target, host:port, until the test ends.
 func Start(t testing.TB, target string) *Proxy {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
+	p := &Proxy{rules: map[Verb]*Rule{}, conns: map[*conn]bool{}, seen: map[Verb]int{}, acted: map[Verb]int{}}
+	var err error
+	if p.Relay, err = relay.Start(target, p.carry); err != nil {
 		t.Fatal(err)
 	}
-	p := &Proxy{
-		listener: listener, target: target, rules: map[Verb]*Rule{}, conns: map[*conn]bool{}, seen: map[Verb]int{},
-		acted: map[Verb]int{},
-	}
-	p.running.Go(p.accept)
-	t.Cleanup(p.close)
+	t.Cleanup(p.Close)
 	return p
 }
-
-// Addr is the address to connect to, "127.0.0.1:port".
-func (p *Proxy) Addr() string { return p.listener.Addr().String() }
 
 // URL is the redis:// URL of Addr.
 func (p *Proxy) URL() string { return "redis://" + p.Addr() }
@@ -182,20 +172,6 @@ func (p *Proxy) Sever(how End) {
 			c.end(how)
 		}
 	}
-}
-
-// Aim sends new connections to another server; those of now stay.
-func (p *Proxy) Aim(target string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.target = target
-}
-
-// Connections counts those of now, and all since the start.
-func (p *Proxy) Connections() (now, ever int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return len(p.conns), p.ever
 }
 
 // Seen counts the requests of a verb since the start; of Any: all.
@@ -275,52 +251,14 @@ func (p *Proxy) all() []*conn {
 	return out
 }
 
-func (p *Proxy) accept() {
-	for {
-		client, err := p.listener.Accept()
-		if errors.Is(err, net.ErrClosed) {
-			return
-		}
-		if err != nil {
-			continue
-		}
-		p.running.Go(func() { p.serve(client.(*net.TCPConn)) })
-	}
-}
-
-func (p *Proxy) serve(client *net.TCPConn) {
-	defer client.Close()
+// carry carries one connection.
+func (p *Proxy) carry(client, server *net.TCPConn) {
+	c := newConn(p, client, server)
 	p.mu.Lock()
-	target := p.target
-	p.ever++
-	p.mu.Unlock()
-	server, err := net.Dial("tcp", target)
-	if err != nil {
-		return
-	}
-	defer server.Close()
-	c := newConn(p, client, server.(*net.TCPConn))
-	p.mu.Lock()
-	if p.closed {
-		p.mu.Unlock()
-		return
-	}
 	p.conns[c] = true
 	p.mu.Unlock()
 	c.run()
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	delete(p.conns, c)
-	p.mu.Unlock()
-}
-
-func (p *Proxy) close() {
-	_ = p.listener.Close()
-	p.mu.Lock()
-	p.closed = true
-	conns := p.all()
-	p.mu.Unlock()
-	for _, c := range conns {
-		c.end(Close)
-	}
-	p.running.Wait()
 }

@@ -27,6 +27,9 @@ import (
 	"time"
 )
 
+// Scenarios is how many there are. They are numbered from 1; the table in package chaos says what each attacks.
+const Scenarios = 38
+
 // Profile says how much is played.
 type Profile string
 
@@ -71,6 +74,9 @@ type Scenario struct {
 // the test has ended.
 func Start(t testing.TB, scenario int, name string) *Scenario {
 	t.Helper()
+	if scenario < 1 || scenario > Scenarios {
+		t.Fatalf("scenario is %d; it is 1 to %d", scenario, Scenarios)
+	}
 	profile := Profile(os.Getenv("COMMONTRIP_CHAOS"))
 	switch profile {
 	case Quick, Full:

@@ -16,8 +16,8 @@ import (
 	"github.com/commontrip/commontrip/store"
 	redisstore "github.com/commontrip/commontrip/store/redis"
 	"github.com/commontrip/commontrip/tests/await"
-	"github.com/commontrip/commontrip/tests/chaos/faults"
 	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
+	"github.com/commontrip/commontrip/tests/fleet"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
@@ -69,7 +69,7 @@ func (s skewed) jump(t *testing.T, off time.Duration) {
 	if s.Server == nil {
 		return
 	}
-	faults.Eventually(t, "the server's clock has jumped", func() string {
+	await.Eventually(t, "the server's clock has jumped", func() string {
 		text, err := s.Text("EVAL", "return redis.call('TIME')[1]", "0")
 		seconds, _ := strconv.ParseInt(text, 10, 64)
 		if is := time.Until(time.Unix(seconds, 0)); err != nil || (is-off).Abs() > time.Minute {
@@ -107,7 +107,7 @@ func TestScenario14TheClockOfRedisJumps(t *testing.T) {
 	scenario.Zero("verdicts forgotten with their key", c.forgotten)
 	scenario.Zero("transitions whose generation did not grow", c.generationsBack)
 	scenario.Within("until all hold one view", longest(c.converged), 2*time.Second)
-	faults.Tally(t, scenario, c.fleets...)
+	fleet.Tally(t, scenario, c.fleets...)
 }
 
 func longest(spans []time.Duration) (d time.Duration) {
@@ -119,7 +119,7 @@ func longest(spans []time.Duration) (d time.Duration) {
 
 // clockScenario is what the jumps add up to.
 type clockScenario struct {
-	fleets                             []*faults.Fleet
+	fleets                             []*fleet.Fleet
 	jumps                              int
 	stuckOpen, stuckLeases, falseMoves int
 	lostCommands, stretched, forgotten int
@@ -131,7 +131,7 @@ type clockScenario struct {
 func (c *clockScenario) play(t *testing.T, off time.Duration) {
 	server := startSkewed(t)
 	defer server.Kill()
-	f := faults.NewFleet(t, 3, func(int) (store.Store, error) { return redisstore.Open(server.URL()) })
+	f := fleet.New(t, 3, func(int) (store.Store, error) { return redisstore.Open(server.URL()) }, nil)
 	defer f.Close()
 	c.fleets = append(c.fleets, f)
 	brief := store.Policy{
@@ -145,8 +145,8 @@ func (c *clockScenario) play(t *testing.T, off time.Duration) {
 	}
 	truth := openTest(t, server.URL())
 	f.Replicas[0].Command(t, store.Command{Name: "forced", Action: store.ForceOpen})
-	faults.All(t, "the command is heard", f.Replicas, "forced", func(s breaker.Status) bool { return s.Mode == store.ForcedOpen })
-	rest := faults.Work(f.Replicas, 10*time.Millisecond, "closed", "forced", "expiring")
+	fleet.All(t, "the command is heard", f.Replicas, "forced", func(s breaker.Status) bool { return s.Mode == store.ForcedOpen })
+	rest := fleet.Work(f.Replicas, 10*time.Millisecond, "closed", "forced", "expiring")
 	defer rest()
 	for _, to := range []time.Duration{off, 0} {
 		c.jump(t, server, f, truth, to)
@@ -154,14 +154,14 @@ func (c *clockScenario) play(t *testing.T, off time.Duration) {
 	rest()
 	took, _ := f.Converge(truth)
 	c.converged = append(c.converged, took)
-	if n := f.Tier("forced").Calls(); n > 0 {
+	if n := f.Tier("forced").Count().Calls; n > 0 {
 		t.Errorf("%d calls went through a breaker that is forced open", n)
 		c.lostCommands++
 	}
 }
 
 // jump brings breakers into their states, lets the clock jump to where it is off by so much, and sees what becomes of them.
-func (c *clockScenario) jump(t *testing.T, server skewed, f *faults.Fleet, truth store.Store, to time.Duration) {
+func (c *clockScenario) jump(t *testing.T, server skewed, f *fleet.Fleet, truth store.Store, to time.Duration) {
 	t.Helper()
 	c.jumps++
 	operator := f.Replicas[0]
@@ -177,7 +177,7 @@ func (c *clockScenario) jump(t *testing.T, server skewed, f *faults.Fleet, truth
 	server.jump(t, to)
 	jumped := time.Now()
 
-	rest := faults.Work(f.Replicas, 5*time.Millisecond, "open", "half-open")
+	rest := fleet.Work(f.Replicas, 5*time.Millisecond, "open", "half-open")
 	closed := map[string]time.Duration{}
 	soon(func() bool {
 		now := read(t, truth)
@@ -226,7 +226,7 @@ func (c *clockScenario) jump(t *testing.T, server skewed, f *faults.Fleet, truth
 // takeAll leases all probes of a breaker for a replica that dies with them.
 func takeAll(t *testing.T, s store.Store, name string, probes int) {
 	t.Helper()
-	faults.Eventually(t, "all probes are leased", func() string {
+	await.Eventually(t, "all probes are leased", func() string {
 		g, err := s.Claim(t.Context(), store.Claim{
 			Name: name, ID: "dead", Policy: store.DefaultPolicy(), Replica: "dead#1", Want: probes,
 		})

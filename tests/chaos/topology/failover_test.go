@@ -3,16 +3,15 @@ package topology
 import (
 	"testing"
 
-	"github.com/commontrip/commontrip/tests/chaos/faults"
 	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 )
 
 func TestScenario15AFailoverLosesWrites(t *testing.T) {
 	scenario := scoreboard.Start(t, 15, "failover with lost writes")
-	faults.LostWrites(t, scenario, startPair(t), scoreboard.Pick(scenario, 3, 20))
+	LostWrites(t, scenario, startPair(t), scoreboard.Pick(scenario, 3, 20))
 }
 
 func TestScenario17TwoMasters(t *testing.T) {
 	scenario := scoreboard.Start(t, 17, "two masters")
-	faults.TwoMasters(t, scenario, startPair(t), scoreboard.Pick(scenario, 2, 20))
+	TwoMasters(t, scenario, startPair(t), scoreboard.Pick(scenario, 2, 20))
 }

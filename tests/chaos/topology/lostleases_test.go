@@ -7,7 +7,6 @@ import (
 
 	"github.com/commontrip/commontrip/store"
 	redisstore "github.com/commontrip/commontrip/store/redis"
-	"github.com/commontrip/commontrip/tests/chaos/faults"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
@@ -26,7 +25,7 @@ func loseLeases(t *testing.T) *afterLostLeases {
 	pair := startPair(t)
 	a := &afterLostLeases{}
 	a.pass(time.Since(time.Unix(0, 0)))
-	at := func(n faults.Node) *redisstore.Store {
+	at := func(n Node) *redisstore.Store {
 		s, err := redisstore.Open("redis://"+n.Addr(), redisstore.WithClock(func() time.Time { return time.UnixMilli(a.clock.Load()) }),
 			redisstore.WithTimeout(redistest.Deadline))
 		if err != nil {
@@ -42,8 +41,8 @@ func loseLeases(t *testing.T) *afterLostLeases {
 	if report.Err != nil || report.Snapshot.State != store.Open {
 		t.Fatal(report)
 	}
-	faults.Follow(t, pair.Replica, pair.Master)
-	faults.Detach(t, pair.Replica)
+	Follow(t, pair.Replica, pair.Master)
+	Detach(t, pair.Replica)
 	a.pass(leased.OpenFor)
 	g := a.claim(t, "witness#1", store.Known{})
 	if len(g.Leases) != probes {
@@ -54,7 +53,7 @@ func loseLeases(t *testing.T) *afterLostLeases {
 		Openings: g.Snapshot.Openings,
 	}
 	pair.Master.Kill()
-	faults.Promote(t, pair.Replica)
+	Promote(t, pair.Replica)
 	a.Store = at(pair.Replica)
 	a.pass(time.Millisecond)
 	return a

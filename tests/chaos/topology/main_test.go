@@ -10,7 +10,6 @@ import (
 
 	"github.com/commontrip/commontrip/store"
 	redisstore "github.com/commontrip/commontrip/store/redis"
-	"github.com/commontrip/commontrip/tests/chaos/faults"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
@@ -43,7 +42,7 @@ func openTest(t *testing.T, url string) *redisstore.Store {
 	return s
 }
 
-func startPair(t *testing.T) *faults.Pair {
+func startPair(t *testing.T) *Pair {
 	t.Helper()
-	return &faults.Pair{Master: process{redistest.Start(t)}, Replica: process{redistest.Start(t)}, Open: open}
+	return &Pair{Master: process{redistest.Start(t)}, Replica: process{redistest.Start(t)}, Open: open}
 }

@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/commontrip/commontrip/tests/chaos/faults"
+	"github.com/commontrip/commontrip/internal/lab/relay"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
@@ -114,14 +114,14 @@ func rule(chain, text string) string {
 }
 
 // cut drops what goes to the remote address, or comes from it.
-func (s *namespace) cut(ways faults.Way) {
+func (s *namespace) cut(ways relay.Way) {
 	s.t.Helper()
 	host, _, _ := strings.Cut(s.remote, ":")
 	var in, out string
-	if ways&faults.Requests != 0 {
+	if ways&relay.Requests != 0 {
 		in = "ip daddr " + host + " drop"
 	}
-	if ways&faults.Replies != 0 {
+	if ways&relay.Replies != 0 {
 		out = "ip saddr " + host + " drop"
 	}
 	s.rules(in, out)

@@ -4,19 +4,19 @@ import (
 	"testing"
 	"time"
 
+	"github.com/commontrip/commontrip/internal/lab/relay"
 	"github.com/commontrip/commontrip/store"
-	"github.com/commontrip/commontrip/tests/chaos/faults"
 	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 )
 
 func TestScenario19HalfOfAFleetIsCutOff(t *testing.T) {
 	scenario := scoreboard.Start(t, 19, "partition")
 	s := startNamespace(t)
-	ways := []faults.Way{faults.Both, faults.Requests, faults.Replies}
+	ways := []relay.Way{relay.Both, relay.Requests, relay.Replies}
 	if scenario.Full() {
 		ways = append(ways, append(ways, ways...)...)
 	}
-	faults.Partitions(t, scenario, faults.Divided{
+	Partitions(t, scenario, Divided{
 		Near:   func() (store.Store, error) { return open(s.near) },
 		Remote: func() (store.Store, error) { return open(s.remote) },
 		Cut:    s.cut,
@@ -31,18 +31,18 @@ func TestScenario20PacketsAreLost(t *testing.T) {
 		dropped += s.dropped()
 		s.rules("", "")
 	}
-	grades := []faults.Grade{
+	grades := []Grade{
 		{Name: "no fault"},
 		{Name: "10 % loss", Begin: func() { s.lose(10) }, End: pass},
 		{Name: "30 % loss", Begin: func() { s.lose(30) }, End: pass},
 	}
 	if s.thin() {
 		s.wide()
-		grades = append(grades, faults.Grade{Name: "256 kbit/s", Begin: func() { s.thin() }, End: s.wide})
+		grades = append(grades, Grade{Name: "256 kbit/s", Begin: func() { s.thin() }, End: s.wide})
 	} else {
 		scenario.Report("256 kbit/s", "not played: this kernel has no tbf")
 	}
-	faults.Degrade(t, scenario, faults.Degraded{
+	Degrade(t, scenario, Degraded{
 		Server: process{s.Server}, Open: func() (store.Store, error) { return open(s.near) },
 	}, grades, scoreboard.Pick(scenario, 4*time.Second, time.Minute))
 	scenario.AtLeast("packets lost", dropped, 20)

@@ -5,25 +5,24 @@ import (
 
 	"github.com/commontrip/commontrip/store"
 	redisstore "github.com/commontrip/commontrip/store/redis"
-	"github.com/commontrip/commontrip/tests/chaos/faults"
 	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
 func TestScenario16TheSentinelsFindAnotherMaster(t *testing.T) {
 	scenario := scoreboard.Start(t, 16, "real Sentinel failover")
-	blows := []faults.Blow{faults.Killed, faults.Stopped}
+	blows := []Blow{Killed, Stopped}
 	for range scoreboard.Pick(scenario, 0, 9) {
-		blows = append(blows, faults.Killed, faults.Stopped)
+		blows = append(blows, Killed, Stopped)
 	}
-	faults.Failovers(t, scenario, startWatched(t), blows)
+	Failovers(t, scenario, startWatched(t), blows)
 }
 
 // startWatched starts a master and two replicas under three Sentinels.
-func startWatched(t *testing.T) faults.Watched {
+func startWatched(t *testing.T) Watched {
 	t.Helper()
 	master := redistest.Start(t)
-	w := faults.Watched{Name: "main", Nodes: []faults.Node{process{master}}}
+	w := Watched{Name: "main", Nodes: []Node{process{master}}}
 	for range 2 {
 		replica := redistest.Start(t)
 		replica.Follow(master)
@@ -40,6 +39,6 @@ func startWatched(t *testing.T) faults.Watched {
 		separator = "&addr="
 	}
 	w.Open = func() (store.Store, error) { return redisstore.Open(url) }
-	w.Direct = func(n faults.Node) (store.Store, error) { return open(n.Addr()) }
+	w.Direct = func(n Node) (store.Store, error) { return open(n.Addr()) }
 	return w
 }

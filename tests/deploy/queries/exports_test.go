@@ -17,11 +17,6 @@ import (
 	memorystore "github.com/commontrip/commontrip/store/memory"
 )
 
-// remote is a memory store that replicas take for one behind a network.
-type remote struct{ store.Store }
-
-func (remote) Info() store.Info { return store.Info{Kind: "remote", Remote: true} }
-
 // series are the metrics that can be asked for: for each the names of its labels, and the values that were seen.
 type series map[string]map[string]map[string]bool
 
@@ -72,7 +67,7 @@ func replica(t *testing.T, s store.Store, name string) *prometheus.Registry {
 // exported is what a fleet of two exports, with the labels that Prometheus adds to a target's series.
 func exported(t *testing.T) series {
 	t.Helper()
-	shared := remote{memorystore.New()}
+	shared := memorystore.NewLink(memorystore.New())
 	out := series{}
 	for _, name := range []string{"a", "b"} {
 		families, err := replica(t, shared, name).Gather()

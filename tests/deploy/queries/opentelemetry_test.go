@@ -12,7 +12,7 @@ import (
 
 // What docs/metrics.md shows, with a reader that can be asked.
 func TestTheCollectorSpeaksOpenTelemetryThroughTheBridge(t *testing.T) {
-	registry := replica(t, remote{memorystore.New()}, "a")
+	registry := replica(t, memorystore.NewLink(memorystore.New()), "a")
 	reader := sdkmetric.NewManualReader(
 		sdkmetric.WithProducer(otelbridge.NewMetricProducer(otelbridge.WithGatherer(registry))))
 	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))

@@ -12,11 +12,10 @@ import (
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
 	memorystore "github.com/commontrip/commontrip/store/memory"
-	fleetsim "github.com/commontrip/commontrip/tests/fleet"
 )
 
 // nearby is a network as within one region.
-var nearby = fleetsim.Network{MinDelay: 200 * time.Microsecond, MaxDelay: time.Millisecond}
+var nearby = memorystore.Network{Delay: 200 * time.Microsecond, Jitter: 800 * time.Microsecond}
 
 // warmUp fills every window with good calls, those of replicas that share nothing, too.
 const warmUp = 15 * time.Second
@@ -97,7 +96,10 @@ func sharedBreakers(t *testing.T, n int, seed uint64) (all []*breaker.Breaker, l
 	home := memorystore.New()
 	managers := make([]*breaker.Manager, n)
 	for i := range managers {
-		link := budgeted{fleetsim.Connect(home, nearby, seed<<20+uint64(i))}
+		link := budgeted{memorystore.NewLink(home)}
+		network := nearby
+		network.Seed = seed<<20 + uint64(i)
+		link.Degrade(network)
 		m, err := breaker.NewManager(link, breaker.WithReplica(fmt.Sprintf("web-%d", i)), breaker.WithPolicy(store.FleetPolicy()))
 		if err != nil {
 			t.Fatal(err)
@@ -117,7 +119,7 @@ func sharedBreakers(t *testing.T, n int, seed uint64) (all []*breaker.Breaker, l
 }
 
 // budgeted slows its replicas down as the Redis store does with its default budget.
-type budgeted struct{ *fleetsim.Link }
+type budgeted struct{ *memorystore.Link }
 
 func (b budgeted) Sync(ctx context.Context, reports []store.Report) []store.Result {
 	results := b.Link.Sync(ctx, reports)
