@@ -11,90 +11,89 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/commontrip/commontrip/internal/lab/relay"
 	redisstore "github.com/commontrip/commontrip/store/redis"
 )
 
 // redisSide is the Redis that the fleet shares: one in this process, or the one that REDIS_URL names. Replicas reach it
-// by a wire that can be cut; the operator, who has a handle of his own, does not.
+// by a relay that can be cut; the operator, who has a handle of his own, does not.
 type redisSide struct {
 	embedded *miniredis.Miniredis // nil: REDIS_URL's
-	wire     *wire
-	url      string // by the wire
+	relay    *relay.Relay
+	upstream string // host:port
+	url      string // by the relay
 	prefix   string // a name space for this run alone
 	operator *redisstore.Store
-	client   *redis.Client // past the store; nil for the one in this process
+	client   *redis.Client // past the store
 	ahead    time.Duration // how much its clock is ahead of ours
 }
 
-func openRedis(ctx context.Context, given string) (*redisSide, error) {
-	r := &redisSide{prefix: fmt.Sprintf("commontrip-demo-%08x", rand.Uint32())} //nolint:gosec // a name, no secret
-	if given == "" {
-		r.embedded = miniredis.NewMiniRedis()
-		if err := r.embedded.StartAddr("127.0.0.1:0"); err != nil {
-			return nil, fmt.Errorf("start the embedded Redis: %w", err)
+func openRedis(ctx context.Context, at string) (r *redisSide, err error) {
+	r = &redisSide{prefix: fmt.Sprintf("commontrip-demo-%08x", rand.Uint32())} //nolint:gosec // a name, no secret
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, r.close())
 		}
-		given = "redis://" + r.embedded.Addr()
+	}()
+	if at == "" {
+		if r.embedded, err = miniredis.Run(); err != nil {
+			return r, fmt.Errorf("start the embedded Redis: %w", err)
+		}
+		at = "redis://" + r.embedded.Addr()
 	}
-	if err := r.connect(ctx, given); err != nil {
-		return nil, errors.Join(err, r.Close())
+	opts, err := redis.ParseURL(at)
+	if err != nil || opts.TLSConfig != nil || opts.Network != "tcp" {
+		return r, errors.New("REDIS_URL must be redis://host:port: the demo cuts the network to it, and cannot cut others")
 	}
-	return r, nil
-}
-
-func (r *redisSide) connect(ctx context.Context, direct string) error {
-	to, err := url.Parse(direct)
-	if err != nil || to.Scheme != "redis" || to.Hostname() == "" {
-		return errors.New("REDIS_URL must be redis://host:port: the demo cuts the network to it, and cannot cut others")
+	r.upstream = opts.Addr
+	if r.relay, err = relay.Start(r.upstream, nil); err != nil {
+		return r, err
 	}
-	upstream := to.Host
-	if to.Port() == "" {
-		upstream += ":6379"
-	}
-	if r.wire, err = newWire(upstream); err != nil {
-		return err
-	}
-	by := *to
-	by.Host = r.wire.addr
-	r.url = by.String()
-	if r.operator, err = redisstore.Open(direct, redisstore.WithPrefix(r.prefix), redisstore.WithTimeout(patience)); err != nil {
-		return err
-	}
-	if err := r.operator.Ping(ctx); err != nil {
-		return fmt.Errorf("redis at %s does not answer: %w", upstream, err)
-	}
-	return r.compareClocks(ctx, direct)
-}
-
-// compareClocks learns how far the clock of Redis, which dates transitions, is from this machine's. A Redis in this
-// process has the same.
-func (r *redisSide) compareClocks(ctx context.Context, direct string) error {
-	if r.embedded != nil {
-		return nil
-	}
-	opts, err := redis.ParseURL(direct)
+	by, err := url.Parse(at)
 	if err != nil {
-		return errors.New("REDIS_URL cannot be read")
+		return r, err
 	}
-	r.client = redis.NewClient(opts)
-	best := time.Hour
+	by.Host = r.relay.Addr()
+	r.url = by.String()
+	if r.operator, err = redisstore.Open(at, redisstore.WithPrefix(r.prefix), redisstore.WithTimeout(patience)); err != nil {
+		return r, err
+	}
+	return r, r.connect(ctx, opts)
+}
+
+// connect learns how far the clock of Redis, which dates transitions, is from this machine's.
+func (r *redisSide) connect(ctx context.Context, opts *redis.Options) error {
+	client, best := redis.NewClient(opts), time.Hour
 	for range 5 {
 		asked := time.Now()
-		theirs, err := r.client.Time(ctx).Result()
+		theirs, err := client.Time(ctx).Result()
 		if err != nil {
-			return fmt.Errorf("ask Redis for its time: %w", err)
+			return errors.Join(fmt.Errorf("ask Redis for its time: %w", err), client.Close())
 		}
 		if took := time.Since(asked); took < best {
 			best, r.ahead = took, theirs.Sub(asked.Add(took/2))
 		}
 	}
+	r.client = client
 	return nil
 }
 
-// lose makes an embedded Redis forget everything, as one without persistence does that is started anew.
+// hang makes every byte between replicas and Redis wait: connections stay, nothing answers.
+func (r *redisSide) hang() { r.relay.Hold(relay.Both) }
+
+// lose ends all connections of the replicas. An embedded Redis forgets everything, as one without persistence does that is
+// started again.
 func (r *redisSide) lose() {
+	r.relay.To("")
 	if r.embedded != nil {
 		r.embedded.FlushAll()
 	}
+}
+
+// heal lets replicas reach Redis again.
+func (r *redisSide) heal() {
+	r.relay.Hold(0)
+	r.relay.To(r.upstream)
 }
 
 // String says which Redis it is, without its password.
@@ -105,8 +104,8 @@ func (r *redisSide) String() string {
 	return "the Redis of REDIS_URL"
 }
 
-// Close ends it, and removes what this run left in a Redis that lives on.
-func (r *redisSide) Close() error {
+// close ends it, and removes what this run left in a Redis that lives on.
+func (r *redisSide) close() error {
 	var errs []error
 	if r.operator != nil {
 		errs = append(errs, r.operator.Close())
@@ -114,8 +113,8 @@ func (r *redisSide) Close() error {
 	if r.client != nil {
 		errs = append(errs, r.sweep(), r.client.Close())
 	}
-	if r.wire != nil {
-		r.wire.cut()
+	if r.relay != nil {
+		r.relay.Close()
 	}
 	if r.embedded != nil {
 		r.embedded.Close()
@@ -134,12 +133,4 @@ func (r *redisSide) sweep() error {
 		}
 	}
 	return keys.Err()
-}
-
-// doing says whether replicas reach it.
-func (r *redisSide) doing(i ink) string {
-	if how := r.wire.doing(); how != flows {
-		return i.red(how)
-	}
-	return i.green(flows)
 }

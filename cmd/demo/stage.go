@@ -2,9 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
+	"os"
 	"sync"
 	"time"
 
@@ -21,56 +20,57 @@ func (p pace) of(d time.Duration) time.Duration { return time.Duration(float64(d
 // machine, which lets a process wait for its turn, rarely looks like a tier that does not answer.
 const callTimeout = 500 * time.Millisecond
 
-// lease is a probe's time: a second, and always longer than a call may take.
-func (s *stage) lease() time.Duration { return max(s.pace.of(time.Second), 2*callTimeout) }
-
-// stage is what both halves play on.
+// stage is what both halves of the story are played on.
 type stage struct {
 	pace   pace
 	screen *screen
 	report *report
-	delays *delays
 	redis  *redisSide
-	page   *page
 	logs   io.Writer
-	alone  bool // this half is the only one
-	stays  bool // the fleet lives on when its story has been told
-
-	mu       sync.Mutex
-	children []*process
+	fail   context.CancelCauseFunc // ends the story, with an error
+	ends   []func()                // of what this half has started
 }
 
-func (s *stage) spawn(name string, env []string, listen func(said)) (*process, error) {
-	p, err := spawn(name, env, s.logs, s.delays.note, listen)
-	if err != nil {
-		return nil, err
+// half is a half of the story: what it needs, and what happens.
+type half interface {
+	open(ctx context.Context, s *stage) error
+	scenes() []func(ctx context.Context)
+}
+
+// play plays the halves that are wanted, until ctx ends. What the last of them started goes on until clear.
+func (s *stage) play(ctx context.Context, only string) error {
+	s.screen = openScreen(os.Stdout, isTerminal(os.Stdout))
+	defer s.screen.close()
+	var halves []half
+	if only != "tiers" {
+		halves = append(halves, &fleetHalf{})
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.children = append(s.children, p)
-	return p, nil
-}
-
-// tell notes a transition in its own words; nil: the one that was waited for did not come.
-func (s *stage) tell(t *store.Transition) {
-	if t == nil {
-		s.screen.note("nothing changed")
-		return
+	if only != "fleet" {
+		halves = append(halves, &tiersHalf{})
 	}
-	s.screen.note("%s", t.Sentence())
+	for _, h := range halves {
+		s.clear()
+		s.report.half()
+		if err := h.open(ctx, s); err != nil {
+			return err
+		}
+		for _, scene := range h.scenes() {
+			if scene(ctx); ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+		}
+	}
+	return nil
 }
 
-// clear ends all children, at once.
+// clear ends all that was started, at once.
 func (s *stage) clear() {
-	s.mu.Lock()
-	children := s.children
-	s.children = nil
-	s.mu.Unlock()
 	var ending sync.WaitGroup
-	for _, p := range children {
-		ending.Go(func() { p.end(3 * time.Second) })
+	for _, end := range s.ends {
+		ending.Go(end)
 	}
 	ending.Wait()
+	s.ends = nil
 }
 
 // scene opens a scene, on the screen and for the promises that are judged in it.
@@ -79,82 +79,31 @@ func (s *stage) scene(format string, a ...any) {
 	s.screen.scene(format, a...)
 }
 
+// tell notes a transition in its own words; the empty one is one that was waited for and did not come.
+func (s *stage) tell(t store.Transition) {
+	if t.Name == "" {
+		s.screen.note("nothing changed")
+		return
+	}
+	s.screen.note("%s", t.Sentence())
+}
+
 // pause lets a scene be looked at.
-func (s *stage) pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(s.pace.of(d)):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
+func (s *stage) pause(ctx context.Context, d time.Duration) { wait(ctx, s.pace.of(d)) }
 
-// tierHandle is a tier process as the parent sees it.
-type tierHandle struct {
-	name string
-	url  string
-	proc *process
-
-	mu   sync.Mutex
-	mode mode
-}
-
-func (s *stage) openTier(ctx context.Context, name string, spec tierSpec) (*tierHandle, error) {
-	p, err := s.spawn(name, nil, func(said) {})
-	if err != nil {
-		return nil, err
-	}
-	answer, err := p.ask(ctx, order{Do: start, Tier: &spec})
-	if err != nil {
-		return nil, err
-	}
-	return &tierHandle{name: name, url: answer.URL, proc: p, mode: answers}, nil
-}
-
-// behave tells the tier how to treat calls; latency 0 leaves its latency.
-func (t *tierHandle) behave(ctx context.Context, m mode, latency time.Duration) error {
-	if _, err := t.proc.ask(ctx, order{Do: behave, Mode: m, Latency: latency}); err != nil {
-		return err
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.mode = m
-	return nil
-}
-
-func (t *tierHandle) doing() mode {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.mode
-}
-
-func (t *tierHandle) census(ctx context.Context) (tierTally, error) {
-	s, err := t.proc.ask(ctx, order{Do: census})
-	if err != nil {
-		return nil, err
-	}
-	if s.Tier == nil {
-		return nil, fmt.Errorf("%s counted nothing", t.name)
-	}
-	return *s.Tier, nil
-}
-
-// openFleet starts the eight replicas at once, each as what gives for it, with env added to its environment.
-func (s *stage) openFleet(ctx context.Context, told func(*member, *heard), what func(*member) (r replicaSpec, env []string)) (*fleet, error) {
-	f := newFleet(told)
-	errs := make([]error, len(rates))
-	var starting sync.WaitGroup
-	for i, rate := range rates {
-		m := &member{name: fmt.Sprintf("replica-%d", i+1), rate: rate * float64(s.pace)}
-		f.members = append(f.members, m)
-		r, env := what(m)
-		r.Name, r.Rate = m.name, m.rate
-		var err error
-		if m.proc, err = s.spawn(m.name, env, func(said said) { f.listen(m, said) }); err != nil {
-			return nil, err
-		}
-		starting.Go(func() { _, errs[i] = m.proc.ask(ctx, order{Do: start, Replica: &r}) })
-	}
-	starting.Wait()
-	return f, errors.Join(errs...)
+// environment is what the replicas of both halves are configured by. Package config reads it, there and here.
+func (s *stage) environment(more ...string) []string {
+	lease := max(s.pace.of(time.Second), 2*callTimeout) // always longer than a call may take
+	return append([]string{
+		"CIRCUIT_BREAKER_STORE_URL=" + s.redis.url,
+		"CIRCUIT_BREAKER_STORE_PREFIX=" + s.redis.prefix,
+		"CIRCUIT_BREAKER_FAILURE_THRESHOLD=5",
+		"CIRCUIT_BREAKER_FAILURE_RATE=0.5",
+		"CIRCUIT_BREAKER_MIN_CALLS=20",
+		"CIRCUIT_BREAKER_REPORTERS=2",
+		"CIRCUIT_BREAKER_RECOVERY_TIMEOUT=" + s.pace.of(2*time.Second).String(),
+		"CIRCUIT_BREAKER_HALF_OPEN_CALLS=2",
+		"CIRCUIT_BREAKER_SUCCESS_THRESHOLD=3",
+		"CIRCUIT_BREAKER_PROBE_LEASE=" + lease.String(),
+	}, more...)
 }
