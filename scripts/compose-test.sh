@@ -24,8 +24,8 @@ look() {
 tell() { docker exec "$PAGE" /demo ask "http://$1:8081/mode" "$2" >/dev/null; }
 
 # held_by N TIER WORDS: N replicas hold the tier's breaker so; WORDS is a pattern for state, whose verdict, generation
-# and store of a line of /verdict, such as "(open|half-open) own .* away".
-held_by() { (($(look verdict | grep -cE "^[^ ]+ $2 $3$") == $1)); }
+# and store of a line of /verdict, such as "(open|half-open) own .* away". Its last word is a count of requests.
+held_by() { (($(look verdict | grep -cE "^[^ ]+ $2 $3 [0-9]+$") == $1)); }
 
 # stored TIER FIELD: what the store says of the tier's breaker.
 stored() { docker exec "$PAGE" /commontrip show "$1" --json | field "$2"; }
@@ -33,7 +33,8 @@ field() { sed -nE "s/^  \"$1\": \"?([^\",]*)\"?,?\$/\1/p"; }
 
 in_store() { [[ "$(stored "$1" state)" =~ ^$2$ ]]; } # in_store TIER STATES
 
-served() { look served | awk -v by="$1" '$2 == by { n += $3 } END { print n + 0 }'; }
+# served TIER: how many requests it served, by the replicas that run.
+served() { look verdict | awk -v by="$1" '$2 == by { n += $NF } END { print n + 0 }'; }
 
 # serves TIER: it serves more requests than before.
 serves() { (($(served "$1") > MARK + 20)); }
@@ -122,7 +123,7 @@ scales() {
 	local new
 	new="$(look start | grep ' tier1_mcp ' | grep -vF "$old")"
 	(($(wc -l <<<"$new") == 6)) || fail "want six newcomers: $new"
-	if grep -vE "^[^ ]+ tier1_mcp $NOT_CLOSED fleet [1-9][0-9]* up$" <<<"$new"; then
+	if grep -vE "^[^ ]+ tier1_mcp $NOT_CLOSED fleet [1-9][0-9]* up 0$" <<<"$new"; then
 		fail "a newcomer did not hold the verdict before its first call"
 	fi
 	holds "all six newcomers held the open verdict before their first call"

@@ -97,8 +97,7 @@ up() {
 		  http://127.0.0.1:$COMMONTRIP_GRAFANA_PORT            Grafana with the board, if COMPOSE_PROFILES=grafana is set
 
 		  docker exec ${COMPOSE_PROJECT_NAME}${SEPARATOR}page${SEPARATOR}1 /commontrip list
-		  docker exec ${COMPOSE_PROJECT_NAME}${SEPARATOR}replica${SEPARATOR}1 /demo ask http://127.0.0.1:8080/verdict   what it holds of each breaker
-		  docker exec ${COMPOSE_PROJECT_NAME}${SEPARATOR}replica${SEPARATOR}1 /demo ask http://127.0.0.1:8080/served    who served how many of its requests
+		  docker exec ${COMPOSE_PROJECT_NAME}${SEPARATOR}replica${SEPARATOR}1 /demo ask http://127.0.0.1:8080/verdict   what it holds of each tier, and how many requests that served
 		  docker exec ${COMPOSE_PROJECT_NAME}${SEPARATOR}page${SEPARATOR}1 /demo ask http://tier1:8081/mode 503    break a tier: 503, hang, refuse; mend it: well
 		  make compose-test   plays the whole story; make compose-down takes all of it away
 	END

@@ -39,16 +39,20 @@ type member struct {
 	last tally // that it said unasked
 }
 
-// news is a transition of the fleet, and when the replicas' listeners were told of it.
+// news is a transition of the fleet, and when the replicas' listeners were told of it, counted from its commit.
 type news struct {
 	store.Transition
-	heard       []string // by which replicas
-	first, last time.Time
+	heard       int // by how many
+	first, last time.Duration
 }
 
 // startFleet starts tiers and eight replicas that call them, with env as their whole environment: the user's settings must not
 // mix with the demo's. It waits until they serve.
 func (s *stage) startFleet(ctx context.Context, env []string, alone bool, tiers ...string) (*fleet, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
 	f := &fleet{stage: s, tiers: map[string]*tierServer{}, changed: make(chan struct{})}
 	spec := serviceSpec{Timeout: callTimeout, Alone: alone}
 	for _, name := range tiers {
@@ -66,32 +70,21 @@ func (s *stage) startFleet(ctx context.Context, env []string, alone bool, tiers 
 	}
 	for _, m := range f.members {
 		spec.Name, spec.Rate = m.name, m.rate
-		if err := f.start(m, spec, env); err != nil {
+		what, err := json.Marshal(spec)
+		if err != nil {
 			return nil, err
 		}
+		m.proc, err = process.Start[order](process.Spec{
+			Name: m.name, Path: self, Args: []string{replicaMark, string(what)}, Logs: s.logs, Apart: true,
+			Env: append(slices.Clone(env), "CIRCUIT_BREAKER_REPLICA="+m.name),
+		}, func(t tally) { f.hear(m, t) })
+		if err != nil {
+			return nil, err
+		}
+		s.ends = append(s.ends, func() { m.proc.End(3 * time.Second) })
 	}
 	f.look(ctx)
 	return f, context.Cause(ctx)
-}
-
-// start starts a replica process: this program again.
-func (f *fleet) start(m *member, what serviceSpec, env []string) error {
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	arg, err := json.Marshal(what)
-	if err != nil {
-		return err
-	}
-	m.proc, err = process.Start[order](process.Spec{
-		Name: m.name, Path: self, Args: []string{replicaMark, string(arg)}, Logs: f.logs, Apart: true,
-		Env: append(slices.Clone(env), "CIRCUIT_BREAKER_REPLICA="+m.name),
-	}, func(t tally) { f.hear(m, t) })
-	if err == nil {
-		f.ends = append(f.ends, func() { m.proc.End(3 * time.Second) })
-	}
-	return err
 }
 
 // become makes a tier treat calls so from now on.
@@ -107,7 +100,7 @@ func (f *fleet) hear(m *member, t tally) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if t.Heard != nil {
-		f.learn(m.name, *t.Heard)
+		f.learn(*t.Heard)
 	} else {
 		m.last = t
 	}
@@ -117,25 +110,17 @@ func (f *fleet) hear(m *member, t tally) {
 }
 
 // learn adds to the news what one replica was told. f.mu is held.
-func (f *fleet) learn(replica string, h heard) {
+func (f *fleet) learn(h heard) {
+	late := h.At.Sub(h.Transition.At) + f.redis.ahead
 	i := slices.IndexFunc(f.news, func(n news) bool { // a breaker and its two numbers name a transition
 		return n.Name == h.Transition.Name && n.Generation == h.Transition.Generation && n.Rev == h.Transition.Rev
 	})
 	if i < 0 {
 		i = len(f.news)
-		f.news = append(f.news, news{Transition: h.Transition, first: h.At, last: h.At})
+		f.news = append(f.news, news{Transition: h.Transition, first: late})
 	}
 	n := &f.news[i]
-	if slices.Contains(n.heard, replica) {
-		return
-	}
-	n.heard = append(n.heard, replica)
-	if h.At.Before(n.first) {
-		n.first = h.At
-	}
-	if h.At.After(n.last) {
-		n.last = h.At
-	}
+	n.heard, n.first, n.last = n.heard+1, min(n.first, late), max(n.last, late)
 }
 
 var dots = map[breaker.State]string{
@@ -231,7 +216,7 @@ func (f *fleet) told(ctx context.Context, is func(store.Transition) bool) (newes
 				newest = n
 			}
 		}
-		return len(newest.heard) == len(f.members)
+		return newest.heard == len(f.members)
 	})
 	return newest, all
 }
@@ -240,9 +225,3 @@ func (f *fleet) told(ctx context.Context, is func(store.Transition) bool) (newes
 func into(name string, to store.State) func(store.Transition) bool {
 	return func(t store.Transition) bool { return t.Name == name && t.To == to && t.From != to }
 }
-
-// behind is how long after the commit the last replica heard; clock is how much the store's clock is ahead.
-func (n news) behind(clock time.Duration) time.Duration { return n.last.Sub(n.At.Add(-clock)) }
-
-// spread is the time from the first replica that heard to the last.
-func (n news) spread() time.Duration { return n.last.Sub(n.first) }

@@ -32,7 +32,7 @@ type fleetHalf struct {
 	waitAlone  time.Duration         // the longest that a breaker that shares nothing added to a call
 }
 
-func (h *fleetHalf) open(ctx context.Context, s *stage) error {
+func openFleetHalf(ctx context.Context, s *stage) (scenes []func(context.Context), err error) {
 	env := s.environment(
 		"CIRCUIT_BREAKER_CONSECUTIVE_FOR=0",
 		"CIRCUIT_BREAKER_RAMP_UP="+s.pace.of(1500*time.Millisecond).String(),
@@ -41,19 +41,15 @@ func (h *fleetHalf) open(ctx context.Context, s *stage) error {
 	)
 	c, err := config.From(env)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	h.policy, h.timing = c.PolicyFor(payments), c.Timing
+	h := &fleetHalf{policy: c.PolicyFor(payments), timing: c.Timing}
 	h.fleet, err = s.startFleet(ctx, env, true, payments)
-	return err
-}
-
-func (h *fleetHalf) scenes() []func(context.Context) {
 	return []func(context.Context){
 		h.healthy, h.dies,
 		h.worse("The tier takes calls and never answers", hangs), h.worse("The tier refuses connections", refuses),
 		h.recovers, h.lonely, h.operated, h.redisAway, h.redisBack, h.measure,
-	}
+	}, err
 }
 
 func (h *fleetHalf) healthy(ctx context.Context) {
@@ -64,7 +60,7 @@ func (h *fleetHalf) healthy(ctx context.Context) {
 	h.scene("%d replicas call one tier, %.0f calls a second in all", len(h.members), total)
 	first, last := h.members[0], h.members[len(h.members)-1]
 	h.screen.note("from %s, %.0f a second, to %s, %.0f", first.name, first.rate, last.name, last.rate)
-	h.screen.note("%s keeps their verdict", h.redis)
+	h.screen.note("%s keeps their verdict", h.redis.name)
 	h.pause(ctx, 3*time.Second)
 	well := h.all(ctx, patience, func(t tally) bool { return t.StoreUp && isClosed(t.Tiers[payments]) })
 	stalled := sum(h.look(ctx), shared).Burnt > 0 // the machine stood still for long enough that calls timed out
@@ -78,8 +74,8 @@ func (h *fleetHalf) dies(ctx context.Context) {
 	all := h.allHold(ctx, payments, isOpen)
 	trip, told := h.told(ctx, into(payments, store.Open))
 	h.tell(trip.Transition)
-	h.screen.note("the last of the %d knew %s after the commit", len(trip.heard), brief(trip.behind(h.redis.ahead)))
-	h.report.promise(all && told, "one trip opens every replica", "%d of %d", len(trip.heard), len(h.members))
+	h.screen.note("the last of the %d knew %s after the commit", trip.heard, brief(trip.last))
+	h.report.promise(all && told, "one trip opens every replica", "%d of %d", trip.heard, len(h.members))
 	h.pause(ctx, 2500*time.Millisecond)
 }
 
@@ -142,7 +138,7 @@ func (h *fleetHalf) operated(ctx context.Context) {
 	rev := h.command(ctx, store.Command{Action: store.ForceOpen, For: 10 * time.Minute, Why: "INC-42: the card network is being moved"})
 	forced := h.allHold(ctx, payments, func(b belief) bool { return b.Mode == breaker.ForcedOpen && b.State == breaker.Open })
 	obeyed, _ := h.told(ctx, func(t store.Transition) bool { return t.Rev == rev })
-	h.screen.note("the last of the %d obeyed %s after the command", len(h.members), brief(obeyed.behind(h.redis.ahead)))
+	h.screen.note("the last of the %d obeyed %s after the command", len(h.members), brief(obeyed.last))
 	h.pause(ctx, 1500*time.Millisecond)
 	h.command(ctx, store.Command{Action: store.Lift, Why: "moved"})
 	lifted := h.allHold(ctx, payments, isClosed)
@@ -214,8 +210,8 @@ func (h *fleetHalf) agree(ctx context.Context) (now store.Snapshot, agreed bool)
 
 // measure says what the first half came to: in numbers that were counted in this run, by the tier or the replicas.
 //
-// Times are held against a bar to which the longest wait of the breakers that share nothing is added. They run in the
-// same processes, on the same calls, and wait for nobody: that is what a busy machine makes of a goroutine's turn.
+// Times are held against a bar to which the longest wait of the breakers that share nothing is added. They run in the same
+// processes, on the same calls, and wait for nobody: their wait is what a busy machine makes of a goroutine's turn.
 func (h *fleetHalf) measure(ctx context.Context) {
 	last := h.census(ctx)
 	for _, census := range [][]tally{h.dead, h.calm, h.away, last} {
@@ -231,13 +227,13 @@ func (h *fleetHalf) measure(ctx context.Context) {
 func (h *fleetHalf) burnt() {
 	one, many := sum(h.dead, shared), sum(h.dead, alone)
 	first := h.dead[0].Ways
-	slow, slowAlone, atOnce := first[shared].Burnt, first[alone].Burnt, most(one.Probing)
-	t := h.report.table("One tier, dead for a while: what was counted, on the same calls", "", "one for all", "eight alone")
-	t.row("calls that reached the dead tier, by its own count", h.reached[shared].Dead, h.reached[alone].Dead)
-	t.row("calls burnt on it, refused connections too", one.Burnt, many.Burnt)
-	t.row(fmt.Sprintf("  of these by the replica that makes %.0f a second", h.members[0].rate), slow, slowAlone)
-	t.row("probes sent until the tier was trusted again", len(one.Probing), len(many.Probing))
-	t.row("most probes at once", atOnce, most(many.Probing))
+	slow, slowAlone, atOnce := first[shared].Burnt, first[alone].Burnt, one.Probing.MostAtOnce()
+	row := h.report.table("One tier, dead for a while: what was counted, on the same calls", "", "one for all", "eight alone")
+	row("calls that reached the dead tier, by its own count", h.reached[shared].Dead, h.reached[alone].Dead)
+	row("calls burnt on it, refused connections too", one.Burnt, many.Burnt)
+	row(fmt.Sprintf("  of these by the replica that makes %.0f a second", h.members[0].rate), slow, slowAlone)
+	row("probes sent until the tier was trusted again", len(one.Probing), len(many.Probing))
+	row("most probes at once", atOnce, many.Probing.MostAtOnce())
 	h.report.promise(one.Burnt < many.Burnt, "the fleet burns fewer than eight alone", "%d, against %d", one.Burnt, many.Burnt)
 	h.report.promise(slow < h.policy.ConsecutiveFailures, "a replica that hardly calls profits", "burnt %d, alone %d", slow, slowAlone)
 	h.report.promise(atOnce <= h.policy.Probes, "never more probes at once than allowed", "%d of %d", atOnce, h.policy.Probes)
@@ -249,21 +245,18 @@ func (h *fleetHalf) pushes() {
 	if len(all) == 0 {
 		return
 	}
-	behind := func(n news) time.Duration { return n.behind(h.redis.ahead) }
-	slices.SortFunc(all, func(a, b news) int { return cmp.Compare(behind(a), behind(b)) })
-	last := all[len(all)-1]
-	h.report.table("From a transition's commit to the last replica that knew", "transitions", "median", "largest", "which was").
-		row(len(all), brief(behind(all[len(all)/2])), brief(behind(last)), fmt.Sprintf("%s to %s, %s", last.From, last.To, last.Reason))
+	slices.SortFunc(all, func(a, b news) int { return cmp.Compare(a.last, b.last) })
+	slowest := all[len(all)-1]
+	h.report.table("From a transition's commit to the last replica that knew", "transitions", "median", "largest", "which was")(
+		len(all), brief(all[len(all)/2].last), brief(slowest.last), fmt.Sprintf("%s to %s, %s", slowest.From, slowest.To, slowest.Reason))
 	missed := 0
 	for _, n := range all {
-		if len(n.heard) < len(h.members) {
-			missed++
-		}
+		missed += max(n.heard, len(h.members)) - min(n.heard, len(h.members)) // to be told twice is as bad
 	}
 	// What a push misses, the next refresh repairs, by one exchange.
 	bar := h.timing.RefreshInterval + h.timing.StaleAfter/3 + h.waitAlone
-	h.report.promise(missed == 0 && behind(last) <= bar,
-		"each transition is everywhere in "+brief(bar), "missed %d; slowest %s", missed, brief(behind(last)))
+	h.report.promise(missed == 0 && slowest.last <= bar,
+		"each transition is everywhere in "+brief(bar), "missed %d; slowest %s", missed, brief(slowest.last))
 }
 
 // absence says what it cost that Redis was away.
@@ -271,10 +264,10 @@ func (h *fleetHalf) absence(last count) {
 	before, after := sum(h.calm, shared), sum(h.away, shared)
 	calls, errs, refusals := after.Calls-before.Calls, after.Foreign-before.Foreign, after.Refused-before.Refused
 	wait := max(sum(h.dead, shared).Wait, before.Wait, last.Wait)
-	t := h.report.table("Redis, away for some seconds", "", "while there", "while away", "eight alone")
-	t.row("calls", before.Calls, calls, sum(h.away, alone).Calls)
-	t.row("errors not the tier's own", before.Foreign, errs, 0)
-	t.row("longest wait added to a call", brief(wait), brief(after.Wait), brief(h.waitAlone))
+	row := h.report.table("Redis, away for some seconds", "", "while there", "while away", "eight alone")
+	row("calls", before.Calls, calls, sum(h.away, alone).Calls)
+	row("errors not the tier's own", before.Foreign, errs, 0)
+	row("longest wait added to a call", brief(wait), brief(after.Wait), brief(h.waitAlone))
 	h.report.law(last.Foreign == 0, "without Redis no call fails by the breaker", "%d of %d", errs, calls)
 	// If calls of a tier that is well took too long, since the machine stood still, a replica is right to open.
 	stalled := after.Burnt > before.Burnt
@@ -282,19 +275,4 @@ func (h *fleetHalf) absence(last count) {
 	// One call may wait for the claim of a probe.
 	bar, longest := h.timing.ClaimTimeout+150*time.Millisecond+h.waitAlone, max(wait, after.Wait)
 	h.report.promise(longest <= bar, "nor waits", "%s at most; bar %s", brief(longest), brief(bar))
-}
-
-// most is how many of the spans lie over one instant.
-func most(spans []span) int {
-	highest := 0
-	for _, s := range spans {
-		n := 0
-		for _, other := range spans {
-			if !other.From.After(s.From) && other.To.After(s.From) {
-				n++
-			}
-		}
-		highest = max(highest, n)
-	}
-	return highest
 }

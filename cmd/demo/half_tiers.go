@@ -23,15 +23,17 @@ var tierNames = []string{mcp, sdk, rest}
 // serve, and the third if neither does.
 type tiersHalf struct {
 	*fleet
-	served   measurements // a row a scene
-	left     measurements // a row a tier that the fleet left
-	unserved int          // requests, while one tier was left
-	allDown  bool         // there was a time when none was
+	served   func(cells ...any) // a row a scene
+	left     func(cells ...any) // a row a tier that the fleet left
+	unserved int                // requests, while one tier was left
+	allDown  bool               // there was a time when none was
 }
 
-func (h *tiersHalf) open(ctx context.Context, s *stage) (err error) {
-	h.served = s.report.table("Three tiers: who served how many requests, when", "", mcp, sdk, rest, nobody)
-	h.left = s.report.table("From the first replica that left a tier to the last", "tier", "by", "replicas", "within")
+func openTiersHalf(ctx context.Context, s *stage) (scenes []func(context.Context), err error) {
+	h := &tiersHalf{
+		served: s.report.table("Three tiers: who served how many requests, when", "", mcp, sdk, rest, nobody),
+		left:   s.report.table("From the first replica that left a tier to the last", "tier", "by", "replicas", "within"),
+	}
 	h.fleet, err = s.startFleet(ctx, s.environment(
 		"CIRCUIT_BREAKER__TIER2_SDK__SLOW_CALL_RATE=0.5",
 		"CIRCUIT_BREAKER__TIER2_SDK__SLOW_CALL_AFTER=80ms",
@@ -41,32 +43,29 @@ func (h *tiersHalf) open(ctx context.Context, s *stage) (err error) {
 		"HEALTH_CHECK_INTERVAL="+s.pace.of(500*time.Millisecond).String(),
 		"HEALTH_CHECK_TIMEOUT=200ms",
 	), false, tierNames...)
-	return err
-}
-
-func (h *tiersHalf) scenes() []func(context.Context) {
 	return []func(context.Context){
-		h.act("all well", h.allWell),
-		h.act(mcp+" answers 503", h.firstFails),
-		h.act(sdk+" is slow", h.secondSlow),
-		h.act(sdk+" hangs, "+rest+" is gone", h.allGone),
-		h.act(rest+" is back", h.comesBack(rest)),
-		h.act(sdk+" is back", h.comesBack(sdk)),
-		h.act(mcp+" is back", h.comesBack(mcp)),
+		h.scene("An account service: mcp, else sdk, else rest", h.allWell),
+		h.scene(mcp+" answers 503", h.firstFails),
+		h.scene(sdk+" answers, but slowly", h.secondSlow),
+		h.scene(sdk+" hangs, "+rest+" refuses: nobody is left", h.allGone),
+		h.scene(rest+" is well again", h.comesBack(rest)),
+		h.scene(sdk+" is well again", h.comesBack(sdk)),
+		h.scene(mcp+" is well again", h.comesBack(mcp)),
 		h.measure,
-	}
+	}, err
 }
 
-// act plays one scene and counts who served its requests.
-func (h *tiersHalf) act(title string, play func(context.Context)) func(context.Context) {
+// scene is one that counts who served its requests.
+func (h *tiersHalf) scene(title string, play func(context.Context)) func(context.Context) {
 	return func(ctx context.Context) {
 		before := sum(h.census(ctx), shared).Served
+		h.fleet.scene("%s", title)
 		play(ctx)
 		served := sum(h.census(ctx), shared).Served
 		for by, n := range before {
 			served[by] -= n
 		}
-		h.served.row(title, served[mcp], served[sdk], served[rest], served[nobody])
+		h.served(title, served[mcp], served[sdk], served[rest], served[nobody])
 		if !h.allDown {
 			h.unserved += served[nobody]
 		}
@@ -74,26 +73,22 @@ func (h *tiersHalf) act(title string, play func(context.Context)) func(context.C
 }
 
 func (h *tiersHalf) allWell(ctx context.Context) {
-	h.scene("An account service of three tiers: mcp, else sdk, else rest")
 	h.screen.note("each with checks, a retrier and a breaker, set by the environment")
 	h.pause(ctx, 2500*time.Millisecond)
 }
 
 func (h *tiersHalf) firstFails(ctx context.Context) {
-	h.scene("%s answers 503", mcp)
 	h.become(mcp, fails)
 	h.lose(ctx, mcp, sdk)
 }
 
 func (h *tiersHalf) secondSlow(ctx context.Context) {
-	h.scene("%s answers, but slowly", sdk)
 	h.tiers[sdk].slow(180 * time.Millisecond)
 	h.lose(ctx, sdk, rest)
 }
 
 func (h *tiersHalf) allGone(ctx context.Context) {
 	h.allDown = true
-	h.scene("%s hangs, and %s refuses connections: nobody is left", sdk, rest)
 	h.become(sdk, hangs)
 	h.become(rest, refuses)
 	h.lose(ctx, rest, nobody)
@@ -109,16 +104,12 @@ func (h *tiersHalf) allGone(ctx context.Context) {
 func (h *tiersHalf) lose(ctx context.Context, tier, next string) {
 	all := h.allHold(ctx, tier, isOpen)
 	n, told := h.told(ctx, into(tier, store.Open))
-	within := n.spread()
-	h.left.row(tier, n.Reason, len(n.heard), brief(within))
+	within := n.last - n.first
+	h.left(tier, n.Reason, n.heard, brief(within))
 	h.tell(n.Transition)
-	if next == nobody {
-		h.screen.note("all replicas gave up on it within %s", brief(within))
-	} else {
-		h.screen.note("all replicas fell to %s within %s", next, brief(within))
-	}
+	h.screen.note("all replicas left it within %s; %s serves now", brief(within), next)
 	h.report.promise(all && told && within < 2*time.Second, // a refresh, and one exchange
-		"the whole fleet leaves "+tier+" at once", "%d within %s", len(n.heard), brief(within))
+		"the whole fleet leaves "+tier+" at once", "%d within %s", n.heard, brief(within))
 	h.pause(ctx, 2500*time.Millisecond)
 }
 
@@ -126,7 +117,6 @@ func (h *tiersHalf) lose(ctx context.Context, tier, next string) {
 // lets calls through: its breaker is closed and its own check finds the tier up, which may come later.
 func (h *tiersHalf) comesBack(tier string) func(context.Context) {
 	return func(ctx context.Context) {
-		h.scene("%s is well again", tier)
 		h.tiers[tier].slow(latencies[tier])
 		h.become(tier, answers)
 		closed := h.allHold(ctx, tier, func(b belief) bool { return b.State == breaker.Closed })

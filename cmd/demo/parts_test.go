@@ -28,7 +28,7 @@ func TestAReportIsKeptOnlyIfEveryPromiseHeld(t *testing.T) {
 		t.Error("all held, and it is not kept")
 	}
 	r.promise(false, "another", "%d of %d", 7, 8)
-	r.table("Measured", "", "here", "there").row("calls", 5, 40)
+	r.table("Measured", "", "here", "there")("calls", 5, 40)
 	if r.kept() {
 		t.Error("one was broken, and it is kept")
 	}
@@ -40,7 +40,7 @@ Measured
   calls     5     40
 
 What was promised
-  (the latest timer of this run: 0.0 ms; from 50 ms on, what does not hold is not judged)
+  (the latest timer of this run: 0s; from 50ms on, what does not hold is not judged)
   held    one      seen
   BROKEN  another  7 of 8
 `
@@ -146,37 +146,27 @@ func TestAPulseTellsItsLatestBeatOnceAndOneThatIsDueAtOnce(t *testing.T) {
 	})
 }
 
-func TestProbesAtOnceAreThoseOverOneInstant(t *testing.T) {
-	at := func(ms int) time.Time { return time.UnixMilli(int64(ms)) }
-	spans := []span{{at(0), at(10)}, {at(5), at(20)}, {at(10), at(12)}, {at(11), at(30)}, {at(40), at(50)}}
-	if got := most(spans); got != 3 {
-		t.Errorf("%d at once; want 3: one that ends as another begins is not beside it", got)
-	}
-	if most(nil) != 0 {
-		t.Error("some at once of none")
-	}
-}
-
 func TestNewsSaysWhichReplicasWereToldAndWhen(t *testing.T) {
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	opened := store.Transition{Name: payments, Generation: 7, To: store.Open, At: at.Add(time.Hour)}
-	f := &fleet{members: make([]*member, 3)}
-	for i, ms := range []time.Duration{5, 3, 9, 20} {
-		replica := []string{"a", "b", "c", "a"}[i] // the last was told twice
-		f.learn(replica, heard{at.Add(ms * time.Millisecond), opened})
+	f := &fleet{stage: &stage{redis: &redisSide{ahead: time.Hour}}, members: make([]*member, 3)}
+	for _, ms := range []time.Duration{5, 3, 9} {
+		f.learn(heard{at.Add(ms * time.Millisecond), opened})
 	}
 	closed := opened
 	closed.Generation, closed.From, closed.To = 8, store.Open, store.Closed
-	f.learn("a", heard{at.Add(time.Minute), closed})
+	f.learn(heard{at.Add(time.Minute), closed})
 	n, all := f.told(t.Context(), into(payments, store.Open))
 	if !all || len(f.transitions()) != 2 {
-		t.Errorf("told %v of %d transitions; want all three of the first of two", n.heard, len(f.transitions()))
+		t.Errorf("%d were told of the first of %d transitions; want 3 of the first of two", n.heard, len(f.transitions()))
 	}
-	if got := n.behind(time.Hour); got != 9*time.Millisecond {
-		t.Errorf("behind by %v; want 9ms, by a store's clock that is an hour ahead", got)
+	if n.first != 3*time.Millisecond || n.last != 9*time.Millisecond {
+		t.Errorf("told after %v to %v; want 3ms to 9ms, by a store's clock that is an hour ahead", n.first, n.last)
 	}
-	if got := n.spread(); got != 6*time.Millisecond {
-		t.Errorf("spread over %v; want 6ms", got)
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if n, all := f.told(gone, into(payments, store.Closed)); all || n.heard != 1 {
+		t.Errorf("all were told of what one was: %+v", n)
 	}
 }
 
@@ -195,11 +185,11 @@ func TestCallsAreCountedByWhatCameOfThem(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, answer = range []error{nil, errLost, nil, statusError(503), context.DeadlineExceeded, errLost, nil} {
-		w.ask(t.Context(), "42") // the last is refused
+		w.ask(t.Context()) // the last is refused
 	}
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	w.ask(gone, "42")
+	w.ask(gone)
 	n := w.read(true)
 	if n.Calls != 7 || n.Burnt != 2 || n.Refused != 1 || n.Foreign != 0 {
 		t.Errorf("counted %+v; want 7 calls, 2 of them burnt, 1 refused", n)
@@ -210,7 +200,7 @@ func TestCallsAreCountedByWhatCameOfThem(t *testing.T) {
 	if !strings.HasPrefix(n.Error, "ask again in ") {
 		t.Errorf("the error of a request that was refused is %q", n.Error)
 	}
-	w.ask(t.Context(), "42")
+	w.ask(t.Context())
 	if n := w.read(true); n.Calls != 8 || n.Recent[nobody] != 1 || n.Served[nobody] != 6 {
 		t.Errorf("after a census it counted %+v; want 8 calls, one of them recent", n)
 	}
@@ -229,7 +219,7 @@ func TestATierFailsInEachOfItsWaysAndCounts(t *testing.T) {
 	control := httptest.NewServer(http.HandlerFunc(tier.takeMode))
 	t.Cleanup(control.Close)
 	call := func(ctx context.Context) error {
-		_, err := fetch(ctx, http.MethodGet, tier.server.URL()+"/way", "")
+		_, err := fetch(ctx, tier.server.URL()+"/way", "")
 		return err
 	}
 	for _, c := range []struct {
@@ -239,7 +229,7 @@ func TestATierFailsInEachOfItsWaysAndCounts(t *testing.T) {
 	}{
 		{"503", true, false}, {"nonsense", false, false}, {"well", true, true}, {"refuse", true, false}, {"503", true, false}, {"well", true, true},
 	} {
-		_, err := fetch(t.Context(), http.MethodPost, control.URL, c.mode)
+		_, err := fetch(t.Context(), control.URL, c.mode)
 		if (err == nil) != c.taken {
 			t.Errorf("mode %q: %v", c.mode, err)
 		}
@@ -284,14 +274,14 @@ func (b *safeBuffer) String() string {
 
 func TestATerminalShowsTheStoryAndWhatTheReplicasHold(t *testing.T) {
 	out := &safeBuffer{}
-	s := openScreen(out, true)
+	s := openScreen(out, true, "http://page/")
 	s.scene("The tier %s", "dies")
 	s.note("%d opened", 8)
 	s.pin(func() []string { return []string{"payments ○ ○ ○"} })
 	await.Until(t, "what the replicas hold is drawn", func() bool { return strings.Contains(out.String(), "payments ○ ○ ○") })
 	s.note("the last note")
 	s.close()
-	for _, want := range []string{"The tier dies", "8 opened", "the last note"} {
+	for _, want := range []string{"The tier dies", "8 opened", "the last note", "http://page/"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("it does not show %q: %q", want, out.String())
 		}

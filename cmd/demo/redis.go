@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
@@ -18,46 +19,44 @@ import (
 // redisSide is the Redis that the fleet shares: one in this process, or the one that REDIS_URL names. Replicas reach it
 // by a relay that can be cut; the operator, who has a handle of his own, does not.
 type redisSide struct {
+	name     string
 	embedded *miniredis.Miniredis // nil: REDIS_URL's
 	relay    *relay.Relay
 	upstream string // host:port
 	url      string // by the relay
 	prefix   string // a name space for this run alone
 	operator *redisstore.Store
-	client   *redis.Client // past the store
-	ahead    time.Duration // how much its clock is ahead of ours
+	ahead    time.Duration  // how much its clock is ahead of ours
+	ends     []func() error // of what was opened, in that order
 }
 
+// openRedis gives a Redis that is to be closed even if there is an error.
 func openRedis(ctx context.Context, at string) (r *redisSide, err error) {
-	r = &redisSide{prefix: fmt.Sprintf("commontrip-demo-%08x", rand.Uint32())} //nolint:gosec // a name, no secret
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, r.close())
-		}
-	}()
+	r = &redisSide{name: "the Redis of REDIS_URL", prefix: fmt.Sprintf("commontrip-demo-%08x", rand.Uint32())} //nolint:gosec // a name, no secret
 	if at == "" {
+		r.name = "a Redis in this process"
 		if r.embedded, err = miniredis.Run(); err != nil {
-			return r, fmt.Errorf("start the embedded Redis: %w", err)
+			return r, fmt.Errorf("start %s: %w", r.name, err)
 		}
+		r.ends = append(r.ends, func() error { r.embedded.Close(); return nil })
 		at = "redis://" + r.embedded.Addr()
 	}
-	opts, err := redis.ParseURL(at)
-	if err != nil || opts.TLSConfig != nil || opts.Network != "tcp" {
+	by, err := url.Parse(at)
+	opts, bad := redis.ParseURL(at)
+	if err != nil || bad != nil || opts.TLSConfig != nil || opts.Network != "tcp" {
 		return r, errors.New("REDIS_URL must be redis://host:port: the demo cuts the network to it, and cannot cut others")
 	}
 	r.upstream = opts.Addr
 	if r.relay, err = relay.Start(r.upstream, nil); err != nil {
 		return r, err
 	}
-	by, err := url.Parse(at)
-	if err != nil {
-		return r, err
-	}
+	r.ends = append(r.ends, func() error { r.relay.Close(); return nil })
 	by.Host = r.relay.Addr()
 	r.url = by.String()
 	if r.operator, err = redisstore.Open(at, redisstore.WithPrefix(r.prefix), redisstore.WithTimeout(patience)); err != nil {
 		return r, err
 	}
+	r.ends = append(r.ends, r.operator.Close)
 	return r, r.connect(ctx, opts)
 }
 
@@ -74,7 +73,7 @@ func (r *redisSide) connect(ctx context.Context, opts *redis.Options) error {
 			best, r.ahead = took, theirs.Sub(asked.Add(took/2))
 		}
 	}
-	r.client = client
+	r.ends = append(r.ends, client.Close, func() error { return r.sweep(client) })
 	return nil
 }
 
@@ -96,39 +95,21 @@ func (r *redisSide) heal() {
 	r.relay.To(r.upstream)
 }
 
-// String says which Redis it is, without its password.
-func (r *redisSide) String() string {
-	if r.embedded != nil {
-		return "a Redis in this process"
-	}
-	return "the Redis of REDIS_URL"
-}
-
 // close ends it, and removes what this run left in a Redis that lives on.
-func (r *redisSide) close() error {
-	var errs []error
-	if r.operator != nil {
-		errs = append(errs, r.operator.Close())
+func (r *redisSide) close() (err error) {
+	for _, end := range slices.Backward(r.ends) {
+		err = errors.Join(err, end())
 	}
-	if r.client != nil {
-		errs = append(errs, r.sweep(), r.client.Close())
-	}
-	if r.relay != nil {
-		r.relay.Close()
-	}
-	if r.embedded != nil {
-		r.embedded.Close()
-	}
-	return errors.Join(errs...)
+	return err
 }
 
 // sweep deletes all keys with this run's prefix: Remove would leave tombstones for a day, as a fleet needs them.
-func (r *redisSide) sweep() error {
+func (r *redisSide) sweep(client *redis.Client) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	keys := r.client.Scan(ctx, 0, r.prefix+"*", 1000).Iterator()
+	keys := client.Scan(ctx, 0, r.prefix+"*", 1000).Iterator()
 	for keys.Next(ctx) {
-		if err := r.client.Unlink(ctx, keys.Val()).Err(); err != nil {
+		if err := client.Unlink(ctx, keys.Val()).Err(); err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"sync"
@@ -13,7 +14,7 @@ import (
 // report gathers what was measured and what was promised, and says both at the end. Its note may be called at any time, the
 // rest by the story alone.
 type report struct {
-	tables   []measurements
+	tables   []func() string // each with its title
 	promises []promise
 	whole    bool   // what is promised now is about the whole half
 	own      *pulse // of this process
@@ -23,14 +24,6 @@ type report struct {
 	most   time.Duration   // in all of the story
 }
 
-// measurements are a table. The first column is the rows' name.
-type measurements struct {
-	title string
-	rows  table.Writer
-}
-
-func (m measurements) row(cells ...any) { m.rows.AppendRow(cells) }
-
 // promise is one that was put to the test.
 type promise struct {
 	text string
@@ -39,10 +32,12 @@ type promise struct {
 	late time.Duration // it did not hold, and is not judged: the machine was late by this
 }
 
-func newReport() *report { return &report{own: newPulse()} }
-
 // half begins a half of the story: what happened before excuses nothing in it.
-func (r *report) half() { r.whole, r.scenes = false, nil }
+func (r *report) half() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.whole, r.scenes = false, nil
+}
 
 func (r *report) scene() {
 	r.note(r.own.take(time.Now()))
@@ -90,8 +85,8 @@ func (r *report) law(held bool, text, got string, a ...any) {
 	r.promises = append(r.promises, promise{text: text, held: held, got: fmt.Sprintf(got, a...)})
 }
 
-// table begins one more table, to which rows can be added.
-func (r *report) table(title string, columns ...any) measurements {
+// table begins one more table, and gives what adds a row to it. The first column is the rows' name.
+func (r *report) table(title string, columns ...any) (row func(cells ...any)) {
 	rows := newTable()
 	rows.AppendHeader(columns)
 	var right []table.ColumnConfig
@@ -99,9 +94,8 @@ func (r *report) table(title string, columns ...any) measurements {
 		right = append(right, table.ColumnConfig{Number: i + 2, Align: text.AlignRight, AlignHeader: text.AlignRight})
 	}
 	rows.SetColumnConfigs(right)
-	m := measurements{title, rows}
-	r.tables = append(r.tables, m)
-	return m
+	r.tables = append(r.tables, func() string { return text.Bold.Sprint(title) + "\n" + rows.Render() })
+	return func(cells ...any) { rows.AppendRow(cells) }
 }
 
 func newTable() table.Writer {
@@ -127,7 +121,7 @@ func (r *report) kept() bool {
 
 func (r *report) print(w io.Writer) {
 	for _, t := range r.tables {
-		fmt.Fprintf(w, "\n%s\n%s\n", text.Bold.Sprint(t.title), t.rows.Render())
+		fmt.Fprintf(w, "\n%s\n", t())
 	}
 	fmt.Fprintf(w, "\n%s\n", text.Bold.Sprint("What was promised"))
 	fmt.Fprintln(w, text.Faint.Sprintf("  (the latest timer of this run: %s; from %s on, what does not hold is not judged)",
@@ -146,14 +140,41 @@ func (r *report) print(w io.Writer) {
 	fmt.Fprintln(w, rows.Render())
 }
 
-// brief is a duration as one reads it: three figures.
-func brief(d time.Duration) string {
-	switch {
-	case d >= time.Second:
-		return fmt.Sprintf("%.2f s", d.Seconds())
-	case d >= 10*time.Millisecond:
-		return fmt.Sprintf("%.0f ms", d.Seconds()*1e3)
-	default:
-		return fmt.Sprintf("%.1f ms", d.Seconds()*1e3)
+// brief is a duration as one reads it.
+func brief(d time.Duration) string { return d.Round(100 * time.Microsecond).String() }
+
+const (
+	beat  = 10 * time.Millisecond // how often a pulse beats
+	tardy = 50 * time.Millisecond // a beat that is late by as much says that the machine has no time for this process
+)
+
+// pulse measures how late the timers of its process are. It beats on its own goroutine, and notes the latest beat.
+type pulse struct {
+	mu    sync.Mutex
+	last  time.Time     // when it beat
+	worst time.Duration // the latest beat that nobody has taken yet
+}
+
+func newPulse() *pulse { return &pulse{last: time.Now()} }
+
+// run beats until ctx ends.
+func (p *pulse) run(ctx context.Context) {
+	for wait(ctx, beat) {
+		p.beat(time.Now())
 	}
+}
+
+func (p *pulse) beat(now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.last, p.worst = now, max(p.worst, now.Sub(p.last)-beat)
+}
+
+// take gives the latest beat since the last take. A beat that is due now counts as far as it is late.
+func (p *pulse) take(now time.Time) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	late := max(p.worst, now.Sub(p.last)-beat, 0)
+	p.worst = 0
+	return late
 }

@@ -3,55 +3,45 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"sync"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/progress"
 	"github.com/jedib0t/go-pretty/v6/text"
-	"golang.org/x/term"
 )
 
-// screen tells the story, one line after the other. On a terminal, what the replicas hold now stands below the lines. The
-// whole picture is the fleet's page.
+// screen tells the story, one line after the other. On a terminal, what the replicas hold now stands below the lines, with
+// the address of the page, which has the whole picture.
 type screen struct {
 	out   io.Writer
 	began time.Time
 
-	live   progress.Writer // nil: there is no terminal
-	scenes *progress.Tracker
-	ended  sync.WaitGroup
+	live  progress.Writer // nil: there is no terminal
+	page  *progress.Tracker
+	ended sync.WaitGroup
 }
 
 // openScreen begins to tell a story. The caller closes it.
-func openScreen(out io.Writer, terminal bool) *screen {
+func openScreen(out io.Writer, terminal bool, page string) *screen {
 	s := &screen{out: out, began: time.Now()}
 	if !terminal {
 		text.DisableColors()
 		return s
 	}
-	s.scenes = &progress.Tracker{RemoveOnCompletion: true}
+	s.page = &progress.Tracker{Message: "The fleet's page: " + page, RemoveOnCompletion: true}
 	s.live = progress.NewWriter()
 	s.live.SetOutputWriter(out)
 	s.live.SetAutoStop(true)
-	s.live.SetMessageLength(60)
 	s.live.Style().Visibility = progress.StyleVisibility{Pinned: true, Tracker: true}
-	s.live.AppendTracker(s.scenes)
+	s.live.AppendTracker(s.page)
 	s.ended.Go(s.live.Render)
 	return s
 }
 
-// isTerminal reports whether what is written there can be written over.
-func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" }
-
 // scene opens one: what happens now, and to whom.
 func (s *screen) scene(format string, a ...any) {
-	title := fmt.Sprintf(format, a...)
 	s.say("")
-	s.say(s.clock() + "  " + text.Bold.Sprint(title))
-	if s.live != nil {
-		s.scenes.UpdateMessage(title)
-	}
+	s.say(s.clock() + "  " + text.Bold.Sprintf(format, a...))
 }
 
 // note tells what came of it.
@@ -79,7 +69,7 @@ func (s *screen) clock() string { return fmt.Sprintf("%6.1fs", time.Since(s.bega
 // close ends what is live. What is printed then stands below the story.
 func (s *screen) close() {
 	if s.live != nil {
-		s.scenes.MarkAsDone()
+		s.page.MarkAsDone()
 		s.ended.Wait()
 	}
 }

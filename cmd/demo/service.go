@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -34,16 +33,13 @@ type serviceSpec struct {
 	Tiers   []endpoint    // in the order in which they are asked
 	Timeout time.Duration // of one call of a tier
 	Rate    float64       // requests a second that a replica process makes of itself
-	// Alone sends each request through breakers of this replica alone too, as a measure. Health checks are left out then: one
-	// that brings a tier back would hide what the breakers do.
-	Alone bool
+	Alone   bool          // each request is sent on the way of that name too; no checks then, as they would hide what breakers do
 }
 
 // endpoint is a tier as a replica calls it.
 type endpoint struct {
-	Name string
-	URL  string
-	Loss float64 // the share of calls that the network loses on their way there
+	Name, URL string
+	Loss      float64 // the share of calls that the network loses on their way there
 }
 
 // service is a replica at work. Each request goes down a chain of tiers. Each tier is guarded by its health check, a retrier
@@ -121,7 +117,7 @@ func (s *service) addWay(name string, register func(tier string) (*breaker.Break
 		}
 		tiers = append(tiers, fallback.Tier[string, string]{Name: to.Name, Guards: guards,
 			Call: func(ctx context.Context, account string) (string, error) {
-				return to.Name, s.call(ctx, to, "/"+name+"?account="+url.QueryEscape(account))
+				return to.Name, s.call(ctx, to, "/"+name+"?account="+account)
 			},
 		})
 	}
@@ -146,7 +142,7 @@ func (s *service) watch(to endpoint, b *breaker.Breaker) (fallback.Guard, error)
 func (s *service) serve(ctx context.Context) {
 	var all sync.WaitGroup
 	for _, w := range s.ways {
-		all.Go(func() { w.ask(ctx, "42") })
+		all.Go(func() { w.ask(ctx) })
 	}
 	all.Wait()
 }
@@ -161,7 +157,7 @@ func (s *service) call(ctx context.Context, to endpoint, path string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.spec.Timeout)
 	defer cancel()
-	_, err := fetch(ctx, http.MethodGet, to.URL+path, "")
+	_, err := fetch(ctx, to.URL+path, "")
 	return err
 }
 
@@ -173,8 +169,12 @@ func (e statusError) Error() string { return fmt.Sprintf("the tier answered %d",
 // StatusCode lets the breaker label the error.
 func (e statusError) StatusCode() int { return int(e) }
 
-// fetch gives the answer's body, at most a megabyte of it.
-func fetch(ctx context.Context, method, url, body string) (string, error) {
+// fetch gets what a URL answers, at most a megabyte of it, or posts a body to it if there is one.
+func fetch(ctx context.Context, url, body string) (string, error) {
+	method := http.MethodGet
+	if body != "" {
+		method = http.MethodPost
+	}
 	req, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
 	if err != nil {
 		return "", err

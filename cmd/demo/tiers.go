@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -24,8 +23,7 @@ const (
 
 // latencies of the tiers when they are well: from half of it to one and a half.
 var latencies = map[string]time.Duration{
-	payments: 10 * time.Millisecond,
-	mcp:      8 * time.Millisecond, sdk: 20 * time.Millisecond, rest: 50 * time.Millisecond,
+	payments: 10 * time.Millisecond, mcp: 8 * time.Millisecond, sdk: 20 * time.Millisecond, rest: 50 * time.Millisecond,
 }
 
 // tierServer is a tier that replicas call over HTTP, and that can be broken in the ways that tiers break.
@@ -78,7 +76,10 @@ func serveTier(ctx context.Context, args []string) error {
 
 func (t *tierServer) takeMode(w http.ResponseWriter, r *http.Request) {
 	word, err := io.ReadAll(io.LimitReader(r.Body, 100))
-	if err = errors.Join(err, t.become(mode(word))); err != nil {
+	if err == nil {
+		err = t.become(mode(word))
+	}
+	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}

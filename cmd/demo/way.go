@@ -12,6 +12,7 @@ import (
 
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/fallback"
+	"github.com/commontrip/commontrip/internal/lab/tier"
 )
 
 // The two ways on which a replica's requests reach the tiers, and their paths there.
@@ -39,16 +40,12 @@ type count struct {
 	Burnt   int            // that reached out to a tier that did not serve: 503, no answer, connection refused
 	Refused int            // by the breaker
 	Foreign int            // that got any other error of the breaker's, which no call may ever get
-	Probing []span         // when the probes ran
+	Probing tier.Ledger    // the probes, by the replica's own count
 	Wait    time.Duration  // the longest that the breaker added to a call since the last census
 	Served  map[string]int // requests, by the tier
 	Recent  map[string]int // the same of those that began after the last census; in a census only
-	Error   string         // the newest of a request that every tier refused
-	Again   time.Duration  // when that said to ask again
+	Error   string         // the newest of a request that every tier refused, if it said when to ask again
 }
-
-// span is the time that a probe took, by this machine's clock.
-type span struct{ From, To time.Time }
 
 func newCount() count { return count{Served: map[string]int{}, Recent: map[string]int{}} }
 
@@ -57,11 +54,11 @@ func (c *count) add(d count) {
 	c.Calls, c.Burnt, c.Refused, c.Foreign = c.Calls+d.Calls, c.Burnt+d.Burnt, c.Refused+d.Refused, c.Foreign+d.Foreign
 	c.Probing, c.Wait = append(c.Probing, d.Probing...), max(c.Wait, d.Wait)
 	c.Error = cmp.Or(d.Error, c.Error)
-	for tier, n := range d.Served {
-		c.Served[tier] += n
+	for by, n := range d.Served {
+		c.Served[by] += n
 	}
-	for tier, n := range d.Recent {
-		c.Recent[tier] += n
+	for by, n := range d.Recent {
+		c.Recent[by] += n
 	}
 }
 
@@ -75,11 +72,11 @@ func sum(tallies []tally, way string) count {
 }
 
 // ask sends a request down the chain.
-func (w *way) ask(ctx context.Context, account string) {
+func (w *way) ask(ctx context.Context) {
 	w.mu.Lock()
 	recent := w.recent
 	w.mu.Unlock()
-	_, trace, err := w.chain.Trace(ctx, account)
+	_, trace, err := w.chain.Trace(ctx, "42")
 	if ctx.Err() != nil {
 		return // the demo is ending
 	}
@@ -126,7 +123,7 @@ func (g gauge) Run(ctx context.Context, call func(context.Context) error) error 
 	permit.Done(failed)
 	n := count{Wait: called.Sub(begin) + time.Since(answered)}
 	if permit.Probe() {
-		n.Probing = []span{{called, answered}}
+		n.Probing = tier.Ledger{{Start: called, End: answered}}
 	}
 	g.way.settle(ctx, n, nil, failed)
 	return failed
