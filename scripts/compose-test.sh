@@ -11,21 +11,30 @@ set -euo pipefail
 act() { printf '\n== %s\n' "$*"; }
 holds() { printf '   ok: %s\n' "$*"; }
 
-look() { curl -fsS --max-time 5 "$URL/$1"; }
+# look PATH: what every replica that runs says there.
+look() {
+	local one
+	for one in $(docker ps -q --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" --filter label=com.docker.compose.service=replica); do
+		docker exec "$one" /demo ask "http://127.0.0.1:8080/$1" &
+	done
+	wait
+}
 
 # tell TIER MODE: breaks a tier, or mends it.
-tell() { docker exec "$LOAD" /demo ask "http://$1:8081/mode" "$2" >/dev/null; }
+tell() { docker exec "$PAGE" /demo ask "http://$1:8081/mode" "$2" >/dev/null; }
 
 # held_by N TIER WORDS: N replicas hold the tier's breaker so; WORDS is a pattern for state, whose verdict, generation
-# and store of a line of /replicas, such as "(open|half-open) own .* away".
-held_by() { (($(look replicas | grep -cE "^[^ ]+ $2 $3$") == $1)); }
+# and store of a line of /verdict, such as "(open|half-open) own .* away". Its last word is a count of requests.
+held_by() { (($(look verdict | grep -cE "^[^ ]+ $2 $3 [0-9]+$") == $1)); }
 
-# in_store TIER WORDS: the store says so: state, generation, probes under way, who made it so.
-in_store() { look store | grep -qE "^$1 $2"; }
+# stored TIER FIELD: what the store says of the tier's breaker.
+stored() { docker exec "$PAGE" /commontrip show "$1" --json | field "$2"; }
+field() { sed -nE "s/^  \"$1\": \"?([^\",]*)\"?,?\$/\1/p"; }
 
-generation() { look store | awk -v tier="$1" '$1 == tier { print $3 }'; }
+in_store() { [[ "$(stored "$1" state)" =~ ^$2$ ]]; } # in_store TIER STATES
 
-served() { look served | awk -v by="$1" '$1 == by { n = $2 } END { print n + 0 }'; }
+# served TIER: how many requests it served, by the replicas that run.
+served() { look verdict | awk -v by="$1" '$2 == by { n += $NF } END { print n + 0 }'; }
 
 # serves TIER: it serves more requests than before.
 serves() { (($(served "$1") > MARK + 20)); }
@@ -61,7 +70,7 @@ breaks() {
 loses_redis() {
 	act "Redis is stopped, then tier2 answers 503 too"
 	local before
-	before="$(generation tier1_mcp)"
+	before="$(stored tier1_mcp generation)"
 	docker kill "$REDIS" >/dev/null
 	within 30 "all five replicas miss the store" held_by 5 tier3_rest "closed [a-z]+ .* away"
 	tell tier2 503
@@ -76,15 +85,16 @@ loses_redis() {
 	tell tier2 well
 	within 60 "all five replicas are back on the fleet's verdict" held_by 5 tier2_sdk "closed fleet .* up"
 	within 30 "the store knows tier1 again" in_store tier1_mcp "$NOT_CLOSED"
-	(($(generation tier1_mcp) >= before)) || fail "the store has forgotten generation $before of tier1"
+	(($(stored tier1_mcp generation) >= before)) || fail "the store has forgotten generation $before of tier1"
 	holds "the replicas have told it that tier1 is open; its generation never went back"
 }
 
-# probing finds the replica that has the one probe under way.
+# probing finds the replica that has the one probe under way, and kills it.
 probing() {
-	local words
-	words="$(look store | grep -E '^tier1_mcp half-open [0-9]+ 1 ')" || return 1
-	PROBER="${words##* }" # host-pid#incarnation
+	local now
+	now="$(docker exec "$PAGE" /commontrip show tier1_mcp --json)"
+	[[ "$(field state <<<"$now") $(field probing <<<"$now")" == "half-open 1" ]] || return 1
+	PROBER="$(field cause <<<"$now")" # host-pid#incarnation
 	PROBER="${PROBER%%-*}"
 	docker kill "$PROBER"
 }
@@ -107,13 +117,13 @@ scales() {
 	tell tier1 503
 	within 30 "all four replicas leave tier1" held_by 4 tier1_mcp "$NOT_CLOSED fleet .* up"
 	local old
-	old="$(look starts | cut -d' ' -f1 | sort -u)"
+	old="$(look start | cut -d' ' -f1 | sort -u)"
 	compose up -d --no-deps --no-recreate --scale replica=10 replica
 	within 120 "ten replicas are up" held_by 10 tier1_mcp "$NOT_CLOSED fleet .* up"
 	local new
-	new="$(look starts | grep ' tier1_mcp ' | grep -vF "$old")"
+	new="$(look start | grep ' tier1_mcp ' | grep -vF "$old")"
 	(($(wc -l <<<"$new") == 6)) || fail "want six newcomers: $new"
-	if grep -vE "^[^ ]+ tier1_mcp $NOT_CLOSED fleet [1-9][0-9]* up$" <<<"$new"; then
+	if grep -vE "^[^ ]+ tier1_mcp $NOT_CLOSED fleet [1-9][0-9]* up 0$" <<<"$new"; then
 		fail "a newcomer did not hold the verdict before its first call"
 	fi
 	holds "all six newcomers held the open verdict before their first call"
@@ -127,8 +137,8 @@ finish() {
 	local status=$?
 	if ((status != 0)); then
 		echo "-- what was to be seen at the end:"
-		look replicas || true
-		look store || true
+		look verdict || true
+		docker exec "${PAGE:-none}" /commontrip list || true
 		docker ps -a --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" || true
 	fi
 	echo "-- taking the cluster away ..."
@@ -154,7 +164,7 @@ if [[ -n "$(ours container)$(ours network)" ]]; then
 fi
 up
 BEGUN=yes
-LOAD="$(compose ps -q load)"
+PAGE="$(compose ps -q page)"
 REDIS="$(compose ps -q redis)"
 within 60 "tier1 serves, and all replicas hold it closed" held_by 5 tier1_mcp "closed fleet .* up"
 scrapes 5

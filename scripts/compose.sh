@@ -15,7 +15,7 @@ export COMPOSE_PROJECT_NAME=commontrip-demo COMMONTRIP_PORT="${COMMONTRIP_PORT:-
 export COMMONTRIP_PROMETHEUS_PORT="${COMMONTRIP_PROMETHEUS_PORT:-19090}" COMMONTRIP_GRAFANA_PORT="${COMMONTRIP_GRAFANA_PORT:-13000}"
 URL="http://127.0.0.1:$COMMONTRIP_PORT"
 PROMETHEUS="http://127.0.0.1:$COMMONTRIP_PROMETHEUS_PORT"
-PARTS=10 # containers that say how they are: Redis, three tiers, five replicas, and the users
+PARTS=10 # containers that say how they are: Redis, three tiers, five replicas, and the page
 
 fail() {
 	echo "compose: $*" >&2
@@ -93,13 +93,12 @@ up() {
 		The cluster is up: five replicas, three tiers, 50 requests a second.
 
 		  $URL            the operator's page
-		  $URL/replicas   what each replica holds of each breaker
-		  $URL/served     who served how many requests
 		  $PROMETHEUS/alerts     Prometheus, with the alerts of deploy/prometheus; it scrapes every replica
 		  http://127.0.0.1:$COMMONTRIP_GRAFANA_PORT            Grafana with the board, if COMPOSE_PROFILES=grafana is set
 
-		  docker exec ${COMPOSE_PROJECT_NAME}${SEPARATOR}load${SEPARATOR}1 /commontrip list
-		  docker exec ${COMPOSE_PROJECT_NAME}${SEPARATOR}load${SEPARATOR}1 /demo ask http://tier1:8081/mode 503    break a tier: 503, hang, refuse; mend it: well
+		  docker exec ${COMPOSE_PROJECT_NAME}${SEPARATOR}page${SEPARATOR}1 /commontrip list
+		  docker exec ${COMPOSE_PROJECT_NAME}${SEPARATOR}replica${SEPARATOR}1 /demo ask http://127.0.0.1:8080/verdict   what it holds of each tier, and how many requests that served
+		  docker exec ${COMPOSE_PROJECT_NAME}${SEPARATOR}page${SEPARATOR}1 /demo ask http://tier1:8081/mode 503    break a tier: 503, hang, refuse; mend it: well
 		  make compose-test   plays the whole story; make compose-down takes all of it away
 	END
 }

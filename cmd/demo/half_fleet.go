@@ -1,313 +1,278 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/commontrip/commontrip/breaker"
+	"github.com/commontrip/commontrip/config"
+	"github.com/commontrip/commontrip/internal/lab/tier"
 	"github.com/commontrip/commontrip/store"
 )
 
-// fleetHalf is the first half: one tier, eight replicas with one breaker between them, and, as a measure, eight
-// breakers that share nothing and get the same calls at the same moments.
-type fleetHalf struct {
-	*stage
-	policy store.Policy
-	timing breaker.Timing
-	tier   *tierHandle
-	fleet  *fleet
-
-	trip       *news          // the fleet's, when the tier died
-	dead       []replicaTally // all that was counted until the tier was well again
-	tierDead   tierTally      // the same by the tier's own count
-	calm, away []replicaTally // just before and just after Redis was away
-	wait       time.Duration  // the longest that the breaker added to a call while Redis was there
-	waitAlone  time.Duration  // the same of the breakers that share nothing
-	generation uint64         // before Redis was away
-}
+// payments is the one tier of the first half, and the name of its breaker.
+const payments = "payments"
 
 // victim is the replica whose network breaks: one whose calls a fleet would notice.
 const victim = 6
 
-// playFleet plays the first half.
-func (s *stage) playFleet(ctx context.Context) error {
-	h := &fleetHalf{
-		stage: s,
-		policy: store.Policy{
-			WindowCalls: 100, ConsecutiveFailures: 5, FailureRate: 0.5, MinCalls: 20, Reporters: 2,
-			OpenFor: s.pace.of(2 * time.Second), Probes: 2, ProbeSuccesses: 3,
-			ProbeLease: s.lease(), RampUp: s.pace.of(1500 * time.Millisecond),
-		},
-		timing: breaker.Timing{
-			RefreshInterval: time.Second, StaleAfter: max(time.Second, s.pace.of(1500*time.Millisecond)),
-		},
-	}
-	defer s.clear()
-	s.report.half()
-	if err := h.open(ctx); err != nil {
-		return err
-	}
-	s.screen.show(h.board)
-	defer s.screen.show(nil)
-	for _, scene := range []func(context.Context) error{
-		h.healthy, h.dies, h.hangs, h.refuses, h.recovers, h.lonely, h.operated, h.redisAway, h.redisBack,
-	} {
-		if err := scene(ctx); err != nil {
-			return err
-		}
-	}
-	if err := h.measure(ctx); err != nil || !h.alone {
-		return err
-	}
-	return h.linger(ctx)
+// fleetHalf is the first half: one tier, eight replicas with one breaker between them, and, as a measure, eight
+// breakers that share nothing and get the same calls at the same moments.
+type fleetHalf struct {
+	*fleet
+	policy store.Policy
+	timing breaker.Timing
+
+	dead       []tally               // all that was counted until the tier was well again
+	reached    map[string]tier.Count // the same by the tier's own count, by way
+	calm, away []tally               // just before and just after Redis was away
+	waitAlone  time.Duration         // the longest that a breaker that shares nothing added to a call
 }
 
-func (h *fleetHalf) open(ctx context.Context) (err error) {
-	if h.tier, err = h.openTier(ctx, tierName, tierSpec{Latency: 10 * time.Millisecond, Flaky: 0.01}); err != nil {
-		return err
+func openFleetHalf(ctx context.Context, s *stage) (scenes []func(context.Context), err error) {
+	env := s.environment(
+		"CIRCUIT_BREAKER_CONSECUTIVE_FOR=0",
+		"CIRCUIT_BREAKER_RAMP_UP="+s.pace.of(1500*time.Millisecond).String(),
+		"CIRCUIT_BREAKER_STALE_AFTER="+max(time.Second, s.pace.of(1500*time.Millisecond)).String(),
+		"MAX_RETRY_ATTEMPTS=1",
+	)
+	c, err := config.From(env)
+	if err != nil {
+		return nil, err
 	}
-	single := singleSpec{
-		Redis: h.redis.url, Prefix: h.redis.prefix, URL: h.tier.url, Policy: h.policy, Timing: h.timing, Timeout: callTimeout,
-	}
-	h.fleet, err = h.openFleet(ctx, h.told, func(*member) (replicaSpec, []string) { return replicaSpec{Single: &single}, nil })
-	return err
+	h := &fleetHalf{policy: c.PolicyFor(payments), timing: c.Timing}
+	h.fleet, err = s.startFleet(ctx, env, true, payments)
+	return []func(context.Context){
+		h.healthy, h.dies,
+		h.worse("The tier takes calls and never answers", hangs), h.worse("The tier refuses connections", refuses),
+		h.recovers, h.lonely, h.operated, h.redisAway, h.redisBack, h.measure,
+	}, err
 }
 
-// told notes what one replica alone has to say; what holds for the fleet the scenes note.
-func (h *fleetHalf) told(m *member, e *heard) {
-	switch {
-	case e.is(breaker.OwnTripped):
-		h.screen.note("%s opens for itself alone", m.name)
-	case e.is(breaker.OwnClosed):
-		h.screen.note("%s is closed again, by its own probes", m.name)
-	}
-}
-
-// are is a condition on every replica's view of the tier.
-func (h *fleetHalf) are(met func(belief) bool) func() bool {
-	return h.fleet.all(func(t replicaTally) bool { return met(t.Breakers[tierName]) })
-}
-
-func isOpen(b belief) bool   { return b.State == breaker.Open }
-func isClosed(b belief) bool { return b.State == breaker.Closed && b.Mode == breaker.Auto }
-
-// count asks all replicas what they counted.
-func (h *fleetHalf) count(ctx context.Context) ([]replicaTally, error) {
-	tallies, err := h.fleet.census(ctx)
-	for _, t := range tallies {
-		h.wait, h.waitAlone = max(h.wait, t.Calls[shared].Wait), max(h.waitAlone, t.Calls[alone].Wait)
-	}
-	return tallies, err
-}
-
-func (h *fleetHalf) healthy(ctx context.Context) error {
+func (h *fleetHalf) healthy(ctx context.Context) {
 	total := 0.0
-	for _, m := range h.fleet.members {
+	for _, m := range h.members {
 		total += m.rate
 	}
-	h.scene("%d replicas call one tier, %.0f calls a second in all", len(h.fleet.members), total)
-	first, last := h.fleet.members[0], h.fleet.members[len(h.fleet.members)-1]
+	h.scene("%d replicas call one tier, %.0f calls a second in all", len(h.members), total)
+	first, last := h.members[0], h.members[len(h.members)-1]
 	h.screen.note("from %s, %.0f a second, to %s, %.0f", first.name, first.rate, last.name, last.rate)
-	h.screen.note("%s keeps their verdict", h.redis)
-	if err := h.pause(ctx, 3*time.Second); err != nil {
-		return err
-	}
-	well := func(t replicaTally) bool { return t.StoreUp && isClosed(t.Breakers[tierName]) }
-	stalled := sum(h.fleet.look(), shared).Burnt > 0 // the machine stood still for so long that calls timed out
-	h.report.promise(h.fleet.until(ctx, patience, h.fleet.all(well)) && (len(h.fleet.transitions()) == 0 || stalled),
-		"errors of 1 % open nothing", "%s", counted(len(h.fleet.transitions()), "transition"))
-	return nil
+	h.screen.note("%s keeps their verdict", h.redis.name)
+	h.pause(ctx, 3*time.Second)
+	well := h.all(ctx, patience, func(t tally) bool { return t.StoreUp && isClosed(t.Tiers[payments]) })
+	stalled := sum(h.look(ctx), shared).Burnt > 0 // the machine stood still for long enough that calls timed out
+	n := len(h.transitions())
+	h.report.promise(well && (n == 0 || stalled), "errors of 1 % open nothing", "transitions: %d", n)
 }
 
-func (h *fleetHalf) dies(ctx context.Context) error {
+func (h *fleetHalf) dies(ctx context.Context) {
 	h.scene("The tier answers 503")
-	if err := h.tier.behave(ctx, fails, 0); err != nil {
-		return err
-	}
-	all := h.fleet.until(ctx, patience, h.are(isOpen))
-	h.trip = h.fleet.latest(tierName, store.Open)
-	if h.trip == nil {
-		h.report.promise(false, "one trip opens every replica", "nothing opened")
-		return nil
-	}
-	h.tell(&h.trip.Transition)
-	h.screen.note("the last of the %d knew %s after the commit", len(h.trip.heard), brief(h.trip.behind(h.redis.ahead)))
-	h.report.promise(all, "one trip opens every replica", "%d of %d", len(h.trip.heard), len(h.fleet.members))
-	return h.pause(ctx, 2500*time.Millisecond)
+	h.become(payments, fails)
+	all := h.allHold(ctx, payments, isOpen)
+	trip, told := h.told(ctx, into(payments, store.Open))
+	h.tell(trip.Transition)
+	h.screen.note("the last of the %d knew %s after the commit", trip.heard, brief(trip.last))
+	h.report.promise(all && told, "one trip opens every replica", "%d of %d", trip.heard, len(h.members))
+	h.pause(ctx, 2500*time.Millisecond)
 }
 
-func (h *fleetHalf) hangs(ctx context.Context) error {
-	h.scene("The tier takes calls and never answers")
-	if err := h.tier.behave(ctx, hangs, 0); err != nil {
-		return err
+// worse lets the dead tier die in another way.
+func (h *fleetHalf) worse(title string, m mode) func(context.Context) {
+	return func(ctx context.Context) {
+		h.scene("%s", title)
+		h.become(payments, m)
+		h.pause(ctx, 2500*time.Millisecond)
 	}
-	return h.pause(ctx, 2500*time.Millisecond)
 }
 
-func (h *fleetHalf) refuses(ctx context.Context) error {
-	h.scene("The tier refuses connections")
-	if err := h.tier.behave(ctx, refuses, 0); err != nil {
-		return err
-	}
-	return h.pause(ctx, 2500*time.Millisecond)
-}
-
-func (h *fleetHalf) recovers(ctx context.Context) error {
+func (h *fleetHalf) recovers(ctx context.Context) {
 	h.scene("The tier is well again")
-	if err := h.tier.behave(ctx, answers, 0); err != nil {
-		return err
-	}
-	closed := h.fleet.until(ctx, patience, h.are(isClosed))
-	h.tell(h.fleet.latest(tierName, store.Closed).transition())
+	h.become(payments, answers)
+	closed := h.allHold(ctx, payments, isClosed)
+	end, _ := h.told(ctx, into(payments, store.Closed))
+	h.tell(end.Transition)
 	h.screen.note("a ramp of %s lets a growing share of the calls through", brief(h.policy.RampUp))
-	h.report.promise(closed, "a tier that is well gets its calls back", "closed: %s", yes(closed))
-	if err := h.pause(ctx, 2*time.Second); err != nil {
-		return err
-	}
-	var err error
-	if h.dead, err = h.count(ctx); err != nil {
-		return err
-	}
-	h.tierDead, err = h.tier.census(ctx)
-	return err
+	h.report.promise(closed, "a tier that is well gets its calls back", "closed: %t", closed)
+	h.pause(ctx, 2*time.Second)
+	h.dead, h.reached = h.census(ctx), h.tiers[payments].Counts()
 }
 
-func (h *fleetHalf) lonely(ctx context.Context) error {
-	lonely := h.fleet.members[victim]
-	before := len(h.fleet.transitions())
+func (h *fleetHalf) lonely(ctx context.Context) {
+	lonely := h.members[victim]
+	before := len(h.transitions())
 	h.scene("The network between %s and the tier breaks", lonely.name)
-	if _, err := lonely.proc.ask(ctx, order{Do: network, Up: false}); err != nil {
-		return err
-	}
-	alone := h.fleet.until(ctx, patience, func() bool {
-		b := lonely.last.Breakers[tierName]
+	h.ask(ctx, order{Cut: new(true)}, lonely)
+	opened := h.until(ctx, patience, func() bool {
+		b := lonely.last.Tiers[payments]
 		return b.Own && isOpen(b)
 	})
-	if err := h.pause(ctx, 2500*time.Millisecond); err != nil {
-		return err
+	if opened {
+		h.screen.note("%s opens for itself alone", lonely.name)
 	}
+	h.pause(ctx, 2500*time.Millisecond)
 	others := 0
-	for i, t := range h.fleet.look() {
-		if i != victim && isClosed(t.Breakers[tierName]) {
+	for i, t := range h.look(ctx) {
+		if i != victim && isClosed(t.Tiers[payments]) {
 			others++
 		}
 	}
 	h.screen.note("the other %d go on as before", others)
-	quiet := len(h.fleet.transitions()) == before
-	h.report.promise(alone && quiet && others == len(h.fleet.members)-1,
-		"a broken network isolates one replica only", "it opened: %s; all: %s", yes(alone), yes(!quiet))
-	if _, err := lonely.proc.ask(ctx, order{Do: network, Up: true}); err != nil {
-		return err
-	}
+	quiet := len(h.transitions()) == before
+	h.report.promise(opened && quiet && others == len(h.members)-1,
+		"a broken network isolates one replica only", "it opened: %t; all: %t", opened, !quiet)
+	h.ask(ctx, order{Cut: new(false)}, lonely)
 	h.screen.note("its network works again")
-	h.report.promise(h.fleet.until(ctx, patience, h.are(isClosed)),
-		"which comes back by its own probes", "%s", lonely.name)
-	return h.pause(ctx, time.Second)
+	closed := h.allHold(ctx, payments, isClosed)
+	if closed {
+		h.screen.note("%s is closed again, by its own probes", lonely.name)
+	}
+	h.report.promise(closed, "which comes back by its own probes", "%s", lonely.name)
+	h.pause(ctx, time.Second)
 }
 
-func (h *fleetHalf) operated(ctx context.Context) error {
-	const by, because = "oncall", "INC-42: the card network is being moved"
+func (h *fleetHalf) operated(ctx context.Context) {
 	h.scene("An operator forces the breaker open")
-	force := store.Command{Name: tierName, Action: store.ForceOpen, For: 10 * time.Minute, By: by, Why: because}
-	done, err := h.redis.operator.Command(ctx, force)
-	if err != nil {
-		return fmt.Errorf("force open: %w", err)
-	}
-	forced := func(b belief) bool { return b.Mode == breaker.ForcedOpen && b.State == breaker.Open }
-	all := h.fleet.until(ctx, patience, h.are(forced))
-	h.tell(done.Made)
-	h.screen.note("the last of the %d obeyed %s after the command", len(h.fleet.members), brief(h.fleet.commanded(done.Snapshot.Rev).behind(h.redis.ahead)))
-	if err := h.pause(ctx, 1500*time.Millisecond); err != nil {
-		return err
-	}
-	if done, err = h.redis.operator.Command(ctx, store.Command{Name: tierName, Action: store.Lift, By: by, Why: "moved"}); err != nil {
-		return fmt.Errorf("lift: %w", err)
-	}
-	h.tell(done.Made)
-	lifted := h.fleet.until(ctx, patience, h.are(isClosed))
-	h.report.promise(all && lifted, "an operator's command holds everywhere",
-		"forced: %s; lifted: %s", yes(all), yes(lifted))
-	return h.pause(ctx, 2*time.Second) // the ramp ends
+	rev := h.command(ctx, store.Command{Action: store.ForceOpen, For: 10 * time.Minute, Why: "INC-42: the card network is being moved"})
+	forced := h.allHold(ctx, payments, func(b belief) bool { return b.Mode == breaker.ForcedOpen && b.State == breaker.Open })
+	obeyed, _ := h.told(ctx, func(t store.Transition) bool { return t.Rev == rev })
+	h.screen.note("the last of the %d obeyed %s after the command", len(h.members), brief(obeyed.last))
+	h.pause(ctx, 1500*time.Millisecond)
+	h.command(ctx, store.Command{Action: store.Lift, Why: "moved"})
+	lifted := h.allHold(ctx, payments, isClosed)
+	h.report.promise(forced && lifted, "an operator's command holds everywhere",
+		"forced: %t; lifted: %t", forced, lifted)
+	h.pause(ctx, 2*time.Second) // the ramp ends
 }
 
-func (h *fleetHalf) redisAway(ctx context.Context) (err error) {
-	h.scene("Redis hangs, and then is gone")
-	snapshot, err := h.verdict(ctx)
+// command gives one, says what it did, and gives its number.
+func (h *fleetHalf) command(ctx context.Context, c store.Command) (rev uint64) {
+	c.Name, c.By = payments, "oncall"
+	done, err := h.redis.operator.Command(ctx, c)
 	if err != nil {
-		return err
+		h.fail(fmt.Errorf("%s: %w", c.Action, err))
+		return 0
 	}
-	h.generation = snapshot.Generation
-	if h.calm, err = h.count(ctx); err != nil {
-		return err
+	if done.Made != nil {
+		h.tell(*done.Made)
 	}
-	h.redis.wire.hang()
-	lost := h.fleet.until(ctx, patience, h.fleet.all(func(t replicaTally) bool { return !t.StoreUp }))
-	h.redis.wire.cut()
+	return done.Snapshot.Rev
+}
+
+func (h *fleetHalf) redisAway(ctx context.Context) {
+	h.scene("Redis hangs, and then is gone")
+	h.calm = h.census(ctx)
+	h.redis.hang()
+	lost := h.all(ctx, patience, func(t tally) bool { return !t.StoreUp })
 	h.redis.lose()
 	h.screen.note("each replica stands on its own verdict, and says so")
-	h.report.promise(lost, "a replica without Redis knows it", "all say so: %s", yes(lost))
-	if err := h.pause(ctx, 2500*time.Millisecond); err != nil {
-		return err
-	}
-	h.away, err = h.fleet.census(ctx)
-	return err
+	h.report.promise(lost, "a replica without Redis knows it", "all say so: %t", lost)
+	h.pause(ctx, 2500*time.Millisecond)
+	h.away = h.census(ctx)
 }
 
-func (h *fleetHalf) redisBack(ctx context.Context) error {
-	if h.redis.embedded != nil {
-		h.scene("Redis is back, and has forgotten everything")
-	} else {
-		h.scene("Redis is back")
+func (h *fleetHalf) redisBack(ctx context.Context) {
+	h.scene("Redis is back%s", map[bool]string{true: ", and has forgotten everything"}[h.redis.embedded != nil])
+	before := uint64(0)
+	for _, t := range h.look(ctx) {
+		before = max(before, t.Tiers[payments].Generation)
 	}
-	if err := h.redis.wire.heal(); err != nil {
-		return err
-	}
-	up := h.fleet.until(ctx, patience, h.fleet.all(func(t replicaTally) bool { return t.StoreUp }))
+	h.redis.heal()
+	up := h.all(ctx, patience, func(t tally) bool { return t.StoreUp })
 	now, agree := h.agree(ctx)
 	if h.redis.embedded != nil {
 		h.screen.note("the replicas told it all again: %s, generation %d", now.State, now.Generation)
 	}
-	h.report.promise(up && agree, "Redis, even emptied, and fleet agree again", "agreed: %s", yes(up && agree))
+	h.report.promise(up && agree, "Redis, even emptied, and fleet agree again", "agreed: %t", up && agree)
 	if agree {
-		h.report.law(now.Generation >= h.generation, "and take no step back", "generation %d, before %d", now.Generation, h.generation)
+		h.report.law(now.Generation >= before, "and take no step back", "generation %d, before %d", now.Generation, before)
 	}
-	return h.pause(ctx, 1500*time.Millisecond)
+	h.pause(ctx, 1500*time.Millisecond)
 }
 
 // agree waits until every replica holds what Redis holds.
 func (h *fleetHalf) agree(ctx context.Context) (now store.Snapshot, agreed bool) {
 	for limit := time.Now().Add(patience); !agreed && time.Now().Before(limit) && ctx.Err() == nil; {
-		var err error
-		now, err = h.verdict(ctx)
-		same := h.are(func(b belief) bool { return b.Generation == now.Generation && isClosed(b) })
-		agreed = err == nil && h.fleet.until(ctx, 100*time.Millisecond, same)
+		found, err := h.redis.operator.Read(ctx, payments)
+		if err != nil {
+			h.fail(err)
+		}
+		for _, now = range found { // one, or none that it was told of yet
+		}
+		agreed = h.all(ctx, 100*time.Millisecond, func(t tally) bool {
+			return t.Tiers[payments].Generation == now.Generation && isClosed(t.Tiers[payments])
+		})
 	}
 	return now, agreed
 }
 
-// verdict asks Redis what it holds.
-func (h *fleetHalf) verdict(ctx context.Context) (store.Snapshot, error) {
-	found, err := h.redis.operator.Read(ctx, tierName)
-	if err != nil || len(found) == 0 {
-		return store.Snapshot{}, err
+// measure says what the first half came to: in numbers that were counted in this run, by the tier or the replicas.
+//
+// Times are held against a bar to which the longest wait of the breakers that share nothing is added. They run in the same
+// processes, on the same calls, and wait for nobody: their wait is what a busy machine makes of a goroutine's turn.
+func (h *fleetHalf) measure(ctx context.Context) {
+	last := h.census(ctx)
+	for _, census := range [][]tally{h.dead, h.calm, h.away, last} {
+		h.waitAlone = max(h.waitAlone, sum(census, alone).Wait)
 	}
-	return found[0], nil
+	h.report.whole = true
+	h.burnt()
+	h.pushes()
+	h.absence(sum(last, shared))
 }
 
-func yes(is bool) string {
-	if is {
-		return "yes"
-	}
-	return "no"
+// burnt compares what the dead tier cost the fleet with what it cost breakers that share nothing.
+func (h *fleetHalf) burnt() {
+	one, many := sum(h.dead, shared), sum(h.dead, alone)
+	first := h.dead[0].Ways
+	slow, slowAlone, atOnce := first[shared].Burnt, first[alone].Burnt, one.Probing.MostAtOnce()
+	row := h.report.table("One tier, dead for a while: what was counted, on the same calls", "", "one for all", "eight alone")
+	row("calls that reached the dead tier, by its own count", h.reached[shared].Dead, h.reached[alone].Dead)
+	row("calls burnt on it, refused connections too", one.Burnt, many.Burnt)
+	row(fmt.Sprintf("  of these by the replica that makes %.0f a second", h.members[0].rate), slow, slowAlone)
+	row("probes sent until the tier was trusted again", len(one.Probing), len(many.Probing))
+	row("most probes at once", atOnce, many.Probing.MostAtOnce())
+	h.report.promise(one.Burnt < many.Burnt, "the fleet burns fewer than eight alone", "%d, against %d", one.Burnt, many.Burnt)
+	h.report.promise(slow < h.policy.ConsecutiveFailures, "a replica that hardly calls profits", "burnt %d, alone %d", slow, slowAlone)
+	h.report.promise(atOnce <= h.policy.Probes, "never more probes at once than allowed", "%d of %d", atOnce, h.policy.Probes)
 }
 
-func words(r store.Reason) string { return strings.ReplaceAll(string(r), "-", " ") }
-
-func counted(n int, what string) string {
-	if n != 1 {
-		what += "s"
+// pushes says how fast the fleet's transitions reached the last replica.
+func (h *fleetHalf) pushes() {
+	all := h.transitions()
+	if len(all) == 0 {
+		return
 	}
-	return fmt.Sprintf("%d %s", n, what)
+	slices.SortFunc(all, func(a, b news) int { return cmp.Compare(a.last, b.last) })
+	slowest := all[len(all)-1]
+	h.report.table("From a transition's commit to the last replica that knew", "transitions", "median", "largest", "which was")(
+		len(all), brief(all[len(all)/2].last), brief(slowest.last), fmt.Sprintf("%s to %s, %s", slowest.From, slowest.To, slowest.Reason))
+	missed := 0
+	for _, n := range all {
+		missed += max(n.heard, len(h.members)) - min(n.heard, len(h.members)) // to be told twice is as bad
+	}
+	// What a push misses, the next refresh repairs, by one exchange.
+	bar := h.timing.RefreshInterval + h.timing.StaleAfter/3 + h.waitAlone
+	h.report.promise(missed == 0 && slowest.last <= bar,
+		"each transition is everywhere in "+brief(bar), "missed %d; slowest %s", missed, brief(slowest.last))
+}
+
+// absence says what it cost that Redis was away.
+func (h *fleetHalf) absence(last count) {
+	before, after := sum(h.calm, shared), sum(h.away, shared)
+	calls, errs, refusals := after.Calls-before.Calls, after.Foreign-before.Foreign, after.Refused-before.Refused
+	wait := max(sum(h.dead, shared).Wait, before.Wait, last.Wait)
+	row := h.report.table("Redis, away for some seconds", "", "while there", "while away", "eight alone")
+	row("calls", before.Calls, calls, sum(h.away, alone).Calls)
+	row("errors not the tier's own", before.Foreign, errs, 0)
+	row("longest wait added to a call", brief(wait), brief(after.Wait), brief(h.waitAlone))
+	h.report.law(last.Foreign == 0, "without Redis no call fails by the breaker", "%d of %d", errs, calls)
+	// If calls of a tier that is well took too long, since the machine stood still, a replica is right to open.
+	stalled := after.Burnt > before.Burnt
+	h.report.promise(refusals == 0 || stalled, "nor is refused", "%d of %d", refusals, calls)
+	// One call may wait for the claim of a probe.
+	bar, longest := h.timing.ClaimTimeout+150*time.Millisecond+h.waitAlone, max(wait, after.Wait)
+	h.report.promise(longest <= bar, "nor waits", "%s at most; bar %s", brief(longest), brief(bar))
 }

@@ -4,159 +4,48 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
-	"net"
 	"net/http"
-	"os"
+	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/commontrip/commontrip/breaker"
+	"github.com/commontrip/commontrip/fallback"
 	"github.com/commontrip/commontrip/store"
 	"github.com/commontrip/commontrip/tests/await"
 )
 
-func TestAWireHangsIsCutAndHealsAtTheSameAddress(t *testing.T) {
-	w, err := newWire(echo(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer w.cut()
-	conn := dial(t, w.addr)
-	if !answer(conn, time.Minute) {
-		t.Fatal("a healthy wire does not answer")
-	}
-	w.hang()
-	if w.doing() != waits || answer(conn, 50*time.Millisecond) {
-		t.Error("a wire that hangs answers")
-	}
-	if err := w.heal(); err != nil {
-		t.Fatal(err)
-	}
-	if w.doing() != flows || !answer(conn, time.Minute) {
-		t.Error("a wire that hung and is well again does not answer")
-	}
-	w.cut()
-	_ = conn.SetDeadline(time.Now().Add(time.Minute))
-	if _, err := io.Copy(io.Discard, conn); w.doing() != severed || errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Error("a connection outlives the cut")
-	}
-	if c, err := net.Dial("tcp", w.addr); err == nil {
-		_ = c.Close()
-		t.Error("a wire that is cut takes a connection")
-	}
-	if err := w.heal(); err != nil {
-		t.Fatal(err)
-	}
-	if !answer(dial(t, w.addr), time.Minute) {
-		t.Error("a wire that was cut and is well again does not answer")
-	}
-}
+// newTestReport is of a process whose own timers are on time.
+func newTestReport() *report { return &report{own: &pulse{last: time.Now().Add(time.Hour)}} }
 
-func echo(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				_, _ = io.Copy(c, c)
-			}()
-		}
-	}()
-	return l.Addr().String()
-}
-
-func dial(t *testing.T, addr string) net.Conn {
-	t.Helper()
-	c, err := net.Dial("tcp", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = c.Close() })
-	return c
-}
-
-// answer reports whether a byte that is sent, or was, comes back in time.
-func answer(c net.Conn, within time.Duration) bool {
-	_ = c.SetDeadline(time.Now().Add(within))
-	if _, err := c.Write([]byte("x")); err != nil {
-		return false
-	}
-	_, err := c.Read(make([]byte, 1))
-	return err == nil
-}
-
-func TestATierFailsInEachOfItsWaysAndCounts(t *testing.T) {
-	tier := &tier{mode: answers, latency: time.Millisecond, counts: map[string]*tierCount{}, addr: "127.0.0.1:0"}
-	if err := tier.listen(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = tier.server.Close() }()
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	call := func(ctx context.Context) error { return get(ctx, client, "http://"+tier.addr+"/way", time.Hour) }
-	if err := call(t.Context()); err != nil {
-		t.Errorf("a tier that answers: %v", err)
-	}
-	become := func(m mode) {
-		t.Helper()
-		if err := tier.behave(m, 0); err != nil {
-			t.Fatal(err)
-		}
-	}
-	become(fails)
-	if err := call(t.Context()); !errors.Is(err, statusError(503)) {
-		t.Errorf("a tier that fails: %v", err)
-	}
-	become(hangs)
-	hung, giveUp := context.WithCancel(t.Context())
-	defer giveUp()
-	ended := make(chan error, 1)
-	go func() { ended <- call(hung) }()
-	await.Until(t, "the call reaches the tier that hangs", func() bool { return tier.census()["/way"].Calls == 3 })
-	giveUp()
-	if err := <-ended; !errors.Is(err, context.Canceled) {
-		t.Errorf("a tier that hangs: %v", err)
-	}
-	become(refuses)
-	if err := call(t.Context()); !isNetwork(err) {
-		t.Errorf("a tier that refuses: %v", err)
-	}
-	become(answers)
-	if err := call(t.Context()); err != nil {
-		t.Errorf("a tier that answers again: %v", err)
-	}
-	if n := tier.census()["/way"]; n.Calls != 4 || n.Dead != 2 {
-		t.Errorf("it counted %+v; want 4 calls, 2 of them while dead", n)
-	}
-}
-
-func TestAReportIsKeptOnlyWhereEveryPromiseHeld(t *testing.T) {
-	r := &report{}
+func TestAReportIsKeptOnlyIfEveryPromiseHeld(t *testing.T) {
+	r := newTestReport()
 	r.promise(true, "one", "seen")
 	if !r.kept() {
 		t.Error("all held, and it is not kept")
 	}
 	r.promise(false, "another", "%d of %d", 7, 8)
-	r.table("counted", "", "here", "there").row("calls", 5, 40)
+	r.table("Measured", "", "here", "there")("calls", 5, 40)
 	if r.kept() {
 		t.Error("one was broken, and it is kept")
 	}
 	var out bytes.Buffer
-	r.print(&out, false)
-	for _, want := range []string{"held        one", "BROKEN      another  7 of 8", "calls     5     40"} {
-		if !strings.Contains(out.String(), want) {
-			t.Errorf("it does not say %q:\n%s", want, out.String())
-		}
+	r.print(&out)
+	want := `
+Measured
+         here  there
+  calls     5     40
+
+What was promised
+  (the latest timer of this run: 0s; from 50ms on, what does not hold is not judged)
+  held    one      seen
+  BROKEN  another  7 of 8
+`
+	if out.String() != want {
+		t.Errorf("it says\n%s\nwant\n%s", out.String(), want)
 	}
 }
 
@@ -170,39 +59,43 @@ func TestAPromiseThatIsNotKeptIsExcusedByAMachineThatWasLateThen(t *testing.T) {
 	}{
 		{"in its scene", func(r *report) {
 			r.scene()
-			r.delays.note(late)
+			r.note(late)
 		}, true},
 		{"in the scene before", func(r *report) {
 			r.scene()
-			r.delays.note(late)
+			r.note(late)
 			r.scene()
 		}, true},
 		{"by too little", func(r *report) {
 			r.scene()
-			r.delays.note(tardy - 1)
+			r.note(tardy - 1)
 		}, false},
 		{"two scenes before", func(r *report) {
 			r.scene()
-			r.delays.note(late)
+			r.note(late)
 			r.scene()
 			r.scene()
 		}, false},
 		{"two scenes before, for the whole half", func(r *report) {
 			r.scene()
-			r.delays.note(late)
+			r.note(late)
 			r.scene()
 			r.scene()
-			r.whole()
+			r.whole = true
 		}, true},
 		{"in the half before", func(r *report) {
 			r.scene()
-			r.delays.note(late)
-			r.whole()
+			r.note(late)
+			r.whole = true
 			r.half()
 			r.scene()
 		}, false},
+		{"by a beat of this process that does not come", func(r *report) {
+			r.scene()
+			r.own.last = time.Now().Add(-late - beat)
+		}, true},
 	} {
-		r := &report{delays: &delays{own: &pulse{last: time.Now().Add(time.Hour)}}} // this process itself is on time
+		r := newTestReport()
 		c.story(r)
 		r.promise(true, "kept", "seen")
 		r.promise(false, "not kept", "seen")
@@ -210,12 +103,12 @@ func TestAPromiseThatIsNotKeptIsExcusedByAMachineThatWasLateThen(t *testing.T) {
 			t.Errorf("late %s: kept is %t", c.name, r.kept())
 		}
 		var out bytes.Buffer
-		r.print(&out, false)
-		want := "BROKEN      not kept  seen"
+		r.print(&out)
+		want := "BROKEN  not kept  seen"
 		if c.excused {
-			want = "not judged  not kept  this machine was late by 150 ms; seen: seen"
+			want = "not judged  not kept  this machine was late by 15"
 		}
-		if !strings.Contains(out.String(), want) || !strings.Contains(out.String(), "held        kept") {
+		if !strings.Contains(out.String(), want) || !strings.Contains(out.String(), "  held  ") {
 			t.Errorf("late %s: it does not say %q:\n%s", c.name, want, out.String())
 		}
 		r.law(false, "a law", "seen")
@@ -243,60 +136,154 @@ func TestAPulseTellsItsLatestBeatOnceAndOneThatIsDueAtOnce(t *testing.T) {
 		}
 		ctx, stop := context.WithCancel(t.Context())
 		p = newPulse()
-		go p.run(ctx, func() { t.Error("late on a machine whose time is its own") })
+		go p.run(ctx)
 		time.Sleep(time.Second)
+		if got := p.take(time.Now()); got != 0 {
+			t.Errorf("late by %v on a machine whose time is its own", got)
+		}
 		stop()
 		synctest.Wait()
 	})
 }
 
-func TestProbesAtOnceAreThoseOverOneInstant(t *testing.T) {
-	at := func(ms int) time.Time { return time.UnixMilli(int64(ms)) }
-	spans := []span{{at(0), at(10)}, {at(5), at(20)}, {at(10), at(12)}, {at(11), at(30)}, {at(40), at(50)}}
-	if got := most(spans); got != 3 {
-		t.Errorf("%d at once; want 3: one that ends as another begins is not beside it", got)
-	}
-	if most(nil) != 0 {
-		t.Error("some at once of none")
-	}
-}
-
-func TestColoursTakeNoPlaces(t *testing.T) {
-	red := ink(true).red("abc")
-	if got := clip(red+"def", 4); got != red+"d\x1b[0m" {
-		t.Errorf("clipped: %q", got)
-	}
-	if got := clip(red, 3); got != red {
-		t.Errorf("a line that fits is cut: %q", got)
-	}
-	if got := pad(red, 5); got != red+"  " {
-		t.Errorf("padded: %q", got)
-	}
-	if ink(false).red("abc") != "abc" {
-		t.Error("coloured without colours")
-	}
-}
-
-func TestTheLastReplicaToHearIsMeasuredFromTheCommit(t *testing.T) {
+func TestNewsSaysWhichReplicasWereToldAndWhen(t *testing.T) {
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	n := news{store.Transition{At: at.Add(time.Hour)}, map[string]time.Time{
-		"a": at.Add(3 * time.Millisecond), "b": at.Add(9 * time.Millisecond), "c": at.Add(5 * time.Millisecond),
-	}}
-	if got := n.behind(time.Hour); got != 9*time.Millisecond {
-		t.Errorf("behind by %v; want 9ms, by a store's clock that is an hour ahead", got)
+	opened := store.Transition{Name: payments, Generation: 7, To: store.Open, At: at.Add(time.Hour)}
+	f := &fleet{stage: &stage{redis: &redisSide{ahead: time.Hour}}, members: make([]*member, 3)}
+	for _, ms := range []time.Duration{5, 3, 9} {
+		f.learn(heard{at.Add(ms * time.Millisecond), opened})
 	}
-	if got := n.spread(); got != 6*time.Millisecond {
-		t.Errorf("spread over %v; want 6ms", got)
+	closed := opened
+	closed.Generation, closed.From, closed.To = 8, store.Open, store.Closed
+	f.learn(heard{at.Add(time.Minute), closed})
+	n, all := f.told(t.Context(), into(payments, store.Open))
+	if !all || len(f.transitions()) != 2 {
+		t.Errorf("%d were told of the first of %d transitions; want 3 of the first of two", n.heard, len(f.transitions()))
+	}
+	if n.first != 3*time.Millisecond || n.last != 9*time.Millisecond {
+		t.Errorf("told after %v to %v; want 3ms to 9ms, by a store's clock that is an hour ahead", n.first, n.last)
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if n, all := f.told(gone, into(payments, store.Closed)); all || n.heard != 1 {
+		t.Errorf("all were told of what one was: %+v", n)
 	}
 }
 
-func TestTheUsersSettingsDoNotReachTheDemosReplicas(t *testing.T) {
-	for variable, want := range map[string]bool{
-		"CIRCUIT_BREAKER_OPEN_FOR=1": true, "MAX_RETRY_ATTEMPTS=9": true, "RETRY_JITTER=none": true,
-		"HEALTH_CHECK_INTERVAL=1": true, "PATH=" + os.Getenv("PATH"): false, "REDIS_URL=x": false,
+func TestCallsAreCountedByWhatCameOfThem(t *testing.T) {
+	b, err := breaker.New("tier", breaker.WithPolicy(store.Policy{ConsecutiveFailures: 3, OpenFor: time.Hour}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &way{n: newCount(), recent: map[string]int{}}
+	var answer error
+	w.chain, err = fallback.New([]fallback.Tier[string, string]{{
+		Name: "tier", Guards: []fallback.Guard{gauge{b, w}},
+		Call: func(context.Context, string) (string, error) { return "", answer },
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, answer = range []error{nil, errLost, nil, statusError(503), context.DeadlineExceeded, errLost, nil} {
+		w.ask(t.Context()) // the last is refused
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	w.ask(gone)
+	n := w.read(true)
+	if n.Calls != 7 || n.Burnt != 2 || n.Refused != 1 || n.Foreign != 0 {
+		t.Errorf("counted %+v; want 7 calls, 2 of them burnt, 1 refused", n)
+	}
+	if n.Served["tier"] != 2 || n.Served[nobody] != 5 || n.Recent["tier"] != 2 || n.Recent[nobody] != 5 {
+		t.Errorf("served %v, recently %v", n.Served, n.Recent)
+	}
+	if !strings.HasPrefix(n.Error, "ask again in ") {
+		t.Errorf("the error of a request that was refused is %q", n.Error)
+	}
+	w.ask(t.Context())
+	if n := w.read(true); n.Calls != 8 || n.Recent[nobody] != 1 || n.Served[nobody] != 6 {
+		t.Errorf("after a census it counted %+v; want 8 calls, one of them recent", n)
+	}
+	w.settle(t.Context(), count{}, errors.New("a bug"), nil)
+	if n := w.read(false); n.Foreign != 1 || n.Wait != 0 {
+		t.Errorf("an error of the breaker's own is counted as %+v", n)
+	}
+}
+
+func TestATierFailsInEachOfItsWaysAndCounts(t *testing.T) {
+	tier, err := openTier("127.0.0.1:0", payments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(tier.server.Close)
+	control := httptest.NewServer(http.HandlerFunc(tier.takeMode))
+	t.Cleanup(control.Close)
+	call := func(ctx context.Context) error {
+		_, err := fetch(ctx, tier.server.URL()+"/way", "")
+		return err
+	}
+	for _, c := range []struct {
+		mode     string
+		taken    bool
+		answered bool // after that
+	}{
+		{"503", true, false}, {"nonsense", false, false}, {"well", true, true}, {"refuse", true, false}, {"503", true, false}, {"well", true, true},
 	} {
-		if configures(variable) != want {
-			t.Errorf("%q: %t; want %t", variable, !want, want)
+		_, err := fetch(t.Context(), control.URL, c.mode)
+		if (err == nil) != c.taken {
+			t.Errorf("mode %q: %v", c.mode, err)
+		}
+		if err := call(t.Context()); (err == nil) != c.answered {
+			t.Errorf("after mode %q the tier answers %v", c.mode, err)
+		}
+	}
+	if err := tier.become(hangs); err != nil {
+		t.Fatal(err)
+	}
+	hung, giveUp := context.WithCancel(t.Context())
+	defer giveUp()
+	ended := make(chan error, 1)
+	go func() { ended <- call(hung) }()
+	await.Until(t, "the call reaches the tier that hangs", func() bool { return tier.Counts()["way"].Calls == 6 })
+	giveUp()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("a tier that hangs: %v", err)
+	}
+	if n := tier.Counts()["way"]; n.Dead != 4 {
+		t.Errorf("it counted %+v; want 4 calls while dead", n)
+	}
+}
+
+// safeBuffer is a terminal that keeps what it was told.
+type safeBuffer struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (b *safeBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *safeBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
+func TestATerminalShowsTheStoryAndWhatTheReplicasHold(t *testing.T) {
+	out := &safeBuffer{}
+	s := openScreen(out, true, "http://page/")
+	s.scene("The tier %s", "dies")
+	s.note("%d opened", 8)
+	s.pin(func() []string { return []string{"payments ○ ○ ○"} })
+	await.Until(t, "what the replicas hold is drawn", func() bool { return strings.Contains(out.String(), "payments ○ ○ ○") })
+	s.note("the last note")
+	s.close()
+	for _, want := range []string{"The tier dies", "8 opened", "the last note", "http://page/"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("it does not show %q: %q", want, out.String())
 		}
 	}
 }

@@ -2,167 +2,103 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"encoding/json"
 	"math/rand/v2"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
-	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
-
 	"github.com/commontrip/commontrip/breaker"
-	"github.com/commontrip/commontrip/health"
-	"github.com/commontrip/commontrip/zaplog"
+	"github.com/commontrip/commontrip/internal/lab/process"
+	"github.com/commontrip/commontrip/store"
 )
 
-// replicaSpec is what a replica process is to be.
-type replicaSpec struct {
-	Name   string      `json:"name"`
-	Rate   float64     `json:"rate"`             // calls a second
-	Single *singleSpec `json:"single,omitempty"` // the first half: one tier
-	Chain  *chainSpec  `json:"chain,omitempty"`  // the second: three
+// replicaMark is the first argument of a replica process, which the demo starts of itself. The second is its serviceSpec.
+const replicaMark = "__replica"
+
+// order is what the story asks of a replica, which answers with its tally.
+type order struct {
+	Census bool  // from here on, the longest waits and the recent requests are counted again
+	Cut    *bool // whether its network loses every call from now on
 }
 
-// load is what a replica does all day: it serves requests, which call tiers.
-type load interface {
-	serve(ctx context.Context)
-	network(up bool)
-	tally(fresh bool) *replicaTally // fresh: the largest waits start again
-	close(ctx context.Context)
+// tally is what a replica counted and believes. It says so 20 times a second unasked.
+type tally struct {
+	StoreUp bool
+	Tiers   map[string]belief
+	Ways    map[string]count
+	Late    time.Duration // the latest beat of the replica's pulse since the tally before
+	Heard   *heard        // said at once, and alone
 }
 
-// replicaTally is what a replica counted and believes.
-type replicaTally struct {
-	StoreUp  bool              `json:"store_up"`
-	Breakers map[string]belief `json:"breakers"`
-	Calls    map[string]count  `json:"calls"`            // by the way taken
-	Health   map[string]string `json:"health,omitempty"` // by tier, what active checks say
-	Recent   map[string]int    `json:"recent,omitempty"` // requests that began after the last census, by the tier that served
-	Error    string            `json:"error,omitempty"`  // the newest of a request that every tier of a chain refused
-	Again    time.Duration     `json:"again,omitempty"`  // and when it said to ask again
+// heard is a transition of the fleet, and when a replica's listener was told of it.
+type heard struct {
+	At         time.Time
+	Transition store.Transition
 }
 
-// letsThrough reports whether a chain's calls reach a tier: neither its breaker nor its check holds them back.
-func (t *replicaTally) letsThrough(tier string) bool {
-	return t.Breakers[tier].State == breaker.Closed && t.Health[tier] != health.Down.String()
-}
-
-// belief is a breaker's status in short.
-type belief struct {
-	State      breaker.State `json:"state"`
-	Mode       breaker.Mode  `json:"mode"`
-	Own        bool          `json:"own"` // the replica's own verdict rules
-	RetryAfter time.Duration `json:"retry_after"`
-	Generation uint64        `json:"generation"` // the fleet's, as last seen
-}
-
-func believe(s breaker.Status) belief {
-	return belief{
-		State: s.State, Mode: s.Mode, Own: s.Verdict == breaker.Own,
-		RetryAfter: s.RetryAfter, Generation: s.Fleet.Generation,
+// replica is the life of a replica process. It serves requests that it makes of itself until its input ends, and so does not
+// outlive the story, however that ends.
+func replica(ctx context.Context, args []string) error {
+	var spec serviceSpec
+	if err := json.Unmarshal([]byte(strings.Join(args, " ")), &spec); err != nil {
+		return err
 	}
-}
-
-// replicaProcess is the life of a replica's process.
-func replicaProcess(m *mouth, in <-chan order, spec replicaSpec, first int) {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	logger := newLogger(spec.Name)
-	listen := func(e breaker.Event) { m.say(said{Event: hear(e, time.Now())}) }
-	var work load
-	var err error
-	if spec.Chain != nil {
-		work, err = newChainLoad(ctx, *spec.Chain, logger, listen)
-	} else {
-		work, err = newSingleLoad(ctx, spec.Name, *spec.Single, listen, zaplog.Listener(logger))
-	}
-	if err != nil {
-		m.say(said{ID: first, Error: err.Error()})
-		return
-	}
-	m.say(said{ID: first})
-	obey(ctx, m, in, spec.Rate, work)
-	last, done := context.WithTimeout(context.Background(), time.Second)
-	defer done()
-	work.close(last)
-}
-
-// obey serves and reports until the parent stops it or is gone.
-func obey(ctx context.Context, m *mouth, in <-chan order, rate float64, work load) {
-	ctx, cancel := context.WithCancel(ctx)
-	var serving sync.WaitGroup
-	defer serving.Wait()
-	defer cancel()
-	serving.Go(func() { arrivals(ctx, rate, work.serve) })
-	report := time.NewTicker(50 * time.Millisecond)
-	defer report.Stop()
-	for {
-		select {
-		case <-report.C:
-			m.say(said{Replica: work.tally(false)})
-		case o, ok := <-in:
-			if !ok || o.Do == stop {
-				return
-			}
-			s := said{ID: o.ID}
-			switch o.Do {
-			case network:
-				work.network(o.Up)
-			case census:
-				s.Replica = work.tally(true)
-			}
-			m.say(s)
+	parent := process.NewParent[order, tally](os.Stdin, os.Stdout)
+	s, err := newService(ctx, spec, func(e breaker.Event) {
+		if e.Kind == breaker.Transitioned || e.Kind == breaker.Commanded {
+			_ = parent.Say(tally{Heard: &heard{time.Now(), e.Transition}}) // a parent that does not hear it is gone
 		}
+	})
+	if err != nil {
+		return err
 	}
+	defer s.close()
+	p := newPulse()
+	tell := func(census bool) tally {
+		t := tally{Late: p.take(time.Now()), Ways: map[string]count{}}
+		t.Tiers, t.StoreUp = s.beliefs()
+		for _, w := range s.ways {
+			t.Ways[w.name] = w.read(census)
+		}
+		return t
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer cancel()
+	running.Go(func() { p.run(ctx) })
+	running.Go(func() { arrivals(ctx, spec.Rate, s.serve) })
+	running.Go(func() {
+		for parent.Say(tell(false)) == nil && wait(ctx, 50*time.Millisecond) {
+		}
+	})
+	return parent.Obey(func(o order) (tally, error) {
+		if o.Cut != nil {
+			s.cut.Store(*o.Cut)
+		}
+		return tell(o.Census), nil
+	})
 }
 
 // arrivals starts a request rate times a second, somewhat unevenly, whether or not those before it are done; it returns
-// when the last one is.
+// when ctx has ended and the last one is done.
 func arrivals(ctx context.Context, rate float64, serve func(context.Context)) {
 	var requests sync.WaitGroup
 	defer requests.Wait()
 	mean := float64(time.Second) / rate
-	pause := func() time.Duration { return time.Duration(mean * (0.5 + rand.Float64())) } //nolint:gosec // no secret
-	next := time.NewTimer(time.Duration(mean * rand.Float64()))                           //nolint:gosec // no secret
-	defer next.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-next.C:
-			next.Reset(pause())
-			requests.Go(func() { serve(ctx) })
-		}
+	for wait(ctx, time.Duration(mean*(0.5+rand.Float64()))) { //nolint:gosec // no secret
+		requests.Go(func() { serve(ctx) })
 	}
 }
 
-// newLogger writes one JSON object a line to standard error, which the parent keeps.
-func newLogger(name string) *zap.Logger {
-	encoder := zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig())
-	core := zapcore.NewCore(encoder, zapcore.Lock(os.Stderr), zap.InfoLevel)
-	return zap.New(core).With(zap.String("replica", name))
-}
-
-// child is a process that the demo started of itself: it learns what to be from its first order.
-func child() int {
-	beating, rest := context.WithCancel(context.Background())
-	defer rest()
-	p := newPulse()
-	m := newMouth(os.Stdout, p)
-	go p.run(beating, func() { m.say(said{}) })
-	in := orders(os.Stdin)
-	o, ok := <-in
-	switch {
-	case !ok:
-		return 0
-	case o.Tier != nil:
-		tierProcess(m, in, *o.Tier, o.ID)
-	case o.Replica != nil && (o.Replica.Single != nil || o.Replica.Chain != nil):
-		replicaProcess(m, in, *o.Replica, o.ID)
-	default:
-		m.say(said{ID: o.ID, Error: fmt.Sprintf("order %q says nothing to be", o.Do)})
-		return 1
+// wait waits for that long; false: ctx ended first.
+func wait(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+		return false
 	}
-	return 0
 }
