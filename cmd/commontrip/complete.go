@@ -69,6 +69,6 @@ func (a *app) known(c *cobra.Command) []store.Snapshot {
 	defer s.Close()
 	ctx, cancel := context.WithTimeout(c.Context(), min(patience, a.flags.timeout))
 	defer cancel()
-	snapshots, _ := s.Read(ctx)
+	snapshots, _ := s.Read(ctx) // those that can be read
 	return snapshots
 }

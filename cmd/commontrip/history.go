@@ -27,7 +27,7 @@ func (a *app) history() *cobra.Command {
 			}
 			entries, err := s.History(ctx, args[0], limit)
 			if err != nil {
-				return err
+				return unread(args[0], err)
 			}
 			if a.flags.json {
 				return a.writeJSON(append([]store.Transition{}, entries...))

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -14,31 +16,81 @@ import (
 func (a *app) list() *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "All breakers, a line each", Args: noName,
-		Long: "Shows all breakers of the fleet, by name. Looking never changes a breaker.\n\n" +
+		Long: "Shows all breakers of the fleet, by name. Looking never changes a breaker. One that cannot be read is named on standard\n" +
+			"error, with exit code 6.\n\n" +
 			"JSON: an array of snapshots.",
 		RunE: a.with(func(ctx context.Context, s *redisstore.Store, _ []string) error { return a.all(ctx, s) }),
 	}
 }
 
-func (a *app) all(ctx context.Context, s store.Store) error {
-	snapshots, err := s.Read(ctx)
-	if err != nil {
-		return err
+func (a *app) all(ctx context.Context, s *redisstore.Store) error {
+	snapshots, bad := s.Read(ctx)
+	if bad != nil && !isUnreadable(bad) {
+		return bad
 	}
 	if a.flags.json {
-		return a.writeJSON(append([]store.Snapshot{}, snapshots...))
+		return errors.Join(a.writeJSON(append([]store.Snapshot{}, snapshots...)), bad)
 	}
 	if len(snapshots) == 0 {
-		fmt.Fprintln(a.err, "no breakers under this prefix yet: a replica makes one when it registers it")
-		return nil
+		if bad == nil {
+			fmt.Fprintln(a.err, a.nobody(ctx))
+		}
+		return bad
+	}
+	own, err := ownVerdicts(ctx, s, snapshots)
+	if err != nil {
+		return err
 	}
 	var t table
 	t.head("NAME", "STATE", "FOR", "WINDOW", "REPLICAS", "NOTE")
 	for _, x := range snapshots {
-		t.add(quote(x.Name), cell{stateOf(x), inkOf(x)}, span(x.Age), tally(x.Window), x.Replicas, a.remark(x))
+		t.add(quote(x.Name), cell{stateOf(x), inkOf(x)}, span(x.Age), tally(x.Window), x.Replicas, joined(own[x.Name], a.remark(x)))
 	}
 	a.writeTable(a.out, t)
-	return nil
+	return bad
+}
+
+// ownVerdicts says of breakers whose fleet lets calls through which replicas refuse them all the same.
+func ownVerdicts(ctx context.Context, s *redisstore.Store, snapshots []store.Snapshot) (map[string]string, error) {
+	var names []string
+	for _, x := range snapshots {
+		if ownCounts(x) && x.Replicas > 0 {
+			names = append(names, x.Name)
+		}
+	}
+	rosters, err := s.Rosters(ctx, names...)
+	if err != nil && !isUnreadable(err) { // one that cannot be read has told so, or has changed since
+		return nil, err
+	}
+	own := map[string]string{}
+	for name, roster := range rosters {
+		own[name] = refusing(roster)
+	}
+	return own, nil
+}
+
+// ownCounts says whether a replica's own verdict refuses calls that the fleet's lets through.
+func ownCounts(s store.Snapshot) bool {
+	return s.Mode == store.Auto && !s.Policy.Observe && s.State != store.Open
+}
+
+// refusing counts the replicas that refuse by their own verdict; "" = none.
+func refusing(roster []store.Replica) string {
+	n := 0
+	for _, r := range roster {
+		if r.OwnOpen {
+			n++
+		}
+	}
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d replicas refuse by their own verdict", n, len(roster))
+}
+
+// joined puts a list together of the parts that say something.
+func joined(parts ...string) string {
+	return strings.Join(slices.DeleteFunc(parts, func(part string) bool { return part == "" }), "; ")
 }
 
 // remark is what an operator should know of a breaker beside its state.
@@ -80,23 +132,19 @@ func (a *app) show() *cobra.Command {
 			if a.flags.json {
 				return a.writeJSON(x)
 			}
-			roster, err := s.Roster(ctx, args[0])
-			if err != nil {
-				return err
+			rosters, noRoster := s.Rosters(ctx, args[0])
+			last, noHistory := s.History(ctx, args[0], 1)
+			a.full(x, last, rosters[args[0]])
+			if noRoster == nil {
+				a.writeRoster(rosters[args[0]])
 			}
-			last, err := s.History(ctx, args[0], 1)
-			if err != nil {
-				return err
-			}
-			a.full(x, last)
-			a.writeRoster(roster)
-			return nil
+			return errors.Join(noRoster, unread(args[0], noHistory))
 		}),
 	}
 }
 
 // full writes what a snapshot says, and the newest entry of the history, if there is one.
-func (a *app) full(s store.Snapshot, last []store.Transition) {
+func (a *app) full(s store.Snapshot, last []store.Transition, roster []store.Replica) {
 	var t table
 	t.add(cell{quote(s.Name), bold}, cell{stateOf(s), inkOf(s)})
 	state := fmt.Sprintf("%v for %s, since %s", s.State, span(s.Age), a.moment(s.Since))
@@ -109,6 +157,9 @@ func (a *app) full(s store.Snapshot, last []store.Transition) {
 	}
 	if s.Mode != store.Auto {
 		t.add("mode", fmt.Sprintf("%v %s, %s", s.Mode, a.ending(s.ModeNote, clock(s)), signed(s.ModeNote)))
+	}
+	if own := refusing(roster); own != "" && ownCounts(s) {
+		t.add("but", cell{own, yellow})
 	}
 	if s.State == store.Open {
 		t.add("probes in", fmt.Sprintf("%s, at the next call after that (opening %d in a row)", span(s.RetryIn), s.Openings))

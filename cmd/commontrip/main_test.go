@@ -172,11 +172,21 @@ func (l *lines) next(parts ...string) string {
 
 // begin runs a command that goes on until the function it returns is called, which gives the exit code.
 func (d *desk) begin(args ...string) (*lines, func() int) {
-	ctx, cancel := context.WithCancel(d.t.Context())
 	out := newLines(d.t)
+	return out, d.beginWith(out, io.Discard, args)
+}
+
+// beginTold is begin, of whose two outputs it gives the one for errors.
+func (d *desk) beginTold(args ...string) (*lines, func() int) {
+	told := newLines(d.t)
+	return told, d.beginWith(io.Discard, told, args)
+}
+
+func (d *desk) beginWith(out, told io.Writer, args []string) (end func() int) {
+	ctx, cancel := context.WithCancel(d.t.Context())
 	code := make(chan int, 1)
-	go func() { code <- d.app(out, io.Discard).run(ctx, args) }()
-	return out, func() int {
+	go func() { code <- d.app(out, told).run(ctx, args) }()
+	return func() int {
 		cancel()
 		return <-code
 	}
