@@ -158,7 +158,8 @@ func (d *doctor) checkStanding(check string, s store.Snapshot) {
 
 // checkReplicas looks at which replicas report.
 func (d *doctor) checkReplicas(check string, s store.Snapshot, roster []store.Replica) {
-	var silent, conflict, own []string
+	var silent, conflict []string
+	own := 0
 	for _, r := range roster {
 		if r.Seen > silence {
 			silent = append(silent, r.Name)
@@ -166,8 +167,8 @@ func (d *doctor) checkReplicas(check string, s store.Snapshot, roster []store.Re
 		if r.Conflict {
 			conflict = append(conflict, r.Name)
 		}
-		if r.OwnOpen && ownCounts(s) {
-			own = append(own, r.Name)
+		if r.OwnOpen {
+			own++
 		}
 	}
 	if len(roster) == 0 {
@@ -179,8 +180,8 @@ func (d *doctor) checkReplicas(check string, s store.Snapshot, roster []store.Re
 	if s.PolicyConflict || len(conflict) > 0 {
 		d.say(problem, check, "another policy than the fleet's: "+few(conflict), "finish the deploy, or give them one policy")
 	}
-	if len(own) > 0 {
-		d.say(note, check, refusing(roster)+": "+few(own), adviceForOwn(len(own), len(roster)))
+	if text := s.Explain(nil, roster).Own; text != "" && s.State != store.Open {
+		d.say(note, check, text, adviceForOwn(own, len(roster)))
 	}
 }
 

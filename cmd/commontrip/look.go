@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -37,82 +37,73 @@ func (a *app) all(ctx context.Context, s *redisstore.Store) error {
 		}
 		return bad
 	}
-	own, err := ownVerdicts(ctx, s, snapshots)
+	rosters, err := rostersOf(ctx, s, snapshots)
 	if err != nil {
 		return err
 	}
 	var t table
 	t.head("NAME", "STATE", "FOR", "WINDOW", "REPLICAS", "NOTE")
 	for _, x := range snapshots {
-		t.add(quote(x.Name), cell{stateOf(x), inkOf(x)}, span(x.Age), tally(x.Window), x.Replicas, joined(own[x.Name], a.remark(x)))
+		t.add(quote(x.Name), cell{stateOf(x), inkOf(x)}, span(x.Age), tally(x.Window), x.Replicas, a.remark(x, rosters[x.Name]))
 	}
 	a.writeTable(a.out, t)
 	return bad
 }
 
-// ownVerdicts says of breakers whose fleet lets calls through which replicas refuse them all the same.
-func ownVerdicts(ctx context.Context, s *redisstore.Store, snapshots []store.Snapshot) (map[string]string, error) {
+// rostersOf reads which replicas report on the breakers. One that cannot be read is left out: it changed since its snapshot.
+func rostersOf(ctx context.Context, s *redisstore.Store, snapshots []store.Snapshot) (map[string][]store.Replica, error) {
 	var names []string
 	for _, x := range snapshots {
-		if ownCounts(x) && x.Replicas > 0 {
+		if x.Replicas > 0 {
 			names = append(names, x.Name)
 		}
 	}
 	rosters, err := s.Rosters(ctx, names...)
-	if err != nil && !isUnreadable(err) { // one that cannot be read has told so, or has changed since
-		return nil, err
+	if isUnreadable(err) {
+		err = nil
 	}
-	own := map[string]string{}
-	for name, roster := range rosters {
-		own[name] = refusing(roster)
-	}
-	return own, nil
-}
-
-// ownCounts says whether a replica's own verdict refuses calls that the fleet's lets through.
-func ownCounts(s store.Snapshot) bool {
-	return s.Mode == store.Auto && !s.Policy.Observe && s.State != store.Open
-}
-
-// refusing counts the replicas that refuse by their own verdict; "" = none.
-func refusing(roster []store.Replica) string {
-	n := 0
-	for _, r := range roster {
-		if r.OwnOpen {
-			n++
-		}
-	}
-	if n == 0 {
-		return ""
-	}
-	return fmt.Sprintf("%d of %d replicas refuse by their own verdict", n, len(roster))
-}
-
-// joined puts a list together of the parts that say something.
-func joined(parts ...string) string {
-	return strings.Join(slices.DeleteFunc(parts, func(part string) bool { return part == "" }), "; ")
+	return rosters, err
 }
 
 // remark is what an operator should know of a breaker beside its state.
-func (a *app) remark(s store.Snapshot) string {
+func (a *app) remark(s store.Snapshot, roster []store.Replica) string {
+	e := s.Explain(nil, roster)
 	var parts []string
+	add := func(part string) {
+		if part != "" {
+			parts = append(parts, part)
+		}
+	}
 	switch {
 	case s.Mode != store.Auto:
-		parts = append(parts, signed(s.ModeNote)+", "+a.ending(s.ModeNote, clock(s)))
-	case s.State == store.Open && s.RetryIn > 0:
-		parts = append(parts, string(s.Reason)+"; probes in "+span(s.RetryIn))
-	case s.State == store.Open:
-		parts = append(parts, string(s.Reason)+"; the next call probes")
-	case s.State == store.HalfOpen:
-		parts = append(parts, fmt.Sprintf("%d of %d good probes, %d under way", s.ProbeSuccesses, s.Policy.ProbeSuccesses, s.Probing))
+		add(signed(s.ModeNote))
+	case s.State != store.Closed:
+		add(string(s.Reason))
 	}
+	add(e.State)
+	add(a.next(s, e))
+	add(e.Own)
 	if s.Retuned {
-		parts = append(parts, "retuned "+signed(s.PolicyNote)+", "+a.ending(s.PolicyNote, clock(s)))
+		add("retuned " + signed(s.PolicyNote) + ", " + a.ending(s.PolicyNote, s.Clock()))
 	}
-	if s.PolicyConflict {
-		parts = append(parts, "policies differ")
-	}
+	add(e.Policies)
 	return strings.Join(parts, "; ")
+}
+
+// next is what comes next, and how long that takes.
+func (a *app) next(s store.Snapshot, e store.Explanation) string {
+	if e.NextAt.IsZero() {
+		return e.Next
+	}
+	return fmt.Sprintf("%s (%sin %s)", e.Next, a.here(e.NextAt), span(e.NextAt.Sub(s.Clock())))
+}
+
+// here is a time of day of this machine's zone before more, and nothing if that is UTC, which texts tell already.
+func (a *app) here(t time.Time) string {
+	if _, offset := t.In(a.zone).Zone(); offset == 0 {
+		return ""
+	}
+	return t.In(a.zone).Format("15:04:05 MST, ")
 }
 
 func (a *app) show() *cobra.Command {
@@ -133,8 +124,8 @@ func (a *app) show() *cobra.Command {
 				return a.writeJSON(x)
 			}
 			rosters, noRoster := s.Rosters(ctx, args[0])
-			last, noHistory := s.History(ctx, args[0], 1)
-			a.full(x, last, rosters[args[0]])
+			history, noHistory := s.History(ctx, args[0], 0)
+			a.full(x, history, rosters[args[0]])
 			if noRoster == nil {
 				a.writeRoster(rosters[args[0]])
 			}
@@ -143,8 +134,9 @@ func (a *app) show() *cobra.Command {
 	}
 }
 
-// full writes what a snapshot says, and the newest entry of the history, if there is one.
-func (a *app) full(s store.Snapshot, last []store.Transition, roster []store.Replica) {
+// full writes what a snapshot says, and in words what its history and its roster add to it.
+func (a *app) full(s store.Snapshot, history []store.Transition, roster []store.Replica) {
+	e := s.Explain(history, roster)
 	var t table
 	t.add(cell{quote(s.Name), bold}, cell{stateOf(s), inkOf(s)})
 	state := fmt.Sprintf("%v for %s, since %s", s.State, span(s.Age), a.moment(s.Since))
@@ -152,20 +144,22 @@ func (a *app) full(s store.Snapshot, last []store.Transition, roster []store.Rep
 		state += fmt.Sprintf(" (%s, by %s)", quote(string(s.Reason)), quote(s.Cause))
 	}
 	t.add("state", state)
-	for _, e := range last {
-		t.add("last", e.Sentence())
+	if e.State != "" {
+		t.add("", e.State)
+	}
+	if e.Cause == "" && len(history) > 0 {
+		e.Latest = history[0].Sentence()
+	}
+	for _, row := range [][2]string{{"cause", e.Cause}, {"last", e.Latest}, {"next", a.next(s, e)}} {
+		if row[1] != "" {
+			t.add(row[0], row[1])
+		}
+	}
+	if e.Own != "" {
+		t.add("own", cell{e.Own, yellow})
 	}
 	if s.Mode != store.Auto {
-		t.add("mode", fmt.Sprintf("%v %s, %s", s.Mode, a.ending(s.ModeNote, clock(s)), signed(s.ModeNote)))
-	}
-	if own := refusing(roster); own != "" && ownCounts(s) {
-		t.add("but", cell{own, yellow})
-	}
-	if s.State == store.Open {
-		t.add("probes in", fmt.Sprintf("%s, at the next call after that (opening %d in a row)", span(s.RetryIn), s.Openings))
-	}
-	if s.State == store.HalfOpen {
-		t.add("probes", fmt.Sprintf("%d of %d good, %d of %d under way", s.ProbeSuccesses, s.Policy.ProbeSuccesses, s.Probing, s.Policy.Probes))
+		t.add("mode", fmt.Sprintf("%v %s, %s", s.Mode, a.ending(s.ModeNote, s.Clock()), signed(s.ModeNote)))
 	}
 	t.add("window", fmt.Sprintf("%s, %d in a row", tally(s.Window), s.Window.Consecutive))
 	if len(s.Errors) > 0 {
@@ -176,10 +170,10 @@ func (a *app) full(s store.Snapshot, last []store.Transition, roster []store.Rep
 	t.add("numbers", fmt.Sprintf("generation %d, rev %d", s.Generation, s.Rev))
 	policy := "the fleet's"
 	if s.Retuned {
-		policy = "retuned " + a.ending(s.PolicyNote, clock(s)) + ", " + signed(s.PolicyNote)
+		policy = "retuned " + a.ending(s.PolicyNote, s.Clock()) + ", " + signed(s.PolicyNote)
 	}
-	if s.PolicyConflict {
-		policy += "; a replica reports another one"
+	if e.Policies != "" {
+		policy += "; " + e.Policies
 	}
 	t.add("policy", policy)
 	for _, f := range policyFields {

@@ -117,15 +117,15 @@ func TestOwnVerdictsThatRefuseAreTold(t *testing.T) {
 		t.Errorf("%q; want %q", out, all)
 	}
 	found := d.examined(done)("breaker mcp")
-	holds(t, found, "note: "+all+": web-1#a1, web-2#b2, web-3#c3 | see to the tier: it fails for all of them")
+	holds(t, found, "note: "+all+" | see to the tier: it fails for all of them")
 	if strings.Contains(found, "no other") {
 		t.Errorf("%q", found)
 	}
 
 	say(3, "web-1#a1", "web-3#c3")
-	holds(t, d.examined(done)("breaker mcp"), "note: 2 of 3 replicas refuse by their own verdict: web-1#a1, web-3#c3 | see what these have in common and the other 1 have not")
+	holds(t, d.examined(done)("breaker mcp"), "note: 2 of 3 replicas refuse by their own verdict: web-1 and web-3 | see what these have in common and the other 1 have not")
 	say(4, "web-2#b2")
-	holds(t, d.examined(done)("breaker mcp"), "note: 1 of 3 replicas refuse by their own verdict: web-2#b2 | see what this replica has")
+	holds(t, d.examined(done)("breaker mcp"), "note: 1 of 3 replicas refuses by its own verdict: web-2 | see what this replica has")
 
 	d.must("force-closed", "mcp", "--why", "x")
 	if out := d.must("list"); strings.Contains(out, "own verdict") {

@@ -102,8 +102,8 @@ func (w *watch) catchUp(ctx context.Context) error {
 			w.line(eventJSON{nil, s})
 			continue
 		}
-		text := fmt.Sprintf("%s  %s  is %s for %s", w.app.moment(clock(s)), quote(s.Name), w.app.paint(inkOf(s), stateOf(s)), span(s.Age))
-		if remark := w.app.remark(s); remark != "" {
+		text := fmt.Sprintf("%s  %s  is %s for %s", w.app.moment(s.Clock()), quote(s.Name), w.app.paint(inkOf(s), stateOf(s)), span(s.Age))
+		if remark := w.app.remark(s, nil); remark != "" {
 			text += "  " + remark
 		}
 		fmt.Fprintln(w.app.out, text)

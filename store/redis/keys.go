@@ -32,8 +32,10 @@ type keys struct{ prefix string }
 
 func (k keys) breaker(name string) string { return k.prefix + ":{" + escape.Replace(name) + "}" }
 func (k keys) names() string              { return k.prefix + ":names" }
-func (k keys) removed(name string) string { return k.prefix + ":removed:{" + escape.Replace(name) + "}" }
-func (k keys) events() string             { return k.prefix + ":events" }
+func (k keys) removed(name string) string {
+	return k.prefix + ":removed:{" + escape.Replace(name) + "}"
+}
+func (k keys) events() string { return k.prefix + ":events" }
 
 // name is the inverse of breaker; false for a key that breaker never makes.
 func (k keys) name(key string) (string, bool) {

@@ -239,52 +239,45 @@ func (s *Store) Versions(ctx context.Context, names ...string) ([]store.Version,
 	return out, nil
 }
 
-// readVisible reads a breaker's snapshot fields and more fields. It gives false if reads do not show the breaker.
-func (s *Store) readVisible(ctx context.Context, name string, fields []string) (snapshotFields, []string, bool, error) {
-	if s.closed() {
-		return snapshotFields{}, nil, false, store.ErrClosed
-	}
-	if store.ValidateName(name) != nil {
-		return snapshotFields{}, nil, false, nil
-	}
-	rows, err := s.read(ctx, []string{name}, append(append([]string{}, snapshotFieldNames[:]...), fields...))
-	if err != nil || rows[0].absent {
-		return snapshotFields{}, nil, false, err
-	}
-	d := decoder{of: "read"}
-	f := rows[0].snapshotFields(&d)
-	if err := d.err(); err != nil {
-		return snapshotFields{}, nil, false, err
-	}
-	return f, rows[0].fields[len(snapshotFieldNames):], !f.hidden, nil
-}
-
 // Roster lists the replicas that reported in this slice of 30 s or the one before, by name.
 func (s *Store) Roster(ctx context.Context, name string) ([]store.Replica, error) {
 	rosters, err := s.Rosters(ctx, name)
-	if bad, ok := errors.AsType[*store.UnreadableError](err); ok {
-		err = bad.Err
-	}
-	return rosters[name], err
+	return rosters[name], ofOne(err)
 }
 
-// rosterBatch is how many whole hashes one exchange reads: one of 1000 replicas has 100 kB.
-const rosterBatch = 100
+// wholeBatch is how many whole hashes one exchange reads: one of 1000 replicas has 100 kB.
+const wholeBatch = 100
 
 // Rosters gives [Store.Roster] of each of the names, in a few exchanges. Breakers that are not there have no entry. An
 // *[store.UnreadableError] comes beside the rosters of the others. It writes nothing.
 func (s *Store) Rosters(ctx context.Context, names ...string) (map[string][]store.Replica, error) {
+	wholes := map[string]*call{}
+	return each(ctx, s, "roster", names, nil, func(batch []string) error {
+		calls, err := s.wholes(ctx, batch)
+		for i, c := range calls {
+			wholes[batch[i]] = c
+		}
+		return err
+	}, func(d *decoder, name string, f snapshotFields, _ []string) []store.Replica {
+		return d.roster(name, wholes[name], f)
+	})
+}
+
+// each decodes something of each breaker that is to be seen: from its snapshot's fields, from some more fields, and from what
+// prepare may have read of the batch.
+func each[T any](ctx context.Context, s *Store, of string, names, fields []string, prepare func(batch []string) error,
+	decode func(d *decoder, name string, f snapshotFields, fields []string) T,
+) (map[string]T, error) {
 	if s.closed() {
 		return nil, store.ErrClosed
 	}
-	out := make(map[string][]store.Replica, len(names))
+	out := map[string]T{}
 	var unreadable *store.UnreadableError
-	for batch := range slices.Chunk(valid(names), rosterBatch) {
-		rows, err := s.read(ctx, batch, snapshotFieldNames[:])
-		if err != nil {
-			return nil, err
+	for batch := range slices.Chunk(valid(names), wholeBatch) {
+		rows, err := s.read(ctx, batch, slices.Concat(snapshotFieldNames[:], fields))
+		if err == nil && prepare != nil {
+			err = prepare(batch)
 		}
-		wholes, err := s.wholes(ctx, batch)
 		if err != nil {
 			return nil, err
 		}
@@ -292,13 +285,19 @@ func (s *Store) Rosters(ctx context.Context, names ...string) (map[string][]stor
 			if r.absent {
 				continue
 			}
-			d := decoder{of: "roster"}
+			d := decoder{of: of}
 			f := r.snapshotFields(&d)
-			replicas := d.roster(batch[i], wholes[i], f)
+			if d.problem == "" && f.hidden {
+				continue
+			}
+			var made T
+			if d.problem == "" {
+				made = decode(&d, batch[i], f, r.fields[len(snapshotFieldNames):])
+			}
 			if err := d.err(); err != nil {
 				unreadable = alsoUnreadable(unreadable, batch[i], err)
-			} else if !f.hidden {
-				out[batch[i]] = replicas
+			} else {
+				out[batch[i]] = made
 			}
 		}
 	}
@@ -328,9 +327,6 @@ func (s *Store) wholes(ctx context.Context, names []string) ([]*call, error) {
 
 // roster reads the entries of the roster in a whole hash.
 func (d *decoder) roster(name string, whole *call, f snapshotFields) []store.Replica {
-	if d.problem != "" || f.hidden {
-		return nil
-	}
 	var out []store.Replica
 	all := d.fieldsOf(whole.reply)
 	if other := all[nameField]; other != "" && other != escape.Replace(name) {
@@ -374,6 +370,13 @@ func (d *decoder) fieldsOf(reply any) map[string]string {
 // History lists the newest transitions and commands, newest first. One that cannot be read, such as a newer release's, is left
 // out: the others are told all the same.
 func (s *Store) History(ctx context.Context, name string, limit int) ([]store.Transition, error) {
+	histories, err := s.Histories(ctx, limit, name)
+	return histories[name], ofOne(err)
+}
+
+// Histories gives [Store.History] of each of the names, in a few exchanges. Breakers that are not there have no entry. An
+// *[store.UnreadableError] comes beside the histories of the others. It writes nothing.
+func (s *Store) Histories(ctx context.Context, limit int, names ...string) (map[string][]store.Transition, error) {
 	if limit <= 0 || limit > limits.HistoryKept {
 		limit = limits.HistoryKept
 	}
@@ -382,21 +385,31 @@ func (s *Store) History(ctx context.Context, name string, limit int) ([]store.Tr
 	for i := range limits.HistoryKept {
 		fields = append(fields, "h"+strconv.Itoa(i))
 	}
-	f, values, ok, err := s.readVisible(ctx, name, fields)
-	if err != nil || !ok {
-		return nil, err
+	return each(ctx, s, "history", names, fields, nil, func(d *decoder, name string, f snapshotFields, fields []string) []store.Transition {
+		return d.history(name, fields, f, limit)
+	})
+}
+
+// history reads the count of entries that were ever written, and those that are kept.
+func (d *decoder) history(name string, fields []string, f snapshotFields, limit int) []store.Transition {
+	written := d.numbers("count", fields[0], 2)[0]
+	if d.problem != "" {
+		return nil
 	}
-	d := decoder{of: "history"}
-	written := d.numbers("count", values[0], 2)[0]
 	var out []store.Transition
-	if err := d.err(); err != nil {
-		return nil, err
-	}
 	for i := written - 1; i >= max(written-limits.HistoryKept, 0) && len(out) < limit; i-- {
 		one := decoder{of: "history"}
-		if t := one.transition(name, values[1+i%limits.HistoryKept], f.off); one.problem == "" {
+		if t := one.transition(name, fields[1+i%limits.HistoryKept], f.off); one.problem == "" {
 			out = append(out, t)
 		}
 	}
-	return out, nil
+	return out
+}
+
+// ofOne is the error of a read of one breaker.
+func ofOne(err error) error {
+	if bad, ok := errors.AsType[*store.UnreadableError](err); ok {
+		return bad.Err
+	}
+	return err
 }

@@ -55,13 +55,26 @@ func TestAKeyOfAnotherKindHidesNoOtherBreaker(t *testing.T) {
 		if !ok || !slices.Equal(bad.Names, []string{"spoilt"}) || len(rosters["good"]) != 1 {
 			t.Errorf("%v, %v; want the roster of good, and spoilt named", rosters, err)
 		}
+		histories, err := s.Histories(t.Context(), 0, "good", "spoilt")
+		bad, ok = errors.AsType[*store.UnreadableError](err)
+		if _, there := histories["good"]; !ok || !slices.Equal(bad.Names, []string{"spoilt"}) || !there || len(histories) != 1 {
+			t.Errorf("%v, %v; want the history of good, and spoilt named", histories, err)
+		}
+		for what, read := range map[string]func() error{
+			"Roster":  func() error { _, err := s.Roster(t.Context(), "spoilt"); return err },
+			"History": func() error { _, err := s.History(t.Context(), "spoilt", 0); return err },
+		} {
+			if _, ok := errors.AsType[*ReplyError](read()); !ok {
+				t.Errorf("%s: %v; want a ReplyError", what, read())
+			}
+		}
 	})
 }
 
-func TestRostersOfManyAreThoseOfEach(t *testing.T) {
+func TestRostersAndHistoriesOfManyAreThoseOfEach(t *testing.T) {
 	eachServer(t, func(t *testing.T, s *Store) {
 		var names []string
-		for i := range rosterBatch + 5 {
+		for i := range wholeBatch + 5 {
 			names = append(names, fmt.Sprint("tier-", i))
 			calledBy(t, s, names[i], []string{"web-1#a", "web-2#b"}[:2-i%2]...)
 		}
@@ -77,6 +90,13 @@ func TestRostersOfManyAreThoseOfEach(t *testing.T) {
 		one, err := s.Roster(t.Context(), names[0])
 		if err != nil || !slices.EqualFunc(one, rosters[names[0]], func(a, b store.Replica) bool { return a.Name == b.Name }) {
 			t.Errorf("%v, %v; want %v", one, err, rosters[names[0]])
+		}
+		if _, err := s.Command(t.Context(), store.Command{Name: names[3], Action: store.Trip, By: "oncall"}); err != nil {
+			t.Fatal(err)
+		}
+		histories, err := s.Histories(t.Context(), 1, append(names, "nobody's")...)
+		if err != nil || len(histories) != len(names) || len(histories[names[0]]) != 0 || len(histories[names[3]]) != 1 || histories[names[3]][0].Action != store.Trip {
+			t.Errorf("%d histories, %v, that of %s is %v; want %d", len(histories), err, names[3], histories[names[3]], len(names))
 		}
 	})
 }

@@ -41,7 +41,9 @@ func (s *Store) RemoveAs(ctx context.Context, name, by, why string) error {
 // unsignedError is a removal of which is not kept who did it.
 type unsignedError struct{ err error }
 
-func (e *unsignedError) Error() string { return "it is removed, but who did it is not kept: " + e.err.Error() }
+func (e *unsignedError) Error() string {
+	return "it is removed, but who did it is not kept: " + e.err.Error()
+}
 
 func (e *unsignedError) Unwrap() error { return e.err }
 
