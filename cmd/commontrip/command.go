@@ -158,7 +158,7 @@ func (a *app) command(ctx context.Context, s store.Store, c store.Command) error
 		text += "nothing to change; it is "
 	}
 	text += a.paint(inkOf(after), stateOf(after))
-	if remark := a.remark(after, nil); remark != "" {
+	if remark := a.remark(after, nil, nil); remark != "" {
 		text += ", " + remark
 	}
 	fmt.Fprintln(a.out, text)

@@ -37,37 +37,45 @@ func (a *app) all(ctx context.Context, s *redisstore.Store) error {
 		}
 		return bad
 	}
-	rosters, err := rostersOf(ctx, s, snapshots)
+	histories, rosters, err := around(ctx, s, snapshots)
 	if err != nil {
 		return err
 	}
 	var t table
 	t.head("NAME", "STATE", "FOR", "WINDOW", "REPLICAS", "NOTE")
 	for _, x := range snapshots {
-		t.add(quote(x.Name), cell{stateOf(x), inkOf(x)}, span(x.Age), tally(x.Window), x.Replicas, a.remark(x, rosters[x.Name]))
+		t.add(quote(x.Name), cell{stateOf(x), inkOf(x)}, span(x.Age), tally(x.Window), x.Replicas, a.remark(x, histories[x.Name], rosters[x.Name]))
 	}
 	a.writeTable(a.out, t)
 	return bad
 }
 
-// rostersOf reads which replicas report on the breakers. One that cannot be read is left out: it changed since its snapshot.
-func rostersOf(ctx context.Context, s *redisstore.Store, snapshots []store.Snapshot) (map[string][]store.Replica, error) {
-	var names []string
+// around reads what explains the breakers: the histories of those that are not simply closed, and who reports on each. What
+// cannot be read of one is left out.
+func around(ctx context.Context, s *redisstore.Store, snapshots []store.Snapshot) (map[string][]store.Transition, map[string][]store.Replica, error) {
+	var moved, used []string
 	for _, x := range snapshots {
+		if x.State != store.Closed || x.Mode != store.Auto {
+			moved = append(moved, x.Name)
+		}
 		if x.Replicas > 0 {
-			names = append(names, x.Name)
+			used = append(used, x.Name)
 		}
 	}
-	rosters, err := s.Rosters(ctx, names...)
-	if isUnreadable(err) {
-		err = nil
+	histories, err := s.Histories(ctx, 0, moved...)
+	if err != nil && !isUnreadable(err) {
+		return nil, nil, err
 	}
-	return rosters, err
+	rosters, err := s.Rosters(ctx, used...)
+	if err != nil && !isUnreadable(err) {
+		return nil, nil, err
+	}
+	return histories, rosters, nil
 }
 
 // remark is what an operator should know of a breaker beside its state.
-func (a *app) remark(s store.Snapshot, roster []store.Replica) string {
-	e := s.Explain(nil, roster)
+func (a *app) remark(s store.Snapshot, history []store.Transition, roster []store.Replica) string {
+	e := s.Explain(history, roster)
 	var parts []string
 	add := func(part string) {
 		if part != "" {
@@ -75,8 +83,13 @@ func (a *app) remark(s store.Snapshot, roster []store.Replica) string {
 		}
 	}
 	switch {
+	case e.Cause != "":
+		add(e.Cause)
+		add(e.Latest)
 	case s.Mode != store.Auto:
 		add(signed(s.ModeNote))
+	case s.State != store.Closed && s.Reason == store.ByOperator:
+		add("by " + quote(s.Cause))
 	case s.State != store.Closed:
 		add(string(s.Reason))
 	}

@@ -103,7 +103,7 @@ func (w *watch) catchUp(ctx context.Context) error {
 			continue
 		}
 		text := fmt.Sprintf("%s  %s  is %s for %s", w.app.moment(s.Clock()), quote(s.Name), w.app.paint(inkOf(s), stateOf(s)), span(s.Age))
-		if remark := w.app.remark(s, nil); remark != "" {
+		if remark := w.app.remark(s, nil, nil); remark != "" {
 			text += "  " + remark
 		}
 		fmt.Fprintln(w.app.out, text)
