@@ -194,7 +194,7 @@ func (l *live) update(m *message, snapshots []store.Snapshot, own map[string]*he
 			e = &entry{}
 			l.board[s.Name] = e
 		}
-		e.measure(s.Totals, now)
+		e.measure(s, now)
 		e.Live.AsOf, e.Here = l.uptime(now), own[s.Name]
 		if !e.pushed.After(began) {
 			e.Snapshot = s

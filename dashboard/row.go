@@ -84,17 +84,19 @@ type entry struct {
 	read   time.Time       // when that was
 	pushed time.Time       // when a push last changed it
 	spark  spark
+	denied refusals
 	own    []string // replicas whose own verdict is open, at the last look at its roster
 	other  []string // replicas with another policy
 }
 
 // measure takes the rates since the last read and draws them on over the seconds that have passed.
-func (e *entry) measure(t store.Totals, at time.Time) {
-	r := &rates{}
+func (e *entry) measure(s store.Snapshot, at time.Time) {
+	r, t := &rates{}, s.Totals
 	if dt := at.Sub(e.read).Seconds(); !e.read.IsZero() && dt > 0 {
 		r.Calls = grown(ended(e.totals), ended(t)) / dt
 		r.Failures = grown(e.totals.Failures, t.Failures) / dt
-		r.Refused = grown(e.totals.Rejected, t.Rejected) / dt
+		rare := s.Effective() != store.Closed || len(e.own) > 0
+		r.Refused = e.denied.rate(grown(e.totals.Rejected, t.Rejected), e.read, at, rare)
 		e.spark.draw(*r, int(dt+0.5))
 	}
 	e.Live, e.totals, e.read = r, t, at
