@@ -9,14 +9,8 @@ import (
 	"mime"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/commontrip/commontrip/store"
-)
-
-const (
-	maxBody      = 16 << 10         // bytes; the longest valid command is about 2 kB
-	bodyPatience = 10 * time.Second // for all of it to arrive
 )
 
 // Audit is one attempt to command, carried out or refused. It is a slog.LogValuer, and has a JSON form, which zap.Any shows.
@@ -110,8 +104,7 @@ func (h *Handler) serveCommand(w http.ResponseWriter, r *http.Request, segment s
 	}
 	a.Status, carriedOn = recorder.status, true
 	h.audit(a)
-	w.WriteHeader(recorder.status)
-	w.Write(recorder.body)
+	reply(w, recorder.status, recorder.body)
 }
 
 // errPanicked is in the audit of a command in whose course something panicked.
@@ -175,7 +168,6 @@ func readCommand(w http.ResponseWriter, r *http.Request) (c store.Command, err e
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return c, &refusal{http.StatusUnsupportedMediaType, "want Content-Type: application/json", nil}
 	}
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyPatience)) // if the server can
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
 		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
@@ -183,6 +175,7 @@ func readCommand(w http.ResponseWriter, r *http.Request) (c store.Command, err e
 		}
 		return c, &refusal{http.StatusBadRequest, "the body could not be read", err}
 	}
+	w.Header().Del("Connection")
 	if err := json.Unmarshal(body, &c); err != nil {
 		return store.Command{}, badRequest("the body is not a command: " + err.Error())
 	}

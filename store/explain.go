@@ -50,7 +50,7 @@ func (s Snapshot) Explain(history []Transition, roster []Replica) Explanation {
 // than s.
 func (s *Snapshot) notClosed(history []Transition) []Transition {
 	newer := func(t Transition) bool { return t.Generation > s.Generation || t.Rev > s.Rev }
-	closed := func(t Transition) bool { return t.Mode == ForcedClosed || t.Mode == Auto && t.To == Closed }
+	closed := func(t Transition) bool { return t.Effective() == Closed }
 	for len(history) > 0 && newer(history[0]) {
 		history = history[1:]
 	}

@@ -16,7 +16,7 @@ import (
 // unknown is the error of a name that is not there: it says what else may have been meant. A store that gives no more
 // answers adds nothing.
 func (a *app) unknown(ctx context.Context, s *redisstore.Store, name string) error {
-	ctx, cancel := context.WithTimeout(ctx, min(patience, a.flags.timeout))
+	ctx, cancel := context.WithTimeout(ctx, min(a.patience, a.flags.timeout))
 	defer cancel()
 	text := quote(name)
 	if removed, err := s.Removed(ctx, name); err == nil && removed.By != "" {
@@ -58,9 +58,9 @@ func (a *app) nobody(ctx context.Context) string {
 	return text + " yet: a replica makes one when it registers it"
 }
 
-// prefixes finds the name spaces in the store that hold breakers, as far as this user may look and a second is enough for.
+// prefixes finds the name spaces in the store that hold breakers, as far as this user may look and patience lasts.
 func (a *app) prefixes(ctx context.Context) []string {
-	ctx, cancel := context.WithTimeout(ctx, min(patience, a.flags.timeout))
+	ctx, cancel := context.WithTimeout(ctx, min(a.patience, a.flags.timeout))
 	defer cancel()
 	client, err := dial(a.set.url.value, a.flags.timeout)
 	if err != nil {

@@ -49,6 +49,7 @@ type app struct {
 	who      func() string  // signs commands without --by
 	asks     bool           // somebody can answer a question on in
 	colours  bool
+	patience time.Duration // for what only helps: names for a shell, names that may have been meant
 
 	flags struct {
 		url, prefix, config string

@@ -142,7 +142,7 @@ func TestDoctorLooksAtEachNodeOfACluster(t *testing.T) {
 	d.closed("mcp")
 	found := d.examined(done)
 	holds(t, found("scripts"), "ok: all run")
-	holds(t, found("push"), "ok")
+	holds(t, found("push"), "the echo took ")
 	holds(t, found("breaker mcp"), "lane ", " (slots ")
 	if n := strings.Count(found("clock"), "node 127.0.0.1:"); n < 3 {
 		t.Errorf("%d nodes; want at least 3", n)
@@ -161,7 +161,7 @@ func TestDoctorGoesByWhatTheSentinelsSay(t *testing.T) {
 	holds(t, found("server"), "ok: Redis ")
 	holds(t, found("eviction"), "ok: server: noeviction")
 	holds(t, found("scripts"), "ok: all run")
-	holds(t, found("push"), "ok")
+	holds(t, found("push"), "the echo took ")
 	holds(t, found("breaker mcp"), "ok: closed for ", "1 replicas")
 
 	_, out, _ := deskAt(t, sentinel.URL()+"?master_name=nobody").run("doctor", "--timeout", "1s")

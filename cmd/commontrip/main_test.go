@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
-	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
 
 	"github.com/commontrip/commontrip/store"
@@ -22,7 +21,7 @@ import (
 var update = flag.Bool("update", false, "write docs/cli.md again")
 
 func TestMain(m *testing.M) {
-	redis.SetLogger(silent{})
+	redisstore.LogClient(nil)
 	goleak.VerifyTestMain(m)
 }
 
@@ -63,7 +62,7 @@ func deskAt(t *testing.T, url string) *desk {
 func (d *desk) app(out, err io.Writer) *app {
 	return &app{
 		in: strings.NewReader(d.in), out: out, err: err, env: func(name string) string { return d.env[name] }, zone: time.UTC,
-		who: func() string { return "ada@desk" }, asks: d.in != "", colours: d.colour,
+		who: func() string { return "ada@desk" }, asks: d.in != "", colours: d.colour, patience: patient,
 	}
 }
 

@@ -67,7 +67,7 @@ func TestTheCommandThatGrantsIsAcceptedAndEnough(t *testing.T) {
 			redisDo(t, srv, "+OK", strings.Fields(c.grant)...)
 			found = d.examined(done)
 			holds(t, found("rights"), "ok: all there")
-			holds(t, found("push"), "ok: ")
+			holds(t, found("push"), "the echo took ")
 		})
 	}
 }
