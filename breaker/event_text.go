@@ -1,6 +1,7 @@
 package breaker
 
 import (
+	"encoding/json"
 	"log/slog"
 	"strings"
 
@@ -69,6 +70,25 @@ func (e Event) LogValue() slog.Value {
 		attrs = append(attrs, slog.String("error", printable(e.Err.Error())))
 	}
 	return slog.GroupValue(attrs...)
+}
+
+// MarshalJSON gives kind, breaker (absent for the Manager's own events), sentence, and, as far as there are such, transition in
+// the store's one form and error, the text of Err.
+func (e Event) MarshalJSON() ([]byte, error) {
+	form := struct {
+		Kind       string            `json:"kind"`
+		Breaker    string            `json:"breaker,omitempty"`
+		Sentence   string            `json:"sentence"`
+		Transition *store.Transition `json:"transition,omitempty"`
+		Error      string            `json:"error,omitempty"`
+	}{Kind: e.Kind.String(), Breaker: e.Name, Sentence: e.String()}
+	if t := &e.Transition; t.Generation != 0 || t.Rev != 0 {
+		form.Transition = t
+	}
+	if e.Err != nil {
+		form.Error = e.Err.Error()
+	}
+	return json.Marshal(form)
 }
 
 func transitionAttrs(t *store.Transition) []slog.Attr {

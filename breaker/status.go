@@ -34,6 +34,7 @@ type Status struct {
 	Mode       Mode
 	Verdict    Verdict
 	RetryAfter time.Duration         // 0 if calls are admitted
+	Policy     Policy                // that it was registered with here, with its defaults; the one in force is Fleet's
 	Fleet      Snapshot              // as last seen
 	FleetAge   time.Duration         // how long ago that was
 	Pending    int                   // outcomes not yet reported
@@ -59,7 +60,7 @@ type ManagerStatus struct {
 // Status tells what this replica knows about the breaker. It asks nobody.
 func (b *Breaker) Status() Status {
 	a := b.current()
-	st := Status{Name: b.name, State: a.state, Mode: a.mode, Verdict: a.verdict, Refused: b.refused.byKind()}
+	st := Status{Name: b.name, State: a.state, Mode: a.mode, Verdict: a.verdict, Policy: b.config.policy, Refused: b.refused.byKind()}
 	switch {
 	case a.refusal != nil && a.refusal.rampOver == 0:
 		st.RetryAfter = a.refusal.err.RetryAfter()

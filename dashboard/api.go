@@ -176,8 +176,7 @@ func answer(w http.ResponseWriter, status int, value any) {
 		status, text = http.StatusInternalServerError, []byte(`{"error":"the answer has no JSON form"}`)
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	w.Write(append(text, '\n'))
+	reply(w, status, append(text, '\n'))
 }
 
 // quote makes what a request said fit for an error's text.

@@ -9,22 +9,42 @@ import (
 	"mime"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/commontrip/commontrip/store"
 )
 
-const (
-	maxBody      = 16 << 10         // bytes; the longest valid command is about 2 kB
-	bodyPatience = 10 * time.Second // for all of it to arrive
-)
-
-// Audit is one attempt to command, carried out or refused. It is a slog.LogValuer.
+// Audit is one attempt to command, carried out or refused. It is a slog.LogValuer, and has a JSON form, which zap.Any shows.
 type Audit struct {
 	Command store.Command // as far as it was understood; By is who the operator function named, or empty
 	Remote  string        // the request's RemoteAddr: a proxy's, if there is one
 	Status  int           // of the answer
 	Err     error         // why it was refused; nil: carried out
+}
+
+// MarshalJSON gives what LogValue does: by, breaker, why, remote, status, action and for_ms if a command was understood, and
+// error, the text of Err, if there is one; of a retuned policy its one form, too.
+func (a Audit) MarshalJSON() ([]byte, error) {
+	form := struct {
+		By      string        `json:"by"`
+		Breaker string        `json:"breaker"`
+		Action  string        `json:"action,omitempty"`
+		ForMS   int64         `json:"for_ms,omitempty"`
+		Policy  *store.Policy `json:"policy,omitempty"`
+		Why     string        `json:"why"`
+		Remote  string        `json:"remote"`
+		Status  int           `json:"status"`
+		Error   string        `json:"error,omitempty"`
+	}{By: a.Command.By, Breaker: a.Command.Name, Why: a.Command.Why, Remote: a.Remote, Status: a.Status}
+	if a.Command.Action != 0 {
+		form.Action, form.ForMS = a.Command.Action.String(), a.Command.For.Milliseconds()
+	}
+	if a.Command.Action == store.Retune {
+		form.Policy = &a.Command.Policy
+	}
+	if a.Err != nil {
+		form.Error = a.Err.Error()
+	}
+	return json.Marshal(form)
 }
 
 // LogValue groups who, what, and how it ended.
@@ -63,6 +83,13 @@ func (h *Handler) serveCommand(w http.ResponseWriter, r *http.Request, segment s
 		return
 	}
 	a := Audit{Remote: r.RemoteAddr}
+	carriedOn := false
+	defer func() {
+		if !carriedOn { // a panic, of the operator function or of the store, which goes on
+			a.Status, a.Err = http.StatusInternalServerError, errPanicked
+			h.audit(a)
+		}
+	}()
 	snapshot, err := h.command(w, r, segment, &a.Command)
 	a.Err, a.Status = err, http.StatusOK
 	recorder := deferred{header: w.Header()}
@@ -75,12 +102,18 @@ func (h *Handler) serveCommand(w http.ResponseWriter, r *http.Request, segment s
 	default:
 		answer(&recorder, http.StatusOK, row{Snapshot: snapshot, Here: h.live.here(snapshot.Name)})
 	}
-	a.Status = recorder.status
+	a.Status, carriedOn = recorder.status, true
+	h.audit(a)
+	reply(w, recorder.status, recorder.body)
+}
+
+// errPanicked is in the audit of a command in whose course something panicked.
+var errPanicked = errors.New("the operator function or the store panicked")
+
+func (h *Handler) audit(a Audit) {
 	for _, fn := range h.audits {
 		fn(a)
 	}
-	w.WriteHeader(recorder.status)
-	w.Write(recorder.body)
 }
 
 // command reads, checks and carries out; c is filled in as far as it comes.
@@ -135,7 +168,6 @@ func readCommand(w http.ResponseWriter, r *http.Request) (c store.Command, err e
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return c, &refusal{http.StatusUnsupportedMediaType, "want Content-Type: application/json", nil}
 	}
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyPatience)) // if the server can
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
 		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
@@ -143,6 +175,7 @@ func readCommand(w http.ResponseWriter, r *http.Request) (c store.Command, err e
 		}
 		return c, &refusal{http.StatusBadRequest, "the body could not be read", err}
 	}
+	w.Header().Del("Connection")
 	if err := json.Unmarshal(body, &c); err != nil {
 		return store.Command{}, badRequest("the body is not a command: " + err.Error())
 	}

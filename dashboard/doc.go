@@ -43,6 +43,7 @@
 // commands are POST with a JSON body only, no frame may show the page, its Content-Security-Policy allows the embedded
 // files and nothing else, and text from the fleet (names, reasons, labels) is only ever set as text.
 //
-// Against clients that hold on: live streams are bounded ([WithMaxStreams]), a page that does not read is ended, bodies are
-// short, and [NewServer] gives a server that lets nobody send the head of a request for ever.
+// Against clients that hold on: live streams are bounded ([WithMaxStreams]). An answer, or a message of a stream, that is not
+// taken within 10 s ends its connection. Only a command may have a body, of at most 16 KiB, which must come within 10 s. The
+// head of a request is for the server to bound, as that of [NewServer] does.
 package dashboard

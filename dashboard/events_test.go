@@ -45,6 +45,13 @@ type told struct {
 	Transition *store.Transition
 	at         time.Time
 	rates      map[string]rates // of Rows
+	explained  map[string]explained
+}
+
+// explained is what a row says of why it is so.
+type explained struct {
+	store.Explanation
+	Policy *store.Policy // that this replica reports, if it is another
 }
 
 // rates are what rows say beside the snapshot.
@@ -54,20 +61,21 @@ type rates struct {
 	Refused  float64 `json:"refused_per_s"`
 }
 
-// ratesOf reads them out of an event's data.
-func ratesOf(data string) map[string]rates {
+// readRows reads what rows say beside the snapshot out of an event's data.
+func (e *told) readRows(data string) {
 	var m struct {
 		Rows []struct {
-			Name string
-			Live rates
+			Name        string
+			Live        rates
+			Explanation store.Explanation
+			Here        struct{ Policy *store.Policy }
 		}
 	}
 	_ = json.Unmarshal([]byte(data), &m)
-	of := map[string]rates{}
+	e.rates, e.explained = map[string]rates{}, map[string]explained{}
 	for _, r := range m.Rows {
-		of[r.Name] = r.Live
+		e.rates[r.Name], e.explained[r.Name] = r.Live, explained{r.Explanation, r.Here.Policy}
 	}
-	return of
 }
 
 // page is a client of a stream, in process, so that it runs in virtual time.
@@ -107,7 +115,8 @@ func (p *page) Write(text []byte) (int, error) {
 		if err := json.Unmarshal([]byte(data), &one); err != nil {
 			return 0, fmt.Errorf("%w: %q", err, event)
 		}
-		one.Kind, one.rates = strings.TrimPrefix(kind, "event: "), ratesOf(data)
+		one.Kind = strings.TrimPrefix(kind, "event: ")
+		one.readRows(data)
 		p.seen = append(p.seen, one)
 	}
 }
@@ -142,6 +151,17 @@ type watched struct {
 	reads, watches atomic.Int64
 	away, torn     atomic.Bool // nothing is answered; "mcp" cannot be read
 	deaf           bool        // no push comes
+}
+
+// histories counts how many are asked.
+type histories struct {
+	store.Store
+	asked atomic.Int64
+}
+
+func (s *histories) History(ctx context.Context, name string, limit int) ([]store.Transition, error) {
+	s.asked.Add(1)
+	return s.Store.History(ctx, name, limit)
 }
 
 var errAway = errors.New("dial tcp 10.9.8.7:6379: refused")

@@ -54,13 +54,14 @@ func (h *Handler) Close(ctx context.Context) error { return h.live.close(ctx) }
 // without a final slash, so it works below any prefix.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	protect(w.Header())
+	boundBody(w, r)
 	if !h.knows(r) {
 		fail(w, http.StatusForbidden, "this host is not one of WithHosts: "+quote(r.Host))
 		return
 	}
 	if r.URL.Path == "" {
 		w.Header().Set("Location", mountedAt(r))
-		w.WriteHeader(http.StatusPermanentRedirect)
+		reply(w, http.StatusPermanentRedirect, nil)
 		return
 	}
 	rest, ok := strings.CutPrefix(r.URL.EscapedPath(), "/")
@@ -71,7 +72,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case inAPI:
 		h.serveAPI(w, r, strings.Split(api, "/"))
 	case reads(w, r):
-		serveFile(w, r, rest)
+		serveFile(w, rest)
 	}
 }
 
@@ -112,13 +113,17 @@ func (h *Handler) serveAPI(w http.ResponseWriter, r *http.Request, segments []st
 	}
 }
 
-// reads answers whatever is not a GET or HEAD, and says whether it was one.
+// reads answers whatever is not a GET or HEAD without a body, and says whether it was one.
 func reads(w http.ResponseWriter, r *http.Request) bool {
-	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+	switch {
+	case r.Method != http.MethodGet && r.Method != http.MethodHead:
+		w.Header().Set("Allow", "GET, HEAD")
+		fail(w, http.StatusMethodNotAllowed, "want GET")
+	case r.ContentLength != 0:
+		fail(w, http.StatusBadRequest, "want no body")
+	default:
 		return true
 	}
-	w.Header().Set("Allow", "GET, HEAD")
-	fail(w, http.StatusMethodNotAllowed, "want GET")
 	return false
 }
 
@@ -131,7 +136,7 @@ var contentTypes = map[string]string{
 }
 
 // serveFile gives an embedded file, the page for the empty name. Names are compared, not opened as paths.
-func serveFile(w http.ResponseWriter, r *http.Request, name string) {
+func serveFile(w http.ResponseWriter, name string) {
 	if name == "" {
 		name = "index.html"
 	}
@@ -142,7 +147,5 @@ func serveFile(w http.ResponseWriter, r *http.Request, name string) {
 		return
 	}
 	w.Header().Set("Content-Type", kind)
-	if r.Method != http.MethodHead {
-		w.Write(text)
-	}
+	reply(w, http.StatusOK, text)
 }

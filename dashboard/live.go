@@ -15,10 +15,9 @@ import (
 )
 
 const (
-	readEvery  = time.Second
-	readAgain  = 100 * time.Millisecond // at the earliest, if the store says that something was missed
-	readShare  = 10                     // reading takes at most one part in ten of the time
-	rostersPer = 8                      // breakers whose roster is looked at with each read, in turn
+	readEvery = time.Second
+	readAgain = 100 * time.Millisecond // at the earliest, if the store says that something was missed
+	readShare = 10                     // reading takes at most one part in ten of the time
 )
 
 // live is the board that all streams share. It is fed by one watch and one periodic read, from the first stream's coming
@@ -127,7 +126,9 @@ func (l *live) heard(e store.Event) {
 			rate = *known.Live
 		}
 		rate.AsOf = m.Now
-		known.pushed, known.row = now, row{e.Snapshot, &rate, own}
+		known.pushed, known.row = now, row{Snapshot: e.Snapshot, Live: &rate, Here: own}
+		known.outage = known.outage.since([]store.Transition{e.Transition})
+		known.explain()
 		m.Rows = append(m.Rows, known.tell())
 	}
 	l.publish("transition", m)
@@ -138,6 +139,22 @@ func newer(a, b store.Snapshot) bool {
 	return a.Generation >= b.Generation && a.Rev >= b.Rev
 }
 
+// tellAbout tells the streams what has changed of some breakers since it was last told.
+func (l *live) tellAbout(names []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now, contact := time.Now(), l.contact
+	m := message{Now: l.uptime(now), Store: &contact, Replicas: l.apart()}
+	for _, name := range names {
+		if e, ok := l.board[name]; ok && e.face() != e.shown {
+			m.Rows = append(m.Rows, e.tell())
+		}
+	}
+	if len(m.Rows) > 0 {
+		l.publish("tick", m)
+	}
+}
+
 // tell notes what is told of the entry, and gives its text.
 func (e *entry) tell() json.RawMessage {
 	e.shown = e.face()
@@ -145,7 +162,7 @@ func (e *entry) tell() json.RawMessage {
 	return e.text
 }
 
-// read takes one look at all breakers and tells what changed, then one at some of their rosters.
+// read takes one look at all breakers and tells what changed, then a closer one at some of them.
 func (l *live) read(ctx context.Context) {
 	asking, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -158,7 +175,7 @@ func (l *live) read(ctx context.Context) {
 	}
 	l.tick(m, snapshots, err, own, began)
 	if err == nil || isUnreadable(err) {
-		l.lookAtRosters(asking, snapshots)
+		l.lookCloser(asking, snapshots)
 	}
 }
 
@@ -194,11 +211,12 @@ func (l *live) update(m *message, snapshots []store.Snapshot, own map[string]*he
 			e = &entry{}
 			l.board[s.Name] = e
 		}
-		e.measure(s.Totals, now)
+		e.measure(s, now)
 		e.Live.AsOf, e.Here = l.uptime(now), own[s.Name]
 		if !e.pushed.After(began) {
 			e.Snapshot = s
 		}
+		e.explain()
 		if e.face() != e.shown {
 			m.Rows = append(m.Rows, e.tell())
 		}
@@ -233,59 +251,17 @@ func (l *live) checks() []health.Status {
 	return l.health.All()
 }
 
-// lookAtRosters looks at the rosters of the next breakers in turn, as far as the store answers.
-func (l *live) lookAtRosters(ctx context.Context, snapshots []store.Snapshot) {
-	if len(snapshots) == 0 {
-		return
-	}
-	l.mu.Lock()
-	turn := l.turn
-	l.mu.Unlock()
-	next, _ := slices.BinarySearchFunc(snapshots, turn, func(s store.Snapshot, name string) int {
-		if s.Name <= name {
-			return -1
-		}
-		return 1
-	})
-	for i := range min(rostersPer, len(snapshots)) {
-		s := snapshots[(next+i)%len(snapshots)]
-		roster, err := l.store.Roster(ctx, s.Name)
-		if err != nil {
-			return
-		}
-		l.mu.Lock()
-		l.turn = s.Name
-		if e, ok := l.board[s.Name]; ok {
-			e.own, e.other = apart(roster)
-		}
-		l.mu.Unlock()
-	}
-}
-
-// apart lists whose own verdict is open and whose policy is another.
-func apart(roster []store.Replica) (own, other []string) {
-	for _, r := range roster {
-		if r.OwnOpen {
-			own = append(own, r.Name)
-		}
-		if r.Conflict {
-			other = append(other, r.Name)
-		}
-	}
-	return own, other
-}
-
 // apart is what the rosters say of all breakers together.
 func (l *live) apart() *replicas {
 	degraded, disagree := map[string]bool{}, map[string]bool{}
 	for _, e := range l.board {
-		for _, name := range e.own {
-			if e.Effective() == store.Closed {
-				degraded[name] = true
+		for _, r := range e.roster {
+			if r.OwnOpen && e.Effective() == store.Closed {
+				degraded[r.Name] = true
 			}
-		}
-		for _, name := range e.other {
-			disagree[name] = true
+			if r.Conflict {
+				disagree[r.Name] = true
+			}
 		}
 	}
 	return &replicas{sorted(degraded), sorted(disagree)}

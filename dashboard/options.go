@@ -50,7 +50,7 @@ func WithOperator(fn func(*http.Request) (by string, err error)) Option {
 }
 
 // WithAudit tells fn of every attempt to command, carried out or refused, before it is answered and on the request's
-// goroutine. fn must be safe for concurrent use. More than one are all told.
+// goroutine; also of one in whose course the operator function panicked, with status 500, before the panic goes on. fn must be safe for concurrent use. More than one are all told.
 func WithAudit(fn func(Audit)) Option {
 	return func(h *Handler) error {
 		if fn == nil {

@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/commontrip/commontrip/breaker"
@@ -12,8 +13,9 @@ import (
 // a program that reads snapshots reads rows.
 type row struct {
 	store.Snapshot
-	Live *rates // while somebody looks
-	Here *here  // if a Manager is given and knows the breaker
+	Explanation *store.Explanation // if there is something to explain
+	Live        *rates             // while somebody looks
+	Here        *here              // if a Manager is given and knows the breaker
 }
 
 // rates are a breaker's numbers of the fleet since the last read.
@@ -33,27 +35,33 @@ type here struct {
 	Pending      int                        `json:"pending"`
 	Lost         uint64                     `json:"lost"`
 	Refused      map[breaker.Refusal]uint64 `json:"refused"`
+	Policy       *store.Policy              `json:"policy,omitempty"` // that this replica reports, if it is not the fleet's
 }
 
 func hereOf(s breaker.Status) *here {
-	return &here{
+	h := &here{
 		State: s.State, Verdict: s.Verdict, RetryAfterMS: s.RetryAfter.Milliseconds(), FleetAgeMS: s.FleetAge.Milliseconds(),
 		Pending: s.Pending, Lost: s.Lost, Refused: s.Refused,
 	}
+	if !s.Fleet.Retuned && s.Policy != s.Fleet.Policy {
+		h.Policy = &s.Policy
+	}
+	return h
 }
 
 // MarshalJSON adds the members to the snapshot's form.
 func (r row) MarshalJSON() ([]byte, error) {
 	text, err := json.Marshal(r.Snapshot)
-	if err != nil || r.Live == nil && r.Here == nil {
-		return text, err
-	}
-	more, err := json.Marshal(struct {
-		Live *rates `json:"live,omitempty"`
-		Here *here  `json:"here,omitempty"`
-	}{r.Live, r.Here})
 	if err != nil {
 		return nil, err
+	}
+	more, err := json.Marshal(struct {
+		Explanation *store.Explanation `json:"explanation,omitempty"`
+		Live        *rates             `json:"live,omitempty"`
+		Here        *here              `json:"here,omitempty"`
+	}{r.Explanation, r.Live, r.Here})
+	if err != nil || len(more) == len("{}") {
+		return text, err
 	}
 	return append(append(text[:len(text)-1], ','), more[1:]...), nil
 }
@@ -78,26 +86,34 @@ func (r row) face() string {
 // entry is one breaker on the board.
 type entry struct {
 	row
-	shown  string          // face of what was last told
-	text   json.RawMessage // of the row, as last told
-	totals store.Totals    // at the last read
-	read   time.Time       // when that was
-	pushed time.Time       // when a push last changed it
-	spark  spark
-	own    []string // replicas whose own verdict is open, at the last look at its roster
-	other  []string // replicas with another policy
+	shown     string          // face of what was last told
+	text      json.RawMessage // of the row, as last told
+	totals    store.Totals    // at the last read
+	read      time.Time       // when that was
+	pushed    time.Time       // when a push last changed it
+	spark     spark
+	denied    refusals
+	outage    outage          // while it is not closed
+	explained store.Version   // as of which the outage is known
+	roster    []store.Replica // at the last look at it, if there is something to tell
 }
 
 // measure takes the rates since the last read and draws them on over the seconds that have passed.
-func (e *entry) measure(t store.Totals, at time.Time) {
-	r := &rates{}
+func (e *entry) measure(s store.Snapshot, at time.Time) {
+	r, t := &rates{}, s.Totals
 	if dt := at.Sub(e.read).Seconds(); !e.read.IsZero() && dt > 0 {
 		r.Calls = grown(ended(e.totals), ended(t)) / dt
 		r.Failures = grown(e.totals.Failures, t.Failures) / dt
-		r.Refused = grown(e.totals.Rejected, t.Rejected) / dt
+		rare := s.Effective() != store.Closed || e.ownOpen()
+		r.Refused = e.denied.rate(grown(e.totals.Rejected, t.Rejected), e.read, at, rare)
 		e.spark.draw(*r, int(dt+0.5))
 	}
 	e.Live, e.totals, e.read = r, t, at
+}
+
+// ownOpen reports whether some replica refuses by its own verdict.
+func (e *entry) ownOpen() bool {
+	return slices.ContainsFunc(e.roster, func(r store.Replica) bool { return r.OwnOpen })
 }
 
 func ended(t store.Totals) uint64 { return t.Calls + t.Ignored + t.Late }

@@ -9,10 +9,7 @@ import (
 	"time"
 )
 
-const (
-	queued     = 32               // messages that wait for one stream; one that falls behind further is ended
-	sendWithin = 10 * time.Second // of one message
-)
+const queued = 32 // messages that wait for one stream; one that falls behind further is ended
 
 // stream is the bounded queue between the board and one page.
 type stream struct {
@@ -138,8 +135,7 @@ func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request) {
 // send writes what is queued until the page or the stream has gone.
 func (h *Handler) send(ctx context.Context, w http.ResponseWriter, s *stream) {
 	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Time{})                     // the server's ReadTimeout is not for a stream
-	defer func() { _ = control.SetWriteDeadline(time.Time{}) }() // the connection may serve others after it
+	_ = control.SetReadDeadline(time.Time{}) // the server's ReadTimeout is not for a stream
 	for {
 		select {
 		case <-ctx.Done():

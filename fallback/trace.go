@@ -1,6 +1,7 @@
 package fallback
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -44,4 +45,27 @@ func (a Attempt) String() string {
 		how = " skipped"
 	}
 	return fmt.Sprintf("%s%s after %v: %v", a.Tier, how, a.Elapsed, a.Err)
+}
+
+// MarshalJSON gives tier, attempts and elapsed_ms, in whole milliseconds.
+func (t Trace) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Tier      string    `json:"tier"`
+		Attempts  []Attempt `json:"attempts,omitempty"`
+		ElapsedMS int64     `json:"elapsed_ms"`
+	}{t.Tier, t.Attempts, t.Elapsed.Milliseconds()})
+}
+
+// MarshalJSON gives tier, skipped, error, the text of Err, and elapsed_ms, in whole milliseconds.
+func (a Attempt) MarshalJSON() ([]byte, error) {
+	text := ""
+	if a.Err != nil {
+		text = a.Err.Error()
+	}
+	return json.Marshal(struct {
+		Tier      string `json:"tier"`
+		Skipped   bool   `json:"skipped"`
+		Error     string `json:"error,omitempty"`
+		ElapsedMS int64  `json:"elapsed_ms"`
+	}{a.Tier, a.Skipped, text, a.Elapsed.Milliseconds()})
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/commontrip/commontrip/store"
 )
@@ -24,7 +25,8 @@ type Readiness struct {
 func (m *Monitor) Handler(need ...string) http.Handler { return m.ReadyHandler(Readiness{Need: need}) }
 
 // ReadyHandler answers GET and HEAD with what is known of all tiers, as JSON, and asks none of them. It says 200 if the
-// service is ready, and 503 otherwise: before the first check of what is needed, too.
+// service is ready, and 503 otherwise: before the first check of what is needed, too. A request is ended after 10 s, however
+// slowly its body comes or its answer is taken.
 //
 //	{"ready": false, "down": ["db"], "checks": [{"name": "db", "health": "down", "problem": "timeout", ...}]}
 //
@@ -33,6 +35,7 @@ func (m *Monitor) Handler(need ...string) http.Handler { return m.ReadyHandler(R
 func (m *Monitor) ReadyHandler(ready Readiness) http.Handler {
 	ready.Need = slices.Clone(ready.Need)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		bound(w, r)
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			w.Header().Set("Allow", "GET, HEAD")
 			http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
@@ -48,6 +51,20 @@ func (m *Monitor) ReadyHandler(ready Readiness) http.Handler {
 		w.WriteHeader(code)
 		_ = json.NewEncoder(w).Encode(a) // the asker has gone: nobody to tell
 	})
+}
+
+// requestTime is how long a request may take to come in, and its answer to be taken.
+const requestTime = 10 * time.Second
+
+// bound lets no asker hold a request for longer than requestTime, whatever the server's own limits, if the server can. A body
+// is not waited for: without "close" the server would read it before it answers.
+func bound(w http.ResponseWriter, r *http.Request) {
+	control, end := http.NewResponseController(w), time.Now().Add(requestTime)
+	_ = control.SetWriteDeadline(end)
+	if r.ContentLength != 0 {
+		_ = control.SetReadDeadline(end)
+		w.Header().Set("Connection", "close")
+	}
 }
 
 type answer struct {

@@ -195,3 +195,31 @@ func TestAStatusLogsAsAGroup(t *testing.T) {
 		}
 	}
 }
+
+// deadlines is an answer that notes how long it may take.
+type deadlines struct {
+	*httptest.ResponseRecorder
+	read, write time.Time
+}
+
+func (d *deadlines) SetReadDeadline(t time.Time) error  { d.read = t; return nil }
+func (d *deadlines) SetWriteDeadline(t time.Time) error { d.write = t; return nil }
+
+// TestNoAskerHoldsTheHandler: a body that never came, or an answer that nobody took, held a request for as long as the server
+// let it, which is for ever by default.
+func TestNoAskerHoldsTheHandler(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := monitor(t, health.Config{}, nil).Handler()
+		end := time.Now().Add(10 * time.Second)
+		for body, want := range map[string]deadlines{"": {write: end}, "a body": {write: end, read: end}} {
+			w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
+			h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/ready", strings.NewReader(body)))
+			if w.read != want.read || w.write != want.write {
+				t.Errorf("with %q it may be read until %v and written until %v", body, w.read, w.write)
+			}
+			if waits := w.Header().Get("Connection") != "close"; waits != want.read.IsZero() {
+				t.Errorf("with %q the answer waits for the body: %v", body, waits)
+			}
+		}
+	})
+}

@@ -2,6 +2,7 @@ package retry
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"math/rand/v2"
 	"time"
@@ -71,6 +72,20 @@ type Attempt struct {
 	Err     error         // its error
 	Wait    time.Duration // until the next attempt
 	Elapsed time.Duration // since the start of the first attempt
+}
+
+// MarshalJSON gives number, error, the text of Err, and wait_ms and elapsed_ms, in whole milliseconds.
+func (a Attempt) MarshalJSON() ([]byte, error) {
+	text := ""
+	if a.Err != nil {
+		text = a.Err.Error()
+	}
+	return json.Marshal(struct {
+		Number    int    `json:"number"`
+		Error     string `json:"error,omitempty"`
+		WaitMS    int64  `json:"wait_ms"`
+		ElapsedMS int64  `json:"elapsed_ms"`
+	}{a.Number, text, a.Wait.Milliseconds(), a.Elapsed.Milliseconds()})
 }
 
 // WithOnRetry makes fn see each failed attempt after which another follows, before the wait. It runs on the caller's

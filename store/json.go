@@ -301,3 +301,17 @@ func errorsFromJSON(errs []errorCountJSON) []ErrorCount {
 	}
 	return out
 }
+
+// MarshalJSON gives the one JSON form: snapshot, made if there is one, again_ms, and error, the text of Err, if there is one.
+func (r Result) MarshalJSON() ([]byte, error) {
+	text := ""
+	if r.Err != nil {
+		text = r.Err.Error()
+	}
+	return json.Marshal(struct {
+		Snapshot Snapshot    `json:"snapshot"`
+		Made     *Transition `json:"made,omitempty"`
+		Again    millis      `json:"again_ms"`
+		Error    string      `json:"error,omitempty"`
+	}{r.Snapshot, r.Made, millis(r.Again), text})
+}

@@ -154,10 +154,10 @@ func roundUp(d, unit time.Duration) time.Duration {
 }
 
 // roundRate rounds down: 2.0/3 that was rounded up would be more than 2 of 3 calls. The little that it adds is for values
-// that no float64 holds, such as 0.57. It leaves what is not a positive finite number.
+// that no float64 holds, such as 0.57. It leaves what is far from any rate: there the little would be lost.
 func roundRate(r float64) float64 {
 	const unit, little = 10_000, 1e-8
-	if !(r > 0) || math.IsInf(r, 1) {
+	if !(r > 0 && r < 2) {
 		return r
 	}
 	return max(math.Floor(r*unit+little), 1) / unit

@@ -246,3 +246,11 @@ func TestDefaultsAreSoundForAnyPolicy(t *testing.T) {
 func FuzzPolicy(f *testing.F) {
 	f.Fuzz(rapid.MakeFuzz(func(t *rapid.T) { wantSoundDefaults(t, anyPolicy(t)) }))
 }
+
+// TestDefaultsLeaveWhatIsNoRate: this one was once rounded further down each time.
+func TestDefaultsLeaveWhatIsNoRate(t *testing.T) {
+	const rate = 1.677721603930664e+07
+	if got := (store.Policy{FailureRate: rate}).WithDefaults().FailureRate; got != rate {
+		t.Errorf("%v became %v", rate, got)
+	}
+}

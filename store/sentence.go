@@ -136,11 +136,16 @@ func (t *Transition) evidence() string {
 	for i, w := range t.Witnesses {
 		names[i] = display(w)
 	}
+	return s + "; seen by " + listed(names)
+}
+
+// listed puts one name or more in a row: "a, b and c".
+func listed(names []string) string {
 	last := len(names) - 1
 	if last == 0 {
-		return s + "; seen by " + names[0]
+		return names[0]
 	}
-	return s + "; seen by " + strings.Join(names[:last], ", ") + " and " + names[last]
+	return strings.Join(names[:last], ", ") + " and " + names[last]
 }
 
 // display is a replica's name without the letters that tell its incarnations apart.

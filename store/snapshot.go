@@ -102,6 +102,10 @@ type Transition struct {
 	Witnesses        []string     // replicas whose outcomes counted, at most 8
 }
 
+// Effective is the state that rules calls after t, as [Snapshot.Effective], but for a policy that only observes: t does not
+// tell of it.
+func (t Transition) Effective() State { return Snapshot{State: t.To, Mode: t.Mode}.Effective() }
+
 // Version is the two numbers that order everything about one breaker.
 type Version struct {
 	Name            string

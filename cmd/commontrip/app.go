@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -36,6 +37,7 @@ Exit codes:
   3    no such breaker
   4    doctor found a problem
   5    the question was answered with no; nothing was changed
+  6    some of what was asked for cannot be read, and is named; the rest was shown
   130  interrupted`
 
 // app is the program in its surroundings, so that a test can give it others.
@@ -47,12 +49,14 @@ type app struct {
 	who      func() string  // signs commands without --by
 	asks     bool           // somebody can answer a question on in
 	colours  bool
+	patience time.Duration // for what only helps: names for a shell, names that may have been meant
 
 	flags struct {
 		url, prefix, config string
 		timeout             time.Duration
 		json, verbose       bool
 	}
+	set     settings            // once a command has read them
 	options []redisstore.Option // more of them, for tests
 	secrets []string            // what no output may show
 }
@@ -97,8 +101,9 @@ func twoDashes(args []string) []string {
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use: "commontrip", Short: "Shows the breakers of a fleet, follows them, and commands them", Long: about,
-		SilenceUsage: true, SilenceErrors: true, DisableAutoGenTag: true,
+		SilenceUsage: true, SilenceErrors: true, DisableAutoGenTag: true, Version: thisBuild().String(),
 	}
+	root.SetVersionTemplate("{{.Version}}\n")
 	f := root.PersistentFlags()
 	f.StringVar(&a.flags.url, "url", "", "of the store, such as redis://redis:6379 (COMMONTRIP_URL)")
 	f.StringVar(&a.flags.prefix, "prefix", "", "of the fleet's name space, \"commontrip\" if none is set (COMMONTRIP_PREFIX)")
@@ -115,6 +120,7 @@ func (a *app) root() *cobra.Command {
 		c.GroupID = "act"
 		root.AddCommand(c)
 	}
+	root.AddCommand(a.version())
 	return root
 }
 
@@ -133,19 +139,23 @@ func (a *app) with(do job) func(*cobra.Command, []string) error {
 // long opens the store for a job that bounds its exchanges itself.
 func (a *app) long(do job) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
-		set, err := a.settings()
-		if err != nil {
+		var err error
+		if a.set, err = a.settings(); err != nil {
 			return err
 		}
 		if a.flags.verbose {
-			fmt.Fprintln(a.err, "commontrip: "+a.hide(set.String()))
+			fmt.Fprintln(a.err, "commontrip: "+a.hide(a.set.String()))
 		}
-		s, err := a.open(set)
+		s, err := a.open(a.set)
 		if err != nil {
 			return err
 		}
 		defer s.Close()
-		return ran(do(c.Context(), s, args))
+		err = do(c.Context(), s, args)
+		if errors.Is(err, store.ErrUnknown) {
+			err = a.unknown(c.Context(), s, args[0])
+		}
+		return ran(err)
 	}
 }
 
@@ -165,7 +175,7 @@ func read(ctx context.Context, s store.Store, name string) (store.Snapshot, erro
 		return store.Snapshot{}, err
 	}
 	if len(snapshots) == 0 {
-		return store.Snapshot{}, fmt.Errorf("%w: %s", store.ErrUnknown, quote(name))
+		return store.Snapshot{}, store.ErrUnknown
 	}
 	return snapshots[0], nil
 }

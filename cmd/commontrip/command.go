@@ -113,17 +113,8 @@ func (o *order) command(a *app, name string, entry action) (store.Command, error
 	if entry.needsWhy && o.why == "" {
 		return store.Command{}, misuse("%s is for the whole fleet: say why, such as --why INC-42", entry.action)
 	}
-	set, err := a.settings()
-	if err != nil {
-		return store.Command{}, err
-	}
-	c := store.Command{Name: name, Action: entry.action, By: o.by, Why: o.why}
-	if c.By == "" {
-		c.By = set.by.value
-	}
-	if c.By == "" {
-		c.By = a.who()
-	}
+	var err error
+	c := store.Command{Name: name, Action: entry.action, By: a.signature(o.by), Why: o.why}
 	if o.end != "" && o.end != forever || o.end == forever && entry.end == "" {
 		if c.For, err = time.ParseDuration(o.end); err != nil || c.For < time.Millisecond || c.For > store.MaxFor {
 			want := "1ms..720h"
@@ -137,6 +128,16 @@ func (o *order) command(a *app, name string, entry action) (store.Command, error
 		_, err = c.Normalize()
 	}
 	return c, err
+}
+
+// signature is who signs: by if it is given, else the environment's or the file's, else the user of this machine.
+func (a *app) signature(by string) string {
+	for _, next := range []string{a.set.by.value, a.who()} {
+		if by == "" {
+			by = next
+		}
+	}
+	return by
 }
 
 // command carries c out and says what became of it.
@@ -157,7 +158,7 @@ func (a *app) command(ctx context.Context, s store.Store, c store.Command) error
 		text += "nothing to change; it is "
 	}
 	text += a.paint(inkOf(after), stateOf(after))
-	if remark := a.remark(after); remark != "" {
+	if remark := a.remark(after, nil, nil); remark != "" {
 		text += ", " + remark
 	}
 	fmt.Fprintln(a.out, text)

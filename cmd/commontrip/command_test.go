@@ -100,11 +100,11 @@ func TestRemoveAsksFirst(t *testing.T) {
 	d.closed("mcp")
 	d.closed("sdk")
 	d.in = "y\n"
-	if code, out, err := d.run("remove", "mcp"); code != done || out != "mcp: removed\n" || !strings.Contains(err, "Forget it, with its history? [y/N]") {
+	if code, out, err := d.run("remove", "mcp"); code != done || out != "mcp: removed by oncall\n" || !strings.Contains(err, "Forget it, with its history, as oncall? [y/N]") {
 		t.Errorf("exit code %d, %q, %q", code, out, err)
 	}
 	d.in = ""
-	if out := d.must("remove", "sdk", "--yes", "--json"); !strings.Contains(out, `"removed": "sdk"`) {
+	if out := d.must("remove", "sdk", "--yes", "--json", "--by", "bob"); !strings.Contains(out, `"by": "bob",`) || !strings.Contains(out, `"removed": "sdk"`) {
 		t.Errorf("%q", out)
 	}
 	if out := d.must("list", "--json"); out != "[]\n" {

@@ -3,15 +3,11 @@ package main
 import (
 	"context"
 	"slices"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/commontrip/commontrip/store"
 )
-
-// patience is how long a shell waits for names.
-const patience = time.Second
 
 // completeName completes the name of one breaker.
 func (a *app) completeName(c *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
@@ -67,8 +63,8 @@ func (a *app) known(c *cobra.Command) []store.Snapshot {
 		return nil
 	}
 	defer s.Close()
-	ctx, cancel := context.WithTimeout(c.Context(), min(patience, a.flags.timeout))
+	ctx, cancel := context.WithTimeout(c.Context(), min(a.patience, a.flags.timeout))
 	defer cancel()
-	snapshots, _ := s.Read(ctx)
+	snapshots, _ := s.Read(ctx) // those that can be read
 	return snapshots
 }

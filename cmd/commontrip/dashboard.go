@@ -58,15 +58,7 @@ func (a *app) dashboard() *cobra.Command {
 
 // operator lets every request command, signed by one name.
 func (a *app) operator(by string) ([]dashboard.Option, error) {
-	set, err := a.settings()
-	if err != nil {
-		return nil, err
-	}
-	for _, other := range []string{set.by.value, a.who()} {
-		if by == "" {
-			by = other
-		}
-	}
+	by = a.signature(by)
 	if err := store.ValidateName(by); err != nil {
 		return nil, fmt.Errorf("--by: %w", err)
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strings"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
@@ -38,7 +37,6 @@ type doctor struct {
 	store    *redisstore.Store
 	client   redis.UniversalClient
 	allowed  bool // to send all that the store sends
-	schema   int  // that the scripts of this program write; 0 = not known
 	findings []finding
 }
 
@@ -52,20 +50,17 @@ func (a *app) doctor() *cobra.Command {
 		Long: "Looks at the way to the store, the servers, the rights of this user, the scripts, the channel and each breaker, and\n" +
 			"says of each thing that is not as it should be what to do (after ->). Scripts run on a breaker in a name space of its own, PREFIX:doctor-..., which is gone\n" +
 			"afterwards; one message that nobody understands goes over the fleet's channel, at which replicas read once more.\n" +
-			"Names of breakers that are gone are taken out of the list. Nothing else is touched. Each step has --timeout.\n\n" +
+			"Names of breakers that are gone are taken out of the list. Nothing else is touched. Each step has --timeout, and so have\n" +
+			"each 100 breakers.\n\n" +
 			"A note is something to know. A problem makes the exit code 4.\n\n" +
 			"JSON: an array of {level, check, found, do}.",
 		RunE: a.long(func(ctx context.Context, s *redisstore.Store, _ []string) error {
-			set, err := a.settings()
-			if err != nil {
-				return err
-			}
-			client, err := dial(set.url.value, a.flags.timeout)
+			client, err := dial(a.set.url.value, a.flags.timeout)
 			if err != nil {
 				return errors.New("the URL cannot be used: " + a.hide(err.Error()))
 			}
 			defer client.Close()
-			d := &doctor{app: a, set: set, store: s, client: client}
+			d := &doctor{app: a, set: a.set, store: s, client: client}
 			d.examine(ctx)
 			if ctx.Err() != nil {
 				return ctx.Err()
@@ -81,9 +76,10 @@ func (d *doctor) examine(ctx context.Context) {
 	if !d.step(ctx, d.checkWay) {
 		return
 	}
-	for _, check := range []func(context.Context) bool{d.checkServers, d.checkRights, d.checkScripts, d.checkPush, d.checkBreakers} {
+	for _, check := range []func(context.Context) bool{d.checkServers, d.checkRights, d.checkScripts, d.checkPush} {
 		d.step(ctx, check)
 	}
+	d.checkBreakers(ctx)
 }
 
 // step bounds one check.
@@ -128,9 +124,4 @@ func (d *doctor) checkConfig() {
 	}
 	d.say(problem, "config file", fmt.Sprintf("%s holds a password, and others may read it (mode %v)", quote(d.set.file), info.Mode().Perm()),
 		"chmod 600 "+shell(d.set.file))
-}
-
-// denied says whether a server refused a right.
-func denied(err error) bool {
-	return err != nil && (strings.Contains(err.Error(), "NOPERM") || strings.Contains(err.Error(), "can't run this command"))
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/commontrip/commontrip/internal/limits"
 	"github.com/commontrip/commontrip/store"
 	redisstore "github.com/commontrip/commontrip/store/redis"
 )
@@ -47,23 +48,24 @@ func (d *doctor) checkRights(ctx context.Context) bool {
 		{"publish", d.channel(), "doctor"},
 		{"unlink", set},
 	}
-	var lacking []string
+	var lack lack
 	for _, c := range commands {
-		if c[0] == "sadd" && slices.Contains(lacking, "+unlink") {
+		word := fmt.Sprint(c[0])
+		if word == "sadd" && slices.Contains(lack.commands, "unlink") {
 			continue
 		}
-		if err := d.client.Do(ctx, c...).Err(); denied(err) {
-			if word := "+" + fmt.Sprint(c[0]); !slices.Contains(lacking, word) {
-				lacking = append(lacking, word)
-			}
-		} else if err != nil && !expected(err) {
-			d.say(problem, "rights", fmt.Sprintf("%s: %v", c[0], err), adviceFor(err))
+		err := d.client.Do(ctx, c...).Err()
+		if err != nil && !expected(err) && !lack.note(word, err) {
+			d.say(problem, "rights", fmt.Sprintf("%s: %v", word, err), adviceFor(err))
 			return false
 		}
 	}
-	if len(lacking) > 0 {
-		d.say(problem, "rights", "the server denies "+strings.Join(lacking, " "), fmt.Sprintf(
-			"ACL SETUSER ... %s ~%s:* &%s; a user that is only to look needs none of them", strings.Join(lacking, " "), d.set.prefix.value, d.channel()))
+	if len(lack.unknown) > 0 {
+		d.say(problem, "rights", "the server does not know "+strings.Join(lack.unknown, ", "), renamed)
+		return false
+	}
+	if denied := lack.String(); denied != "" {
+		d.say(problem, "rights", "the server denies "+denied, d.grant(ctx, lack)+lack.further())
 		return false
 	}
 	d.allowed = true
@@ -99,7 +101,6 @@ func (d *doctor) checkScripts(ctx context.Context) bool {
 		_ = d.client.Unlink(cleaning, key).Err()
 	}()
 	const who = "doctor#check"
-	schema := 0
 	steps := []struct {
 		name string
 		do   func() error
@@ -121,10 +122,6 @@ func (d *doctor) checkScripts(ctx context.Context) bool {
 			_, err := s.Settle(ctx, store.Settlement{Lease: store.Lease{Name: "check", ID: "none", Generation: 1}, Replica: who, Outcome: store.Ignored})
 			return err
 		}},
-		{"schema", func() (err error) {
-			schema, err = d.client.HGet(ctx, key, "v").Int()
-			return err
-		}},
 		{"read", func() error {
 			x, err := read(ctx, s, "check")
 			if err == nil && x.State != store.Open {
@@ -137,33 +134,41 @@ func (d *doctor) checkScripts(ctx context.Context) bool {
 	for _, step := range steps {
 		if err := step.do(); err != nil {
 			advice := adviceFor(err)
-			if !denied(err) {
+			if rightOf(err) == noRight && !unknownCommand(err) {
 				advice = "see that the server runs Lua scripts (EVAL), and that all replicas and this program are of one version"
 			}
 			d.say(problem, "scripts", step.name+": "+err.Error(), advice)
 			return false
 		}
 	}
-	d.schema = schema
-	d.say(fine, "scripts", fmt.Sprintf("all run; schema %d", schema), "")
+	d.say(fine, "scripts", fmt.Sprintf("all run; schema %d", limits.Schema), "")
 	return true
 }
 
 // checkPush sends a message over the fleet's channel and waits for it.
 func (d *doctor) checkPush(ctx context.Context) bool {
 	const lost = "replicas learn of transitions only by their next exchange (1s if a breaker is in use): "
-	rights := fmt.Sprintf("ACL SETUSER ... +publish +subscribe +unsubscribe &%s", d.channel())
+	fail := func(err error, commands ...string) bool {
+		lack := lack{commands: commands, channel: rightOf(err) == channelRight}
+		if lack.channel {
+			lack.commands = nil
+		}
+		advice := adviceFor(err)
+		if rightOf(err) != noRight {
+			advice = d.grant(ctx, lack)
+		}
+		d.say(problem, "push", lost+err.Error(), advice)
+		return false
+	}
 	sub := d.client.Subscribe(ctx, d.channel())
 	defer sub.Close()
 	if _, err := sub.Receive(ctx); err != nil {
-		d.say(problem, "push", lost+err.Error(), rights)
-		return false
+		return fail(err, "subscribe", "unsubscribe")
 	}
 	word := "doctor " + rand.Text()
 	begun := time.Now()
 	if err := d.client.Publish(ctx, d.channel(), word).Err(); err != nil {
-		d.say(problem, "push", lost+err.Error(), rights)
-		return false
+		return fail(err, "publish")
 	}
 	for {
 		m, err := sub.ReceiveMessage(ctx)

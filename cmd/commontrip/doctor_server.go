@@ -42,8 +42,10 @@ func adviceFor(err error) string {
 	switch text := err.Error(); {
 	case strings.Contains(text, "WRONGPASS"), strings.Contains(text, "NOAUTH"):
 		return "put user and password that the server knows into the URL"
-	case denied(err):
+	case rightOf(err) != noRight:
 		return "give the user the rights of deploy/redis-users.acl"
+	case unknownCommand(err):
+		return renamed
 	case strings.Contains(text, "OOM "):
 		return "give the server more memory, or move what else lies there: breakers need little, and none may be evicted"
 	case strings.Contains(text, "READONLY"):

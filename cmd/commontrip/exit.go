@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/commontrip/commontrip/store"
+	redisstore "github.com/commontrip/commontrip/store/redis"
 )
 
 // The exit codes; the root's help explains them.
@@ -18,6 +19,7 @@ const (
 	unknown     = 3
 	ill         = 4
 	declined    = 5
+	partly      = 6
 	interrupted = 130
 )
 
@@ -55,20 +57,52 @@ func (a *app) verdict(ctx context.Context, err error) (int, string) {
 		return ill, ""
 	case errors.Is(err, errDeclined):
 		return declined, err.Error()
+	case isUnreadable(err):
+		return partly, unreadableText(err)
 	case ctx.Err() != nil:
 		return interrupted, "interrupted"
 	case !errors.As(err, &work), errors.As(err, &usage):
 		return misused, err.Error()
 	case errors.Is(err, store.ErrUnknown):
-		return unknown, err.Error() + "; commontrip list shows all"
+		return unknown, err.Error()
 	case errors.Is(err, store.ErrInvalid):
 		return misused, plain(err)
 	case errors.Is(err, context.DeadlineExceeded):
-		return failed, fmt.Sprintf("the store gave no answer within %v (--timeout)", a.flags.timeout)
+		return failed, fmt.Sprintf("the store gave no answer within %v (--timeout)%s", a.flags.timeout, askDoctor)
 	default:
-		return failed, err.Error()
+		return failed, err.Error() + askDoctor
 	}
 }
+
+const askDoctor = "; commontrip doctor may tell why"
+
+// isUnreadable says whether the store answered, and holds of some breakers what cannot be read.
+func isUnreadable(err error) bool {
+	_, is := errors.AsType[*store.UnreadableError](err)
+	return is
+}
+
+// unread makes what a reply lacks a failure of the one breaker that it is about.
+func unread(name string, err error) error {
+	if _, is := errors.AsType[*redisstore.ReplyError](err); is {
+		return &store.UnreadableError{Names: []string{name}, Err: err}
+	}
+	return err
+}
+
+// unreadableText names those breakers.
+func unreadableText(err error) string {
+	bad, is := errors.AsType[*store.UnreadableError](err)
+	if !is {
+		return ""
+	}
+	if len(bad.Names) == 1 {
+		return fmt.Sprintf("%s cannot be read: %v%s", quote(bad.Names[0]), bad.Err, whatToDo)
+	}
+	return fmt.Sprintf("%d breakers cannot be read: %s; of the first: %v%s", len(bad.Names), few(bad.Names), bad.Err, whatToDo)
+}
+
+const whatToDo = "; commontrip doctor says what to do"
 
 // plain says which field of a policy is bad by the name that retune knows it by.
 func plain(err error) string {

@@ -10,12 +10,13 @@ import (
 func TestEachExitCodeMeansWhatTheHelpSays(t *testing.T) {
 	d := newDesk(t)
 	d.closed("mcp")
+	d.spoilt("spoilt")
 	cases := map[string]struct {
 		args []string
 		in   string
 		want int
 	}{
-		"done":               {[]string{"list"}, "", done},
+		"done":               {[]string{"show", "mcp"}, "", done},
 		"the store is away":  {[]string{"list", "--url", "redis://127.0.0.1:1"}, "", failed},
 		"no such command":    {[]string{"lst"}, "", misused},
 		"unknown to show":    {[]string{"show", "sdk"}, "", unknown},
@@ -26,6 +27,7 @@ func TestEachExitCodeMeansWhatTheHelpSays(t *testing.T) {
 		"unknown to roster":  {[]string{"roster", "sdk"}, "", unknown},
 		"a problem":          {[]string{"doctor", "--url", "redis://127.0.0.1:1"}, "", ill},
 		"a no":               {[]string{"remove", "mcp"}, "no\n", declined},
+		"unreadable":         {[]string{"show", "spoilt"}, "", partly},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -43,7 +45,7 @@ func TestEachExitCodeMeansWhatTheHelpSays(t *testing.T) {
 			t.Errorf("exit code %d; want %d\n%s", code, interrupted, err.String())
 		}
 	})
-	if len(d.must("list")) == 0 {
+	if len(d.must("show", "mcp")) == 0 {
 		t.Error("the no removed the breaker")
 	}
 }

@@ -27,7 +27,7 @@ func (a *app) history() *cobra.Command {
 			}
 			entries, err := s.History(ctx, args[0], limit)
 			if err != nil {
-				return err
+				return unread(args[0], err)
 			}
 			if a.flags.json {
 				return a.writeJSON(append([]store.Transition{}, entries...))
@@ -39,7 +39,7 @@ func (a *app) history() *cobra.Command {
 			var t table
 			t.head("WHEN", "AGO", "STATE", "REASON", "WHAT HAPPENED")
 			for _, e := range entries {
-				t.add(a.moment(e.At), span(clock(x).Sub(e.At)), left(e), quote(string(e.Reason)), e.Sentence())
+				t.add(a.moment(e.At), span(x.Clock().Sub(e.At)), left(e), quote(string(e.Reason)), e.Sentence())
 			}
 			a.writeTable(a.out, t)
 			return nil

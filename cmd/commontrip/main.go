@@ -19,21 +19,17 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/redis/go-redis/v9"
+	redisstore "github.com/commontrip/commontrip/store/redis"
 )
 
 func main() {
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	redis.SetLogger(silent{})
+	redisstore.LogClient(nil) // each command says itself what failed, without the password
 	code := (&app{
 		in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.Getenv, zone: time.Local, who: systemUser,
 		asks: isTerminal(os.Stdin), colours: isTerminal(os.Stdout) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb",
+		patience: time.Second,
 	}).run(ctx, os.Args[1:])
 	cancel()
 	os.Exit(code)
 }
-
-// silent drops what go-redis would log: each command says itself what failed, without the password.
-type silent struct{}
-
-func (silent) Printf(context.Context, string, ...any) {}

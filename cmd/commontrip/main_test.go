@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
-	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
 
 	"github.com/commontrip/commontrip/store"
@@ -22,7 +21,7 @@ import (
 var update = flag.Bool("update", false, "write docs/cli.md again")
 
 func TestMain(m *testing.M) {
-	redis.SetLogger(silent{})
+	redisstore.LogClient(nil)
 	goleak.VerifyTestMain(m)
 }
 
@@ -63,7 +62,7 @@ func deskAt(t *testing.T, url string) *desk {
 func (d *desk) app(out, err io.Writer) *app {
 	return &app{
 		in: strings.NewReader(d.in), out: out, err: err, env: func(name string) string { return d.env[name] }, zone: time.UTC,
-		who: func() string { return "ada@desk" }, asks: d.in != "", colours: d.colour,
+		who: func() string { return "ada@desk" }, asks: d.in != "", colours: d.colour, patience: patient,
 	}
 }
 
@@ -172,11 +171,21 @@ func (l *lines) next(parts ...string) string {
 
 // begin runs a command that goes on until the function it returns is called, which gives the exit code.
 func (d *desk) begin(args ...string) (*lines, func() int) {
-	ctx, cancel := context.WithCancel(d.t.Context())
 	out := newLines(d.t)
+	return out, d.beginWith(out, io.Discard, args)
+}
+
+// beginTold is begin, of whose two outputs it gives the one for errors.
+func (d *desk) beginTold(args ...string) (*lines, func() int) {
+	told := newLines(d.t)
+	return told, d.beginWith(io.Discard, told, args)
+}
+
+func (d *desk) beginWith(out, told io.Writer, args []string) (end func() int) {
+	ctx, cancel := context.WithCancel(d.t.Context())
 	code := make(chan int, 1)
-	go func() { code <- d.app(out, io.Discard).run(ctx, args) }()
-	return out, func() int {
+	go func() { code <- d.app(out, told).run(ctx, args) }()
+	return func() int {
 		cancel()
 		return <-code
 	}

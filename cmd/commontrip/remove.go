@@ -15,19 +15,23 @@ import (
 
 func (a *app) remove() *cobra.Command {
 	var yes bool
+	var o order
 	c := &cobra.Command{
 		Use: "remove NAME", Short: "Forget a breaker that nobody uses any more", Args: oneName, ValidArgsFunction: a.completeName,
 		Long: "Forgets a breaker: state, window, history, standing commands. It asks before; --yes answers, and must be given if\n" +
 			"nobody can answer. A replica that still uses the name makes the breaker again with its next report. The name's numbers\n" +
-			"are remembered for 24 h, so that nothing old can come back.\n\n" +
-			"JSON: {\"removed\": name}; it needs --yes.",
+			"are remembered for 24 h, so that nothing old can come back, and as long who removed it and why: a command for a name that is\n" +
+			"gone says so.\n\n" +
+			"JSON: {\"removed\": name, \"by\": who}; it needs --yes.",
 	}
 	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	o.declare(c, action{})
 	// The question may take its time; each exchange is bounded by itself.
 	c.RunE = a.long(func(ctx context.Context, s *redisstore.Store, args []string) error {
 		if !yes && (!a.asks || a.flags.json) {
 			return misuse("remove asks before it forgets, and nobody can answer here: give --yes")
 		}
+		by := a.signature(o.by)
 		x, err := bounded(ctx, a, func(ctx context.Context) (string, error) {
 			x, err := read(ctx, s, args[0])
 			return fmt.Sprintf("%s is %s; %d replicas report on it", quote(x.Name), stateOf(x), x.Replicas), err
@@ -40,18 +44,18 @@ func (a *app) remove() *cobra.Command {
 			return err
 		}
 		if !yes {
-			fmt.Fprintf(a.err, "%s. Forget it, with its history? [y/N] ", x)
+			fmt.Fprintf(a.err, "%s. Forget it, with its history, as %s? [y/N] ", x, quote(by))
 			if agreed, err := a.answer(ctx); err != nil || !agreed {
 				return errOr(err, errDeclined)
 			}
 		}
-		if _, err := bounded(ctx, a, func(ctx context.Context) (any, error) { return nil, s.Remove(ctx, args[0]) }); err != nil {
+		if _, err := bounded(ctx, a, func(ctx context.Context) (any, error) { return nil, s.RemoveAs(ctx, args[0], by, o.why) }); err != nil {
 			return err
 		}
 		if a.flags.json {
-			return a.writeJSON(map[string]string{"removed": args[0]})
+			return a.writeJSON(map[string]string{"removed": args[0], "by": by})
 		}
-		fmt.Fprintf(a.out, "%s: removed\n", quote(args[0]))
+		fmt.Fprintf(a.out, "%s: removed %s\n", quote(args[0]), signed(store.Note{By: by, Why: o.why}))
 		return nil
 	})
 	return c

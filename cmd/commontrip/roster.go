@@ -31,10 +31,11 @@ func (a *app) roster() *cobra.Command {
 			if _, err := read(ctx, s, args[0]); err != nil {
 				return err
 			}
-			roster, err := s.Roster(ctx, args[0])
+			rosters, err := s.Rosters(ctx, args[0])
 			if err != nil {
 				return err
 			}
+			roster := rosters[args[0]]
 			if a.flags.json {
 				out := make([]replicaJSON, len(roster))
 				for i, r := range roster {

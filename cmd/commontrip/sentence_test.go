@@ -35,7 +35,7 @@ func TestATransitionIsToldInTheSameWordsEverywhere(t *testing.T) {
 	w.tell(t.Context(), store.Event{Transition: entries[0], Snapshot: d.read("mcp")})
 	event := breaker.Event{Kind: breaker.Transitioned, Name: "mcp", Transition: entries[0]}
 	for what, text := range map[string]string{
-		"history": d.must("history", "mcp", "-n", "1"), "show": d.must("show", "mcp"), "watch": watched.String(), "the event": event.String(),
+		"list": d.must("list"), "history": d.must("history", "mcp", "-n", "1"), "show": d.must("show", "mcp"), "watch": watched.String(), "the event": event.String(),
 	} {
 		if !strings.Contains(text, words) {
 			t.Errorf("%s does not say %q:\n%s", what, words, text)

@@ -120,9 +120,6 @@ func signed(n store.Note) string {
 	return text
 }
 
-// clock is the store's clock at the moment of s.
-func clock(s store.Snapshot) time.Time { return s.Since.Add(s.Age) }
-
 // stateOf is what rules calls, and why if that is not the breaker's own state.
 func stateOf(s store.Snapshot) string {
 	switch {

@@ -57,14 +57,9 @@ func TestColoursAndWideLettersLeaveTablesAligned(t *testing.T) {
 		t.Errorf("%q; want %q with colours", painted, plain)
 	}
 	var at []int
+	states := regexp.MustCompile(`STATE|open  |closed  `)
 	for _, line := range strings.Split(strings.TrimSpace(plain), "\n") {
-		i := strings.IndexAny(line, "SDC")
-		for _, word := range []string{"STATE", "open ", "closed "} {
-			if j := strings.Index(line, word); j >= 0 {
-				i = j
-			}
-		}
-		at = append(at, columns(line[:i]))
+		at = append(at, columns(line[:states.FindStringIndex(line)[0]]))
 	}
 	if len(at) != 3 || at[0] != at[1] || at[1] != at[2] {
 		t.Errorf("the states begin at %v in\n%s", at, plain)

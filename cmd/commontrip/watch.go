@@ -18,7 +18,8 @@ func (a *app) watch() *cobra.Command {
 	return &cobra.Command{
 		Use: "watch [NAME...]", Short: "Transitions and commands as they happen", ValidArgsFunction: a.completeNames,
 		Long: "Shows how the breakers are, then each transition and command as it is pushed, of the breakers named or of all, until\n" +
-			"Ctrl-C. A lost connection is made again; what was missed is then shown as how the breaker is now.\n\n" +
+			"Ctrl-C. A lost connection is made again; what was missed is then shown as how the breaker is now. A breaker that cannot be\n" +
+			"read is named on standard error; if there is one at the end, the exit code is 6.\n\n" +
 			"JSON: one object a line, {\"snapshot\"} for how a breaker is, {\"transition\", \"snapshot\"} for what happened.",
 		RunE: a.long(func(ctx context.Context, s *redisstore.Store, args []string) error {
 			for _, name := range args {
@@ -30,6 +31,7 @@ func (a *app) watch() *cobra.Command {
 			if err := w.catchUp(ctx); err != nil { // a store that is away at the start is said so
 				return err
 			}
+			a.tellAbsent(ctx, w, s)
 			deaf := time.AfterFunc(a.flags.timeout, func() {
 				fmt.Fprintln(a.err, "commontrip: the store lets nobody listen yet, still trying; commontrip doctor may tell why")
 			})
@@ -39,7 +41,7 @@ func (a *app) watch() *cobra.Command {
 				w.tell(ctx, e)
 			})
 			if errors.Is(err, context.Canceled) {
-				return nil
+				return w.unread
 			}
 			return err
 		}),
@@ -53,6 +55,7 @@ type watch struct {
 	only   []string                 // none: all
 	seen   map[string]store.Version // what was last told of each breaker
 	behind bool                     // catching up failed
+	unread error                    // the breakers that could not be read at the last catching up; nil = none
 }
 
 // eventJSON is one line of the JSON form.
@@ -84,9 +87,13 @@ func (w *watch) catchUp(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, w.app.flags.timeout)
 	defer cancel()
 	snapshots, err := w.store.Read(ctx, w.only...)
-	if err != nil {
+	if err != nil && !isUnreadable(err) {
 		return err
 	}
+	if text := unreadableText(err); text != unreadableText(w.unread) && text != "" {
+		fmt.Fprintln(w.app.err, "commontrip: "+w.app.hide(text))
+	}
+	w.unread = err
 	for _, s := range snapshots {
 		if !w.advance(store.Version{Name: s.Name, Generation: s.Generation, Rev: s.Rev}) {
 			continue
@@ -95,8 +102,8 @@ func (w *watch) catchUp(ctx context.Context) error {
 			w.line(eventJSON{nil, s})
 			continue
 		}
-		text := fmt.Sprintf("%s  %s  is %s for %s", w.app.moment(clock(s)), quote(s.Name), w.app.paint(inkOf(s), stateOf(s)), span(s.Age))
-		if remark := w.app.remark(s); remark != "" {
+		text := fmt.Sprintf("%s  %s  is %s for %s", w.app.moment(s.Clock()), quote(s.Name), w.app.paint(inkOf(s), stateOf(s)), span(s.Age))
+		if remark := w.app.remark(s, nil, nil); remark != "" {
 			text += "  " + remark
 		}
 		fmt.Fprintln(w.app.out, text)

@@ -26,7 +26,7 @@ import (
 	"github.com/commontrip/commontrip/dashboard"
 	"github.com/commontrip/commontrip/metrics"
 	"github.com/commontrip/commontrip/store"
-	_ "github.com/commontrip/commontrip/store/redis" // what a URL may name
+	redisstore "github.com/commontrip/commontrip/store/redis" // what a URL may name
 	"github.com/commontrip/commontrip/transport/breakerhttp"
 )
 
@@ -44,6 +44,7 @@ func main() {
 		logger.Warn("a variable that means nothing", "name", name, "meant", config.Nearest(name))
 	}
 
+	redisstore.LogClient(func(line string) { logger.Warn("redis client", "line", line) }) // else raw lines on standard error
 	// Who made it closes it, in the order opposite to making; a stop takes at most that long.
 	fleet, err := env.Store.Open()
 	check(err)

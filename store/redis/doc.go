@@ -30,7 +30,7 @@
 //
 // An error is about the exchange or about one report; it never is a verdict. It comes as an [*Error] that holds the
 // client's, as a [*ReplyError] if no script gives such an answer, or as the context's. Any request may be sent again. The
-// package logs nothing; go-redis writes failed dials to its own logger, which is the program's to set (redis.SetLogger).
+// package logs nothing. go-redis writes failed dials to standard error; [LogClient] gives these lines to the program's own log.
 //
 // [Store.Watch] has a connection of its own, notices one that has gone silent, and begins again with a Resync. A server
 // that denies this user the channel is not an error either: replicas then learn of transitions by their next exchange.

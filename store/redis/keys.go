@@ -11,6 +11,7 @@ import (
 //
 //	<prefix>:{<name>}  hash  one breaker; its layout is told in scripts/lua/schema.lua
 //	<prefix>:names     set   names that Read of all looks for: a hint, never a truth
+//	<prefix>:removed:{<name>}  hash  who removed a breaker, and why, for a day
 //	<prefix>:events    channel
 //
 // The name is the hash tag, so that a breaker is one slot of a Cluster whatever its prefix; braces and percent signs in
@@ -31,7 +32,10 @@ type keys struct{ prefix string }
 
 func (k keys) breaker(name string) string { return k.prefix + ":{" + escape.Replace(name) + "}" }
 func (k keys) names() string              { return k.prefix + ":names" }
-func (k keys) events() string             { return k.prefix + ":events" }
+func (k keys) removed(name string) string {
+	return k.prefix + ":removed:{" + escape.Replace(name) + "}"
+}
+func (k keys) events() string { return k.prefix + ":events" }
 
 // name is the inverse of breaker; false for a key that breaker never makes.
 func (k keys) name(key string) (string, bool) {

@@ -2,6 +2,8 @@ package redisstore
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -18,8 +20,8 @@ const readBatch = 1000
 type row struct {
 	fields []string
 	now    int64
-	absent bool // no field is there
-	bad    bool // the fields are another breaker's
+	absent bool   // no field is there
+	bad    string // why the fields are not this breaker's; "" = they are
 }
 
 // read gets the same fields of all names, in exchanges of readBatch. In one server's pipeline TIME goes before the
@@ -64,6 +66,10 @@ func (s *Store) readBatch(ctx context.Context, names []string, fields []string) 
 	d := decoder{of: "read"}
 	rows := make([]row, len(names))
 	for i := range names {
+		if notAHash(calls[i].err) {
+			rows[i] = row{bad: calls[i].err.Error()}
+			continue
+		}
 		if calls[i].err != nil {
 			return nil, s.failure(calls[i].err)
 		}
@@ -80,6 +86,9 @@ func (s *Store) readBatch(ctx context.Context, names []string, fields []string) 
 	}
 	return rows, d.err()
 }
+
+// notAHash reports that a breaker's key holds another kind of value: that is its own failure, and no other breaker's.
+func notAHash(err error) bool { return err != nil && strings.Contains(err.Error(), "WRONGTYPE") }
 
 // millis is the reply to TIME in ms, or the clock that stands in for it.
 func (s *Store) millis(d *decoder, clock []any) int64 {
@@ -107,16 +116,21 @@ func (d *decoder) row(name string, list []any, now int64) row {
 		}
 	}
 	last := len(list) - 1
-	r.bad = r.fields[last] != "" && r.fields[last] != escape.Replace(name)
+	if written := r.fields[last]; written != "" && written != escape.Replace(name) {
+		r.bad = "the reply is another breaker's"
+	}
 	r.fields = r.fields[:last]
 	return r
 }
 
-// check fails if the fields are another breaker's, which a broken proxy or client handed out.
-func (r *row) check(d *decoder) {
-	if r.bad {
-		d.fail("the reply is another breaker's")
+// snapshotFields reads the fields of a snapshot, unless they are not this breaker's: a broken proxy or client handed out
+// another's, or the key holds something else.
+func (r *row) snapshotFields(d *decoder) snapshotFields {
+	if r.bad != "" {
+		d.fail("%s", r.bad)
+		return snapshotFields{}
 	}
+	return d.snapshotFields(r.fields[:len(snapshotFieldNames)], r.now)
 }
 
 // Read gives snapshots of names, or of all breakers of the index. It writes nothing.
@@ -143,17 +157,16 @@ func (s *Store) Read(ctx context.Context, names ...string) ([]store.Snapshot, er
 			continue
 		}
 		d := decoder{of: "read"}
-		r.check(&d)
-		f := d.snapshotFields(r.fields, r.now)
+		f := r.snapshotFields(&d)
 		if d.problem == "" && f.hidden {
 			continue
 		}
-		snapshot := d.snapshot(names[i], f, store.Policy{})
+		var snapshot store.Snapshot
+		if d.problem == "" {
+			snapshot = d.snapshot(names[i], f, store.Policy{})
+		}
 		if err := d.err(); err != nil {
-			if unreadable == nil {
-				unreadable = &store.UnreadableError{Err: err}
-			}
-			unreadable.Names = append(unreadable.Names, names[i])
+			unreadable = alsoUnreadable(unreadable, names[i], err)
 			continue
 		}
 		out = append(out, snapshot)
@@ -162,6 +175,15 @@ func (s *Store) Read(ctx context.Context, names ...string) ([]store.Snapshot, er
 		return out, unreadable
 	}
 	return out, nil
+}
+
+// alsoUnreadable adds a breaker that cannot be read to those that are known so far.
+func alsoUnreadable(e *store.UnreadableError, name string, err error) *store.UnreadableError {
+	if e == nil {
+		e = &store.UnreadableError{Err: err}
+	}
+	e.Names = append(e.Names, name)
+	return e
 }
 
 // valid leaves out what cannot be a name.
@@ -192,6 +214,9 @@ func (s *Store) Versions(ctx context.Context, names ...string) ([]store.Version,
 	}
 	out := make([]store.Version, 0, len(names))
 	for i, c := range calls {
+		if notAHash(c.err) {
+			continue
+		}
 		if c.err != nil {
 			return nil, s.failure(c.err)
 		}
@@ -200,7 +225,7 @@ func (s *Store) Versions(ctx context.Context, names ...string) ([]store.Version,
 		if err := d.err(); err != nil {
 			return nil, err
 		}
-		if r.absent || r.bad || r.fields[2] != "" {
+		if r.absent || r.bad != "" || r.fields[2] != "" {
 			continue
 		}
 		v := store.Version{
@@ -214,47 +239,99 @@ func (s *Store) Versions(ctx context.Context, names ...string) ([]store.Version,
 	return out, nil
 }
 
-// readVisible reads a breaker's snapshot fields and more fields. It gives false if reads do not show the breaker.
-func (s *Store) readVisible(ctx context.Context, name string, fields []string) (snapshotFields, []string, bool, error) {
-	if s.closed() {
-		return snapshotFields{}, nil, false, store.ErrClosed
-	}
-	if store.ValidateName(name) != nil {
-		return snapshotFields{}, nil, false, nil
-	}
-	rows, err := s.read(ctx, []string{name}, append(append([]string{}, snapshotFieldNames[:]...), fields...))
-	if err != nil || rows[0].absent {
-		return snapshotFields{}, nil, false, err
-	}
-	d := decoder{of: "read"}
-	rows[0].check(&d)
-	f := d.snapshotFields(rows[0].fields[:len(snapshotFieldNames)], rows[0].now)
-	if err := d.err(); err != nil {
-		return snapshotFields{}, nil, false, err
-	}
-	return f, rows[0].fields[len(snapshotFieldNames):], !f.hidden, nil
-}
-
 // Roster lists the replicas that reported in this slice of 30 s or the one before, by name.
 func (s *Store) Roster(ctx context.Context, name string) ([]store.Replica, error) {
-	f, _, ok, err := s.readVisible(ctx, name, nil)
-	if err != nil || !ok {
+	rosters, err := s.Rosters(ctx, name)
+	return rosters[name], ofOne(err)
+}
+
+// wholeBatch is how many whole hashes one exchange reads: one of 1000 replicas has 100 kB.
+const wholeBatch = 100
+
+// Rosters gives [Store.Roster] of each of the names, in a few exchanges. Breakers that are not there have no entry. An
+// *[store.UnreadableError] comes beside the rosters of the others. It writes nothing.
+func (s *Store) Rosters(ctx context.Context, names ...string) (map[string][]store.Replica, error) {
+	wholes := map[string]*call{}
+	return each(ctx, s, "roster", names, nil, func(batch []string) error {
+		calls, err := s.wholes(ctx, batch)
+		for i, c := range calls {
+			wholes[batch[i]] = c
+		}
+		return err
+	}, func(d *decoder, name string, f snapshotFields, _ []string) []store.Replica {
+		return d.roster(name, wholes[name], f)
+	})
+}
+
+// each decodes something of each breaker that is to be seen: from its snapshot's fields, from some more fields, and from what
+// prepare may have read of the batch.
+func each[T any](ctx context.Context, s *Store, of string, names, fields []string, prepare func(batch []string) error,
+	decode func(d *decoder, name string, f snapshotFields, fields []string) T,
+) (map[string]T, error) {
+	if s.closed() {
+		return nil, store.ErrClosed
+	}
+	out := map[string]T{}
+	var unreadable *store.UnreadableError
+	for batch := range slices.Chunk(valid(names), wholeBatch) {
+		rows, err := s.read(ctx, batch, slices.Concat(snapshotFieldNames[:], fields))
+		if err == nil && prepare != nil {
+			err = prepare(batch)
+		}
+		if err != nil {
+			return nil, err
+		}
+		for i, r := range rows {
+			if r.absent {
+				continue
+			}
+			d := decoder{of: of}
+			f := r.snapshotFields(&d)
+			if d.problem == "" && f.hidden {
+				continue
+			}
+			var made T
+			if d.problem == "" {
+				made = decode(&d, batch[i], f, r.fields[len(snapshotFieldNames):])
+			}
+			if err := d.err(); err != nil {
+				unreadable = alsoUnreadable(unreadable, batch[i], err)
+			} else {
+				out[batch[i]] = made
+			}
+		}
+	}
+	if unreadable != nil {
+		return out, unreadable
+	}
+	return out, nil
+}
+
+// wholes reads the whole hash of each name.
+func (s *Store) wholes(ctx context.Context, names []string) ([]*call, error) {
+	calls := make([]*call, len(names))
+	for i, name := range names {
+		key := s.keys.breaker(name)
+		calls[i] = &call{key: key, args: []any{"hgetall", key}}
+	}
+	if err := s.exchange(ctx, s.laneOf(calls), calls); err != nil {
 		return nil, err
 	}
-	key := s.keys.breaker(name)
-	c := &call{key: key, args: []any{"hgetall", key}}
-	if err := s.do(ctx, s.laneOfKey(key), c); err != nil {
-		return nil, err
+	for _, c := range calls {
+		if c.err != nil && !notAHash(c.err) {
+			return nil, s.failure(c.err)
+		}
 	}
-	all, err := fieldsOf(c.reply)
-	if err != nil {
-		return nil, err
-	}
-	d := decoder{of: "roster"}
+	return calls, nil
+}
+
+// roster reads the entries of the roster in a whole hash.
+func (d *decoder) roster(name string, whole *call, f snapshotFields) []store.Replica {
+	var out []store.Replica
+	all := d.fieldsOf(whole.reply)
 	if other := all[nameField]; other != "" && other != escape.Replace(name) {
 		d.fail("the reply is another breaker's")
 	}
-	var out []store.Replica
 	for field, value := range all {
 		replica, ok := strings.CutPrefix(field, "r:")
 		if !ok {
@@ -265,13 +342,12 @@ func (s *Store) Roster(ctx context.Context, name string) ([]store.Replica, error
 		}
 	}
 	sort.Slice(out, func(i, j int) bool { return out[i].Name < out[j].Name })
-	return out, d.err()
+	return out
 }
 
 // fieldsOf reads the reply to HGETALL: a list in RESP 2, a map in RESP 3.
-func fieldsOf(reply any) (map[string]string, error) {
+func (d *decoder) fieldsOf(reply any) map[string]string {
 	out := map[string]string{}
-	d := decoder{of: "roster"}
 	switch reply := reply.(type) {
 	case map[any]any:
 		for k, v := range reply {
@@ -288,12 +364,19 @@ func fieldsOf(reply any) (map[string]string, error) {
 	default:
 		d.fail("%T; want fields", reply)
 	}
-	return out, d.err()
+	return out
 }
 
 // History lists the newest transitions and commands, newest first. One that cannot be read, such as a newer release's, is left
 // out: the others are told all the same.
 func (s *Store) History(ctx context.Context, name string, limit int) ([]store.Transition, error) {
+	histories, err := s.Histories(ctx, limit, name)
+	return histories[name], ofOne(err)
+}
+
+// Histories gives [Store.History] of each of the names, in a few exchanges. Breakers that are not there have no entry. An
+// *[store.UnreadableError] comes beside the histories of the others. It writes nothing.
+func (s *Store) Histories(ctx context.Context, limit int, names ...string) (map[string][]store.Transition, error) {
 	if limit <= 0 || limit > limits.HistoryKept {
 		limit = limits.HistoryKept
 	}
@@ -302,21 +385,31 @@ func (s *Store) History(ctx context.Context, name string, limit int) ([]store.Tr
 	for i := range limits.HistoryKept {
 		fields = append(fields, "h"+strconv.Itoa(i))
 	}
-	f, values, ok, err := s.readVisible(ctx, name, fields)
-	if err != nil || !ok {
-		return nil, err
+	return each(ctx, s, "history", names, fields, nil, func(d *decoder, name string, f snapshotFields, fields []string) []store.Transition {
+		return d.history(name, fields, f, limit)
+	})
+}
+
+// history reads the count of entries that were ever written, and those that are kept.
+func (d *decoder) history(name string, fields []string, f snapshotFields, limit int) []store.Transition {
+	written := d.numbers("count", fields[0], 2)[0]
+	if d.problem != "" {
+		return nil
 	}
-	d := decoder{of: "history"}
-	written := d.numbers("count", values[0], 2)[0]
 	var out []store.Transition
-	if err := d.err(); err != nil {
-		return nil, err
-	}
 	for i := written - 1; i >= max(written-limits.HistoryKept, 0) && len(out) < limit; i-- {
 		one := decoder{of: "history"}
-		if t := one.transition(name, values[1+i%limits.HistoryKept], f.off); one.problem == "" {
+		if t := one.transition(name, fields[1+i%limits.HistoryKept], f.off); one.problem == "" {
 			out = append(out, t)
 		}
 	}
-	return out, nil
+	return out
+}
+
+// ofOne is the error of a read of one breaker.
+func ofOne(err error) error {
+	if bad, ok := errors.AsType[*store.UnreadableError](err); ok {
+		return bad.Err
+	}
+	return err
 }

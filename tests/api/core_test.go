@@ -30,6 +30,8 @@ var (
 	_ func(...memorystore.Option) *memorystore.Store                               = memorystore.New
 	_ func(func() time.Time) memorystore.Option                                    = memorystore.WithClock
 	_ func(store.Snapshot) store.State                                             = store.Snapshot.Effective
+	_ func(store.Snapshot, []store.Transition, []store.Replica) store.Explanation  = store.Snapshot.Explain
+	_ func(store.Transition) store.State                                           = store.Transition.Effective
 	_ func(string, ...redisstore.Option) (*redisstore.Store, error)                = redisstore.Open
 	_ func(redis.UniversalClient, ...redisstore.Option) (*redisstore.Store, error) = redisstore.New
 	_ func(string) redisstore.Option                                               = redisstore.WithPrefix
