@@ -4,7 +4,7 @@ SHELL         := bash
 .SHELLFLAGS   := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help demo compose compose-test compose-down integration chaos mutants test test-all lint fmt bench peers fuzz \
-	cover diff tools vuln
+	cover cross diff tools vuln
 
 DEMO       ?=
 FUZZTIME   ?= 20000x
@@ -83,6 +83,9 @@ diff: ## random histories through the machine in Go and in Lua, which must agree
 	@scripts/install-redis.sh
 	REQUIRE_REDIS=1 COMMONTRIP_DIFF_STEPS='$(DIFF_STEPS)' \
 		go test -run '^TestDifferential' ./store/redis -count=1 -v -timeout 60m
+
+cross: ## builds for windows, darwin, 386 and arm, and short tests on a 32-bit processor under qemu (REQUIRE_QEMU=1: or fail)
+	@scripts/cross.sh
 
 vuln: ## govulncheck, if its database can be reached
 	@checker="$$(scripts/tool.sh govulncheck)"; set -x; "$$checker" ./...

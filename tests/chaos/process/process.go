@@ -236,18 +236,6 @@ func (r *Replica) Kill() {
 	<-r.ended
 }
 
-// Stop halts the process by SIGSTOP, and returns when it is halted.
-func (r *Replica) Stop() {
-	r.signal(syscall.SIGSTOP)
-	var status syscall.WaitStatus
-	if _, err := syscall.Wait4(r.cmd.Process.Pid, &status, syscall.WUNTRACED, nil); err != nil || !status.Stopped() {
-		r.t.Errorf("%s does not halt: %v, %v", r.config.Name, status, err)
-	}
-}
-
-// Cont lets a halted process go on.
-func (r *Replica) Cont() { r.signal(syscall.SIGCONT) }
-
 // Term tells the process to close its Manager and to end, waits for that, and gives what the Close left.
 func (r *Replica) Term() wire.Closed {
 	r.t.Helper()
