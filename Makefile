@@ -3,7 +3,7 @@
 SHELL         := bash
 .SHELLFLAGS   := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo compose compose-test compose-down integration chaos mutants test test-all lint fmt bench peers fuzz \
+.PHONY: help api demo compose compose-test compose-down integration chaos mutants test test-all lint fmt bench peers fuzz \
 	cover cross diff tools vuln
 
 DEMO       ?=
@@ -86,6 +86,9 @@ diff: ## random histories through the machine in Go and in Lua, which must agree
 
 cross: ## builds for windows, darwin, 386 and arm, and short tests on a 32-bit processor under qemu (REQUIRE_QEMU=1: or fail)
 	@scripts/cross.sh
+
+api: ## the public API beside that of the last release; fails for a change that breaks users and is not listed
+	@scripts/api.sh
 
 vuln: ## govulncheck, if its database can be reached
 	@checker="$$(scripts/tool.sh govulncheck)"; set -x; "$$checker" ./...
