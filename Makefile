@@ -4,7 +4,7 @@ SHELL         := bash
 .SHELLFLAGS   := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help api demo compose compose-test compose-down integration chaos mutants test test-all lint fmt bench peers fuzz \
-	cover cross diff tools vuln
+	cover cross diff lists tools vuln
 
 DEMO       ?=
 FUZZTIME   ?= 20000x
@@ -15,6 +15,7 @@ SCENARIO   ?=
 SEED       ?=
 PROFILE    ?= full
 PEERS      ?=
+COMMIT     ?=
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
@@ -89,6 +90,9 @@ cross: ## builds for windows, darwin, 386 and arm, and short tests on a 32-bit p
 
 api: ## the public API beside that of the last release; fails for a change that breaks users and is not listed
 	@scripts/api.sh
+
+lists: ## the laws, scenarios, mutants and fuzz targets, one a line, to compare two commits (COMMIT=HEAD~1 for an older one)
+	@scripts/lists.sh $(COMMIT)
 
 vuln: ## govulncheck, if its database can be reached
 	@checker="$$(scripts/tool.sh govulncheck)"; set -x; "$$checker" ./...
