@@ -3,8 +3,8 @@
 SHELL         := bash
 .SHELLFLAGS   := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo compose compose-test compose-down integration chaos mutants test test-all lint fmt bench peers fuzz \
-	cover diff tools vuln
+.PHONY: help api demo compose compose-test compose-down integration chaos mutants test test-all lint fmt bench peers fuzz \
+	cover cross diff lists tools vuln
 
 DEMO       ?=
 FUZZTIME   ?= 20000x
@@ -15,6 +15,7 @@ SCENARIO   ?=
 SEED       ?=
 PROFILE    ?= full
 PEERS      ?=
+COMMIT     ?=
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
@@ -83,6 +84,15 @@ diff: ## random histories through the machine in Go and in Lua, which must agree
 	@scripts/install-redis.sh
 	REQUIRE_REDIS=1 COMMONTRIP_DIFF_STEPS='$(DIFF_STEPS)' \
 		go test -run '^TestDifferential' ./store/redis -count=1 -v -timeout 60m
+
+cross: ## builds for windows, darwin, 386 and arm, and short tests on a 32-bit processor under qemu (REQUIRE_QEMU=1: or fail)
+	@scripts/cross.sh
+
+api: ## the public API beside that of the last release; fails for a change that breaks users and is not listed
+	@scripts/api.sh
+
+lists: ## the laws, scenarios, mutants and fuzz targets, one a line, to compare two commits (COMMIT=HEAD~1 for an older one)
+	@scripts/lists.sh $(COMMIT)
 
 vuln: ## govulncheck, if its database can be reached
 	@checker="$$(scripts/tool.sh govulncheck)"; set -x; "$$checker" ./...

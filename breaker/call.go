@@ -3,6 +3,7 @@ package breaker
 import (
 	"context"
 	"fmt"
+	"math/bits"
 	"sync/atomic"
 	"time"
 
@@ -127,16 +128,25 @@ type Permit struct {
 	_     noCopy
 	epoch *epoch
 	ctx   context.Context // the caller's, or a *probe
-	state uint64          // atomic
+	state uintptr         // atomic; one word, which is aligned in every permit on every processor
 }
 
-// The states of a permit: what it still asks for. A greater number is openCustom's, and the uptime when the call began.
-// A permit is four words, so that it travels in registers.
+// The states of a permit: what it still asks for. A greater number is openCustom's, and the uptime when the call began, in
+// ticks. A permit is four words, so that it travels in registers.
 const (
-	ended      uint64 = iota // nothing; also the zero Permit's, and that of a part of a probe
-	openPlain                // an outcome, and nil is a success that needs nothing but counting
-	openCustom               // an outcome
+	ended      uintptr = iota // nothing; also the zero Permit's, and that of a part of a probe
+	openPlain                 // an outcome, and nil is a success that needs nothing but counting
+	openCustom                // an outcome
 )
+
+// tick is a nanosecond, or a millisecond if a word has 32 bits. Then ticks begin again after 49 days.
+const tick = time.Duration(1 + 999_999*(64-bits.UintSize)/32)
+
+// beginning is the state of a permit whose call begins now.
+func beginning() uintptr { return max(uintptr(uptime()/tick), openCustom+1) }
+
+// took is the time since then.
+func took(state uintptr) time.Duration { return time.Duration(uintptr(uptime()/tick)-state) * tick }
 
 // noCopy makes vet tell of copies.
 type noCopy struct{}
@@ -166,8 +176,8 @@ func (p *Permit) Probe() bool {
 
 // Done ends the call with its error, which is classified as by Do.
 func (p *Permit) Done(err error) {
-	// mutant: permit = switch state := atomic.LoadUint64(&p.state); {
-	switch state := atomic.SwapUint64(&p.state, ended); {
+	// mutant: permit = switch state := atomic.LoadUintptr(&p.state); {
+	switch state := atomic.SwapUintptr(&p.state, ended); {
 	case state == openPlain && err == nil:
 		countSuccess(p.epoch)
 	case state != ended:
@@ -179,7 +189,7 @@ func (p *Permit) Done(err error) {
 // back: the call did not take place. If its context has ended and it took longer than SlowCallAfter, it counts as a slow
 // call, as by Do. A value that is not an outcome counts as a Failure.
 func (p *Permit) Record(o Outcome) {
-	if state := atomic.SwapUint64(&p.state, ended); state != ended {
+	if state := atomic.SwapUintptr(&p.state, ended); state != ended {
 		p.conclude(valid(o), nil, state)
 	}
 }
@@ -188,7 +198,7 @@ func (p *Permit) Record(o Outcome) {
 func (a *admission) permit(ctx context.Context) Permit {
 	state := openCustom
 	if a.policy.SlowCallAfter > 0 {
-		state = uint64(uptime())
+		state = beginning()
 	}
 	return Permit{epoch: a.epoch, ctx: ctx, state: state}
 }
@@ -239,7 +249,7 @@ func (p *Permit) end(err *error) {
 }
 
 // finish classifies the call's error, and concludes.
-func (p *Permit) finish(err error, state uint64) {
+func (p *Permit) finish(err error, state uintptr) {
 	ctx := p.ctx
 	if pr, ok := ctx.(*probe); ok {
 		ctx = pr.caller
@@ -250,12 +260,12 @@ func (p *Permit) finish(err error, state uint64) {
 }
 
 // conclude says how the call ended, with the label of a failure, and takes that to where it counts.
-func (p *Permit) conclude(o Outcome, err error, state uint64) {
+func (p *Permit) conclude(o Outcome, err error, state uintptr) {
 	b := p.epoch.owner
 	a := b.admission.Load()
 	after := a.policy.SlowCallAfter
 	how := ending{outcome: o}
-	how.slow = state > openCustom && after > 0 && uptime()-time.Duration(state) > after && (o != Ignored || p.givenUp(a))
+	how.slow = state > openCustom && after > 0 && took(state) > after && (o != Ignored || p.givenUp(a))
 	if o == Failure {
 		defer func() { p.count(a, how) }() // also after a label function that calls runtime.Goexit
 		how.label = b.config.labelOf(err)

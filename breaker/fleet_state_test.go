@@ -1,6 +1,7 @@
 package breaker
 
 import (
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -310,7 +311,7 @@ func FuzzWhatASnapshotSaysMakesNoRequestInvalid(f *testing.F) {
 	f.Add("tier", uint8(1), uint8(1), uint64(1), uint64(2), int64(time.Second), 3, "failure-rate", "web-1", true, int64(time.Second), "ops", "deploy", 0.5, 5)
 	f.Add("tier", uint8(2), uint8(2), uint64(1)<<53, uint64(2), int64(-1), -1, "a\nb", "\xff", true, int64(-1), "", "\x00", -1.0, -5)
 	f.Add("tier", uint8(0), uint8(0), uint64(1), uint64(2), int64(time.Hour), 0, "", "one\ntwo", false, int64(0), "", "", 0.5, 0)
-	f.Add("tier", uint8(1), uint8(1), uint64(1)<<53-1, uint64(0), int64(1)<<62, 1<<40, "", "", true, int64(1)<<62, "", "", 0.0, 0)
+	f.Add("tier", uint8(1), uint8(1), uint64(1)<<53-1, uint64(0), int64(1)<<62, math.MaxInt, "", "", true, int64(1)<<62, "", "", 0.0, 0)
 	f.Fuzz(func(t *testing.T, name string, state, mode uint8, generation, rev uint64, retryIn int64, openings int, reason, cause string,
 		retuned bool, endsIn int64, by, why string, rate float64, streak int,
 	) {

@@ -123,7 +123,7 @@ func FuzzPolicy(f *testing.F) {
 	f.Add(3, int64(time.Second), int64(time.Minute), int64(0), 2.0, uint8(0), int64(0), int64(0), 1)
 	f.Add(-1, int64(-1), int64(-1), int64(-1), math.NaN(), uint8(200), int64(-1), int64(-1), -1)
 	f.Add(math.MaxInt, int64(math.MaxInt64), int64(math.MaxInt64), int64(1), math.MaxFloat64, uint8(1), int64(1), int64(1), math.MaxInt)
-	f.Add(1, int64(1), int64(math.MaxInt64), int64(1), 1.0000001, uint8(2), int64(1), int64(1), 1<<40)
+	f.Add(1, int64(1), int64(math.MaxInt64), int64(1), 1.0000001, uint8(2), int64(1), int64(1), math.MaxInt)
 	f.Fuzz(func(t *testing.T, attempts int, delay, maxDelay, maxAfter int64, multiplier float64, jitter uint8, timeout, elapsed int64, n int) {
 		p := Policy{
 			Attempts: attempts, Delay: time.Duration(delay), MaxDelay: time.Duration(maxDelay), MaxRetryAfter: time.Duration(maxAfter),

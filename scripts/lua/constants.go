@@ -14,7 +14,7 @@ import (
 var constants = []struct{ name, value string }{
 	{"SCHEMA", fmt.Sprintf("'%d'", limits.Schema)},
 
-	{"MAX_NUMBER", digits(store.MaxNumber)},
+	{"MAX_NUMBER", digits(int64(store.MaxNumber))},
 	{"MAX_OPENINGS", digits(store.MaxOpening)},
 	{"MAX_FOR", digits(store.MaxFor.Milliseconds())},
 	{"MAX_WINDOW_CALLS", digits(limits.MaxWindowCalls)},

@@ -1,3 +1,3 @@
-// Package api pins the public names and signatures: its tests do not compile if one of them changed, so that a break
-// for users is a decision and not an accident.
+// Package api holds what the compiler and apidiff do not see of the public API: which types stand in for which, and the values
+// of defaults and of sentinels. Signatures are compared with those of the last release by scripts/api.sh.
 package api

@@ -1,6 +1,7 @@
 package docs
 
 import (
+	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
@@ -58,6 +59,21 @@ func lawsByNumber() map[string]string {
 		names[number] = name
 	}
 	return names
+}
+
+// make lists serves to see that none was lost, so it must not lose any itself.
+func TestMakeListsNamesEveryLaw(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), "scripts/lists.sh")
+	cmd.Dir = root
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("scripts/lists.sh: %v", err)
+	}
+	for _, law := range storetest.Laws() {
+		if !strings.Contains(string(out), "laws: "+law.Name+"\n") {
+			t.Errorf("it does not name %s", law.Name)
+		}
+	}
 }
 
 func TestEveryTestThatIsNamedExists(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"go/parser"
 	"go/token"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -21,6 +22,15 @@ func TestEveryMutantHasItsPlace(t *testing.T) {
 	all, err := mutants(root)
 	if err != nil {
 		t.Error(err)
+	}
+	list := exec.CommandContext(t.Context(), "scripts/lists.sh")
+	list.Dir = root
+	listed, err := list.Output()
+	if err != nil {
+		t.Errorf("make lists: %v", err)
+	}
+	if n := strings.Count(string(listed), "\nmutants: "); n != len(all) {
+		t.Errorf("make lists names %d mutants of %d", n, len(all))
 	}
 	names := map[string]bool{}
 	for _, m := range all {

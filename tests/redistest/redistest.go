@@ -150,10 +150,10 @@ func (s *Server) Kill() {
 }
 
 // Stop halts the process by SIGSTOP: connections stay, nothing answers.
-func (s *Server) Stop() { s.signal(syscall.SIGSTOP) }
+func (s *Server) Stop() { s.signal(halt) }
 
 // Cont lets a stopped process go on.
-func (s *Server) Cont() { s.signal(syscall.SIGCONT) }
+func (s *Server) Cont() { s.signal(resume) }
 
 // Restart kills the process and starts it again on the same port, with what it persisted: nothing, unless Start was told
 // otherwise.

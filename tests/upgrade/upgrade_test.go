@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -17,9 +18,6 @@ import (
 	"github.com/commontrip/commontrip/tests/await"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
-
-// oldRelease is the commit of 0.1, with which this release shares stores.
-const oldRelease = "9912db0"
 
 // sight is what an agent prints.
 type sight struct {
@@ -43,6 +41,11 @@ func buildAgents(t *testing.T) (old, now string) {
 	if err := os.MkdirAll(tree, 0o755); err != nil {
 		t.Fatal(err)
 	}
+	base, err := os.ReadFile("../api/base.txt") // the commit of the last release, with which this one shares stores
+	if err != nil {
+		t.Fatal(err)
+	}
+	oldRelease := strings.TrimSpace(string(base))
 	archive := filepath.Join(dir, "old.tar")
 	if out, err := command(root, "git", "archive", "-o", archive, oldRelease); err != nil {
 		if os.Getenv("REQUIRE_OLD_RELEASE") == "1" {
