@@ -11,6 +11,7 @@ import (
 
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
+	storekit "github.com/commontrip/commontrip/store/kit"
 	memorystore "github.com/commontrip/commontrip/store/memory"
 	redisstore "github.com/commontrip/commontrip/store/redis"
 	"github.com/commontrip/commontrip/store/storetest"
@@ -37,8 +38,33 @@ var (
 	_ func(int) redisstore.Option                                                  = redisstore.WithBudget
 	_ func(func() time.Time) redisstore.Option                                     = redisstore.WithClock
 	_ func(*redisstore.Store, context.Context) error                               = (*redisstore.Store).Ping
+	_ func(storekit.Backend, ...storekit.Option) (*storekit.Store, error)          = storekit.New
+	_ func(string) storekit.Option                                                 = storekit.WithKind
+	_ func(time.Duration) storekit.Option                                          = storekit.WithTimeout
+	_ func(int) storekit.Option                                                    = storekit.WithBudget
+	_ func(time.Duration) storekit.Option                                          = storekit.WithHeartbeat
+	_ func(int) storekit.Option                                                    = storekit.WithMaxPush
+	_ func(func() time.Time) storekit.Option                                       = storekit.WithClock
+	_ store.Store                                                                  = (*storekit.Store)(nil)
+	_ store.Pinger                                                                 = (*storekit.Store)(nil)
 	_ func() []storetest.Law                                                       = storetest.Laws
 	_ func(*testing.T, func(testing.TB) storetest.Harness)                         = storetest.Run
+)
+
+// A back end of somebody else's has these methods and no more.
+type backend interface {
+	Step(ctx context.Context, names []string, judge storekit.Judge) error
+	Look(ctx context.Context, names []string) (int64, []storekit.Record, error)
+	Follow(ctx context.Context, ready func(), push func([]byte)) error
+	Sweep(ctx context.Context, now int64) error
+	Close() error
+}
+
+var (
+	_ storekit.Backend = backend(nil)
+	_                  = storekit.Record{Name: "", Data: nil, Shown: true, Generation: 0, Rev: 0, Expires: 0}
+	_                  = storekit.Effect{Put: []storekit.Record{}, Drop: []string{""}, Push: [][]byte{}}
+	_ storekit.Judge   = func(int64, []storekit.Record) storekit.Effect { return storekit.Effect{} }
 )
 
 var _ = storetest.Harness{
