@@ -7,12 +7,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/store"
 	storekit "github.com/commontrip/commontrip/store/kit"
 	memorystore "github.com/commontrip/commontrip/store/memory"
+	postgresstore "github.com/commontrip/commontrip/store/postgres"
 	redisstore "github.com/commontrip/commontrip/store/redis"
 	"github.com/commontrip/commontrip/store/storetest"
 )
@@ -47,6 +49,21 @@ var (
 	_ func(func() time.Time) storekit.Option                                       = storekit.WithClock
 	_ store.Store                                                                  = (*storekit.Store)(nil)
 	_ store.Pinger                                                                 = (*storekit.Store)(nil)
+	_ func(string, ...postgresstore.Option) (*postgresstore.Store, error)          = postgresstore.Open
+	_ func(*pgxpool.Pool, ...postgresstore.Option) (*postgresstore.Store, error)   = postgresstore.New
+	_ func(context.Context, string) (int, int, error)                              = postgresstore.Migrate
+	_ func(string) postgresstore.Option                                            = postgresstore.WithPrefix
+	_ func(time.Duration) postgresstore.Option                                     = postgresstore.WithTimeout
+	_ func(time.Duration) postgresstore.Option                                     = postgresstore.WithLockTimeout
+	_ func(string) postgresstore.Option                                            = postgresstore.WithListenURL
+	_ func() postgresstore.Option                                                  = postgresstore.WithAsyncCommit
+	_ func() postgresstore.Option                                                  = postgresstore.WithMigrate
+	_ func(int) postgresstore.Option                                               = postgresstore.WithBudget
+	_ func(time.Duration) postgresstore.Option                                     = postgresstore.WithHeartbeat
+	_ func(func() time.Time) postgresstore.Option                                  = postgresstore.WithClock
+	_ store.Store                                                                  = (*postgresstore.Store)(nil)
+	_ store.Pinger                                                                 = (*postgresstore.Store)(nil)
+	_                                                                              = postgresstore.Error{Err: postgresstore.ErrTables}
 	_ func() []storetest.Law                                                       = storetest.Laws
 	_ func(*testing.T, func(testing.TB) storetest.Harness)                         = storetest.Run
 )

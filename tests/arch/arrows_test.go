@@ -42,7 +42,9 @@ var arrows = map[string][]string{
 // commands, the examples and the tests. A name that ends in "/" is a folder.
 var kept = map[string][]string{
 	"github.com/redis/go-redis":           {"store/redis"},
+	"github.com/jackc/pgx":                {"store/postgres"},
 	module + "/store/redis":               {},
+	module + "/store/postgres":            {},
 	module + "/scripts/lua":               {"store/redis"},
 	module + "/internal/limits":           {"internal/machine", "scripts/lua", "store/kit", "store/memory", "store/redis"},
 	module + "/internal/machine":          {"store/kit", "store/memory", "store/storetest", "breaker"},
