@@ -55,14 +55,35 @@ var fleets atomic.Int64
 // fleet is a name space that nobody has used.
 func fleet() string { return fmt.Sprintf("fleet-%d", fleets.Add(1)) }
 
-// harness gives a law a fleet of its own.
-func (s *server) harness(testing.TB) storetest.Harness {
+// harness gives a law a fleet of its own, whose Watches have a relay of their own.
+func (s *server) harness(t testing.TB) storetest.Harness {
 	name := fleet()
+	way := newRelay(t, s.Addr())
+	connect := func(t testing.TB, opts ...postgresstore.Option) *postgresstore.Store {
+		return s.open(t, append(opts, postgresstore.WithPrefix(name), postgresstore.WithTimeout(30*time.Second), postgresstore.WithLockTimeout(4*time.Second),
+			postgresstore.WithListenURL(s.TCPURL(way.Addr().String())), postgresstore.WithHeartbeat(time.Second))...)
+	}
 	return storetest.Harness{
-		Open: func(t testing.TB, now func() time.Time) store.Store {
-			return s.open(t, postgresstore.WithPrefix(name), postgresstore.WithClock(now), postgresstore.WithTimeout(30*time.Second))
+		Open:     func(t testing.TB, now func() time.Time) store.Store { return connect(t, postgresstore.WithClock(now)) },
+		OpenReal: func(t testing.TB) store.Store { return connect(t) },
+		Wipe:     func(t testing.TB) { s.exec(t, "DELETE FROM commontrip.breakers WHERE fleet = $1", name) },
+		Names: func(t testing.TB) (n int) {
+			if err := s.pool.QueryRow(context.Background(), "SELECT count(*) FROM commontrip.breakers WHERE fleet = $1", name).Scan(&n); err != nil {
+				t.Fatal(err)
+			}
+			return n
 		},
-		Wipe: func(t testing.TB) { s.exec(t, "DELETE FROM commontrip.breakers WHERE fleet = $1", name) },
+		Freeze: func(t testing.TB, breaker string) {
+			ctx, thaw := context.WithCancel(context.Background())
+			t.Cleanup(thaw)
+			if err := postgresstore.Freeze(ctx, connect(t), breaker); err != nil {
+				t.Fatal(err)
+			}
+		},
+		Cut: func(t testing.TB) {
+			s.exec(t, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = $1", `LISTEN "commontrip:`+name+`"`)
+		},
+		Silence: func(testing.TB) { way.silence() },
 	}
 }
 
@@ -74,5 +95,5 @@ func (s *server) exec(t testing.TB, statement string, args ...any) {
 }
 
 func TestConformance(t *testing.T) {
-	storetest.Run(t, start(t).harness)
+	storetest.RunParallel(t, start(t).harness)
 }

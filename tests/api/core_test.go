@@ -66,6 +66,7 @@ var (
 	_                                                                              = postgresstore.Error{Err: postgresstore.ErrTables}
 	_ func() []storetest.Law                                                       = storetest.Laws
 	_ func(*testing.T, func(testing.TB) storetest.Harness)                         = storetest.Run
+	_ func(*testing.T, func(testing.TB) storetest.Harness)                         = storetest.RunParallel
 )
 
 // A back end of somebody else's has these methods and no more.
@@ -86,7 +87,8 @@ var (
 
 var _ = storetest.Harness{
 	Open: func(testing.TB, func() time.Time) store.Store { return nil },
-	Wipe: func(testing.TB) {},
+	Wipe: func(testing.TB) {}, OpenReal: func(testing.TB) store.Store { return nil }, Names: func(testing.TB) int { return 0 },
+	Freeze: func(testing.TB, string) {}, Cut: func(testing.TB) {}, Silence: func(testing.TB) {},
 }
 
 var _ = storetest.Law{Name: "", Why: "", Check: func(testing.TB, storetest.Harness) {}}
