@@ -97,8 +97,9 @@ lists: ## the laws, scenarios, mutants and fuzz targets, one a line, to compare 
 vuln: ## govulncheck, if its database can be reached
 	@checker="$$(scripts/tool.sh govulncheck)"; set -x; "$$checker" ./...
 
-tools: ## install what the other targets need, now: redis-server, promtool, chromium, the linter
+tools: ## install what the other targets need, now: redis-server, PostgreSQL, promtool, chromium, the linter
 	@scripts/install-redis.sh
+	@scripts/install-postgres.sh
 	@scripts/install-promtool.sh
 	@scripts/install-chromium.sh
 	@scripts/tool.sh golangci-lint

@@ -4,15 +4,16 @@
 #
 # With -short tests leave out what takes the processor for long; at the end it says which did. Without it all runs.
 #
-# promtool and chromium, for the tests of rules and of the dashboard in a browser, are big: they are used if they are there,
-# and installed by `make tools`, or if REQUIRE_PROMTOOL=1 and REQUIRE_CHROMIUM=1 are set, as in CI. Tests whose tool is
-# missing are skipped, each with a line that says so; if REQUIRE_... is set they fail.
+# PostgreSQL, promtool and chromium, for the tests of its store, of rules and of the dashboard in a browser, are big: they are
+# used if they are there, and installed by `make tools`, or if REQUIRE_POSTGRES=1, REQUIRE_PROMTOOL=1 and REQUIRE_CHROMIUM=1
+# are set, as in CI. Tests whose tool is missing are skipped, each with a line that says so; if REQUIRE_... is set they fail.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-for tool in redis promtool chromium; do
+for tool in redis postgres promtool chromium; do
 	require="REQUIRE_${tool^^}"
-	if [[ "$tool" != redis && "${!require:-}" != 1 ]] && ! command -v "$tool" >/dev/null; then
+	if [[ "$tool" != redis && "${!require:-}" != 1 ]] && ! command -v "$tool" >/dev/null &&
+		! compgen -G "/usr/lib/postgresql/*/bin/$tool" >/dev/null; then
 		echo "tests that need $tool will be skipped; to have it: make tools" >&2
 	elif scripts/install-$tool.sh; then
 		export "$require=1"

@@ -28,6 +28,7 @@ type Machine struct {
 	overrides *overrides
 	history   *history
 	tombstone *tombstone
+	unknown   string // fields that a newer release saved; see Load
 }
 
 // phase says what stands under a name.

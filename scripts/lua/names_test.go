@@ -21,6 +21,7 @@ var filesOfOne = map[string]string{
 	"read.lua":      "reads fields for Go, which makes snapshots of them",
 	"fast_path.lua": "what the other parts come to, if nothing but numbers changes",
 
+	"codec.go":     "saves and loads a machine, for stores that keep bytes; save.lua and schema.lua do it with the hash",
 	"doc.go":       "the package's manual",
 	"machine.go":   "the type; schema.lua makes a table of it",
 	"overrides.go": "part of the type; fields of that table in Lua",

@@ -1,6 +1,7 @@
 package memorystore_test
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -10,9 +11,15 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	storetest.Run(t, func(testing.TB) storetest.Harness {
-		return storetest.InProcess(func(now func() time.Time) store.Store {
-			return memorystore.New(memorystore.WithClock(now))
+	storetest.RunParallel(t, func(testing.TB) storetest.Harness {
+		var first atomic.Pointer[memorystore.Store] // all handles are on it, until one is closed or all is wiped
+		h := storetest.InProcess(func(now func() time.Time) store.Store {
+			s := memorystore.New(memorystore.WithClock(now))
+			first.CompareAndSwap(nil, s)
+			return s
 		})
+		h.OpenReal = func(testing.TB) store.Store { return memorystore.New() }
+		h.Names = func(testing.TB) int { return memorystore.Entries(first.Load()) }
+		return h
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -60,12 +61,13 @@ type fixture struct {
 	seqs   map[[2]string]uint64 // the last Seq by breaker and replica
 	gens   map[string]uint64    // the newest generation by breaker that an answer showed
 	claims int                  // IDs given so far
+	cause  *string              // why the law could not even be looked at; empty: it could
 }
 
 func newFixture(t testing.TB, h Harness) *fixture {
 	f := &fixture{
 		TB: t, ctx: context.Background(), h: h, clock: newClock(), policy: store.DefaultPolicy(),
-		seqs: map[[2]string]uint64{}, gens: map[string]uint64{},
+		seqs: map[[2]string]uint64{}, gens: map[string]uint64{}, cause: new(string),
 	}
 	f.store = f.open()
 	return f
@@ -398,7 +400,7 @@ func (f *fixture) everything() string {
 func same[T any](t testing.TB, what string, got, want T) {
 	t.Helper()
 	if !reflect.DeepEqual(got, want) {
-		t.Errorf("%s:\n got %+v\nwant %+v", what, got, want)
+		t.Errorf("%s:\n%s", what, strings.Join(differences(reflect.ValueOf(&got).Elem(), reflect.ValueOf(&want).Elem(), ""), "\n"))
 	}
 }
 

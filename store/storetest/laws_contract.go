@@ -287,6 +287,36 @@ var contractRules = []rule{
 			truly(f, "Ping after Close is ErrClosed", errors.Is(p.Ping(f.ctx), store.ErrClosed))
 		},
 	},
+	{
+		"a store with connections is remote",
+		"A store whose requests are I/O says so by Info().Remote: else each call would be one.",
+		func(f *fixture) {
+			if f.h.Cut != nil || f.h.Silence != nil || f.h.Freeze != nil {
+				truly(f, "Info().Remote", f.store.Info().Remote)
+			}
+		},
+	},
+	{
+		"a client that freezes holds nobody up for long",
+		"A client that stops in the middle of a request delays requests about that breaker for a bounded time, and no others.",
+		func(f *fixture) {
+			if f.h.Freeze == nil {
+				return
+			}
+			f.touch()
+			f.h.Freeze(f.TB, tier)
+			f.send(f.reportOn("other", "a", failures(1)))
+			ctx, cancel := context.WithTimeout(f.ctx, patient)
+			defer cancel()
+			var err error
+			for ctx.Err() == nil {
+				if err = f.store.Sync(ctx, []store.Report{f.report("a", failures(1))})[0].Err; err == nil {
+					return
+				}
+			}
+			f.Errorf("no report got through within %v; the last error is %v", patient, err)
+		},
+	},
 }
 
 // wantHiddenByAll wants the store to show nothing at all.

@@ -24,4 +24,9 @@ func TestEveryLawHasANumberANameAndASentence(t *testing.T) {
 			t.Errorf("the store that %s is to break %q, which is not a law", s.name, s.law)
 		}
 	}
+	for _, s := range faultyServers {
+		if !seen[s.law] {
+			t.Errorf("the store that %s is to break %q, which is not a law", s.name, s.law)
+		}
+	}
 }

@@ -1,6 +1,8 @@
 package storetest
 
 import (
+	"fmt"
+	"sync"
 	"time"
 
 	"github.com/commontrip/commontrip/store"
@@ -200,6 +202,51 @@ var timeRules = []rule{
 			told("a tombstone", f.touch().Snapshot)
 		},
 	},
+	{
+		"the store's own clock goes as time goes",
+		"A store reads its own clock when nothing can come between any more: however many replicas report at once, an open time takes its time.",
+		func(f *fixture) {
+			if f.h.OpenReal == nil {
+				return
+			}
+			s := f.h.OpenReal(f.TB)
+			f.Cleanup(func() { _ = s.Close() })
+			own := f.on(s)
+			own.policy.OpenFor, own.policy.OpenForMax = hour, hour
+			sent := time.Now()
+			own.trip()
+			answered := time.Now()
+			own.crowd(func() bool { return time.Since(answered) >= 300*ms })
+			asked := time.Now()
+			snapshot := own.read()
+			least, most := asked.Sub(answered), time.Since(sent)
+			slack := 20*ms + most/10 // two clocks may go a little differently
+			truly(f, fmt.Sprintf("after %v to %v the breaker is open for that long (%v)", least, most, snapshot.Age),
+				snapshot.Age >= least-slack && snapshot.Age <= most+slack)
+			truly(f, fmt.Sprintf("what is left of an hour is the rest (%v)", snapshot.RetryIn),
+				snapshot.RetryIn >= hour-most-slack && snapshot.RetryIn <= hour-least+slack)
+			truly(f, fmt.Sprintf("the clock is set (%v)", snapshot.Clock()), snapshot.Clock().After(start.AddDate(-3, 0, 0)))
+		},
+	},
+}
+
+// crowd lets 16 replicas report on the tier at once, again and again until it has been enough.
+func (f *fixture) crowd(enough func() bool) {
+	f.Helper()
+	var wg sync.WaitGroup
+	for i := range 16 {
+		wg.Go(func() {
+			r := store.Report{Name: tier, Policy: f.policy, Replica: fmt.Sprintf("r%d", i), MaxAge: maxAge, Runs: []store.Run{successes(1)}}
+			for n := 0; n < 3 || !enough(); n++ {
+				r.Seq++
+				if err := f.store.Sync(f.ctx, []store.Report{r})[0].Err; err != nil {
+					f.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // idleScripts change nothing in an open breaker, or in a tombstone, but its time.

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/commontrip/commontrip/store"
@@ -242,6 +243,31 @@ var tombstoneRules = []rule{
 			f.send(r)
 			same(f, "replicas", namesOf(f.roster(), func(r store.Replica) string { return r.Name }), []string{"b"})
 			same(f, "late", f.read().Totals.Late, uint64(2))
+		},
+	},
+	{
+		"what was removed takes no room for ever",
+		"A store forgets a tombstone for good once its time is over, by itself, while other requests come.",
+		func(f *fixture) {
+			if f.h.Names == nil {
+				return
+			}
+			const removed = 40
+			for i := range removed {
+				name := fmt.Sprintf("gone-%d", i)
+				f.send(f.reportOn(name, "a", successes(1)))
+				if err := f.store.Remove(f.ctx, name); err != nil {
+					f.Fatal(err)
+				}
+			}
+			truly(f, "tombstones take room at first", f.h.Names(f.TB) >= removed)
+			f.until(fmt.Sprintf("a store of one breaker to let go of %d tombstones", removed), func() bool {
+				f.after(day)
+				f.succeed(1)
+				f.remove()
+				f.succeed(1)
+				return f.h.Names(f.TB) <= 2
+			})
 		},
 	},
 }

@@ -47,8 +47,54 @@ func (f *fixture) watch(look func(store.Event)) *watcher {
 			f.Errorf("Watch did not return within %v of its context's end", patient)
 		}
 	})
-	v.waitFor("the first event", func(events []store.Event) bool { return len(events) > 0 })
+	v.waitToBegin()
 	return v
+}
+
+// waitToBegin waits for the first event. A store whose Watch never says a word breaks one law, and the others that need a
+// Watch say so.
+func (v *watcher) waitToBegin() {
+	v.Helper()
+	deadline, look := time.After(patient), time.NewTicker(ms)
+	defer look.Stop()
+	for len(v.all()) == 0 {
+		select {
+		case <-look.C:
+			continue
+		case err := <-v.done:
+			*v.cause = fmt.Sprintf("Watch returned %v before it called fn.", err)
+		case <-deadline:
+			*v.cause = fmt.Sprintf("Watch has not called fn within %v.", patient)
+		}
+		*v.cause += " Law 18.01: " + watchBegins
+		v.Fatal(*v.cause)
+	}
+}
+
+const watchBegins = "Watch calls fn first with a Resync: what happened before is read, not told."
+
+// resyncs counts the Resyncs told so far.
+func (v *watcher) resyncs() (n int) {
+	for _, e := range v.all() {
+		if e.Resync {
+			n++
+		}
+	}
+	return n
+}
+
+// goesOnAfter does something to the connection of a watch, twice. It wants a Resync each time, and to be told after it.
+func (f *fixture) goesOnAfter(what string, do func()) {
+	f.Helper()
+	f.touch()
+	v := f.watch(nil)
+	for n := range 2 {
+		do()
+		v.until("a Resync after "+what, func() bool { return v.resyncs() > 1+n })
+		f.do(store.Trip)
+		generation := f.read().Generation
+		v.waitFor("the new connection to tell a transition", knows(generation))
+	}
 }
 
 func (v *watcher) all() []store.Event {
@@ -107,7 +153,7 @@ func (f *fixture) until(what string, holds func() bool) {
 var watchRules = []rule{
 	{
 		"a watch begins with a Resync",
-		"Watch calls fn first with a Resync: what happened before is read, not told.",
+		watchBegins,
 		func(f *fixture) {
 			earlier := f.watch(nil)
 			f.trip()
@@ -325,6 +371,24 @@ var watchRules = []rule{
 			for i, got := range v.transitions() {
 				want := history[len(history)-1-i]
 				same(f, "a push", []any{got.Generation, got.Rev, got.Reason}, []any{want.Generation, want.Rev, want.Reason})
+			}
+		},
+	},
+	{
+		"a watch goes on over another connection",
+		"A Watch whose connection has ended connects again by itself, says Resync, and tells what happens from then on.",
+		func(f *fixture) {
+			if f.h.Cut != nil {
+				f.goesOnAfter("the end of its connection", func() { f.h.Cut(f.TB) })
+			}
+		},
+	},
+	{
+		"a silent connection is noticed",
+		"A Watch whose connection carries nothing any more notices it, though nothing happens, and goes on over another one.",
+		func(f *fixture) {
+			if f.h.Silence != nil {
+				f.goesOnAfter("its connection fell silent", func() { f.h.Silence(f.TB) })
 			}
 		},
 	},

@@ -3,7 +3,7 @@
 // A store's own test gives it a [Harness] and calls [Run]:
 //
 //	func TestConformance(t *testing.T) {
-//		storetest.Run(t, func(t testing.TB) storetest.Harness {
+//		storetest.RunParallel(t, func(t testing.TB) storetest.Harness {
 //			shared := newSharedState(t)
 //			return storetest.Harness{
 //				Open: func(t testing.TB, now func() time.Time) store.Store { return shared.open(now) },
@@ -39,6 +39,21 @@ type Harness struct {
 	// Wipe makes the store forget everything, as a FLUSHALL or a failover to an empty node would. Handles stay open, or,
 	// if a store can only begin again, the next Open gives one on the new state.
 	Wipe func(t testing.TB)
+
+	// The rest may be nil. The laws that ask for it then have nothing to look at.
+
+	// OpenReal gives a handle on the store's own clock, such as a server's, on this state or on another one.
+	OpenReal func(t testing.TB) store.Store
+	// Names is how many names take room in the state, those that nothing shows included.
+	Names func(t testing.TB) int
+	// Freeze lets a client of the store begin a request about a breaker and never go on, as a process does that was stopped. It
+	// returns once the client holds what it holds in such a request. The suite waits 10 s for the store to get over it.
+	Freeze func(t testing.TB, name string)
+	// Cut ends the connections on which Watches stand, as a server does that starts again. Later ones work.
+	Cut func(t testing.TB)
+	// Silence makes the connections on which Watches stand carry nothing any more, without ending them. Later ones work. The
+	// suite waits 10 s for the store to notice.
+	Silence func(t testing.TB)
 }
 
 // Law is one thing that holds for every store.
@@ -52,6 +67,16 @@ type Law struct {
 func Run(t *testing.T, harness func(t testing.TB) Harness) {
 	for _, law := range Laws() {
 		t.Run(law.Name, func(t *testing.T) { law.Check(t, harness(t)) })
+	}
+}
+
+// RunParallel is Run with laws side by side. Each harness must then have a state of its own.
+func RunParallel(t *testing.T, harness func(t testing.TB) Harness) {
+	for _, law := range Laws() {
+		t.Run(law.Name, func(t *testing.T) {
+			t.Parallel()
+			law.Check(t, harness(t))
+		})
 	}
 }
 
@@ -82,15 +107,19 @@ func (r rule) law(number string) Law {
 		Name: number + " " + r.name,
 		Why:  r.why,
 		Check: func(t testing.TB, h Harness) {
+			f := newFixture(t, h)
 			defer func() {
 				if r := recover(); r != nil { // such as an answer without the transition that a law goes on to look at
 					t.Errorf("panic: %v\n%s", r, debug.Stack())
 				}
-				if t.Failed() {
+				switch {
+				case *f.cause != "":
+					t.Logf("law %s could not be looked at: %s", number, *f.cause)
+				case t.Failed():
 					t.Logf("law %s is broken: %s", number, r.why)
 				}
 			}()
-			r.check(newFixture(t, h))
+			r.check(f)
 		},
 	}
 }

@@ -31,6 +31,7 @@ var arrows = map[string][]string{
 	"internal/guard":    {},
 	"internal/envvalue": {},
 	"store/memory":      {"store", "internal/"},
+	"store/kit":         {"store", "internal/"},
 	"breaker":           {"store", "store/memory", "internal/"},
 	"retry":             {"internal/guard"},
 	"fallback":          {"internal/guard"},
@@ -41,10 +42,12 @@ var arrows = map[string][]string{
 // commands, the examples and the tests. A name that ends in "/" is a folder.
 var kept = map[string][]string{
 	"github.com/redis":                    {"store/redis"},
+	"github.com/jackc/pgx":                {"store/postgres"},
 	module + "/store/redis":               {},
+	module + "/store/postgres":            {},
 	module + "/scripts/lua":               {"store/redis"},
-	module + "/internal/limits":           {"internal/machine", "scripts/lua", "store/memory", "store/redis"},
-	module + "/internal/machine":          {"store/memory", "store/storetest", "breaker"},
+	module + "/internal/limits":           {"internal/machine", "scripts/lua", "store/kit", "store/memory", "store/redis"},
+	module + "/internal/machine":          {"store/kit", "store/memory", "store/storetest", "breaker"},
 	module + "/cmd":                       {},
 	module + "/examples":                  {},
 	module + "/tests":                     {},

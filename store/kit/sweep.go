@@ -1,0 +1,36 @@
+package storekit
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+
+	"github.com/commontrip/commontrip/internal/limits"
+)
+
+const sweepEvery = limits.QuietSet // ms of the store's clock
+
+// sweeper says when to sweep.
+type sweeper struct {
+	mu   sync.Mutex
+	last int64 // when it was last asked, ms of the store's clock; 0 = never
+}
+
+// due reports that it is time to sweep. One replica of a fleet does it each time, on average.
+func (w *sweeper) due(now int64, replicas int) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	first, passed := w.last == 0, now-w.last
+	if !first && passed >= 0 && passed < sweepEvery {
+		return false
+	}
+	w.last = now
+	return !first && passed > 0 && rand.N(max(replicas, 1)) == 0
+}
+
+// sweepSome lets the back end forget what is over, if it is time to. If it fails a later one does it.
+func (s *Store) sweepSome(ctx context.Context, now int64, replicas int) {
+	if s.sweeper.due(now, replicas) {
+		_ = s.call(ctx, "Sweep", func(ctx context.Context) error { return s.backend.Sweep(ctx, now) })
+	}
+}

@@ -1,0 +1,258 @@
+// Package postgrestest starts real PostgreSQL servers for tests: each with an empty cluster in a directory of its own, on a free
+// port of the loopback and on a unix socket, ended with the test.
+//
+//	srv := postgrestest.Start(t)
+//	s, err := postgresstore.Open(srv.URL())
+//
+// If PostgreSQL is missing the test is skipped, and fails if REQUIRE_POSTGRES=1 is set. A server does not run as root: if the
+// test does, the server is the system's user "postgres".
+package postgrestest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/commontrip/commontrip/tests/await"
+)
+
+// Password is that of the superuser "postgres" over TCP. Over the socket none is asked for.
+const Password = "not-a-secret"
+
+// Server is one PostgreSQL server. Its methods are for the goroutine of the test.
+type Server struct {
+	t    testing.TB
+	dir  string
+	bin  string
+	as   *syscall.Credential
+	port int
+	cmd  *exec.Cmd
+	done chan struct{} // closed when the process has ended
+}
+
+// Start makes a cluster, starts a server on it and waits until it answers. It writes nothing to disk in a hurry. Settings are
+// more lines of postgresql.conf, such as "max_connections = 5".
+func Start(t testing.TB, settings ...string) *Server {
+	t.Helper()
+	s := &Server{t: t, bin: Require(t)}
+	var err error
+	if s.dir, err = os.MkdirTemp("", "postgrestest"); err != nil { // not t.TempDir: a socket's path may be 107 bytes long
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		s.end()
+		if t.Failed() {
+			t.Logf("log of the PostgreSQL in %s:\n%s", s.dir, s.logTail())
+		}
+		_ = os.RemoveAll(s.dir)
+	})
+	if err := s.init(settings); err != nil {
+		t.Fatalf("initdb: %v", err)
+	}
+	for range 5 { // another process may take the port between the look and the start
+		if err = s.start(); err == nil {
+			return s
+		}
+		s.end()
+	}
+	t.Fatalf("PostgreSQL does not start: %v\n%s", err, s.logTail())
+	return nil
+}
+
+// Require gives the folder of the server's programs. It skips the test if there is none, or fails it if REQUIRE_POSTGRES=1 is
+// set.
+func Require(t testing.TB) (folder string) {
+	t.Helper()
+	if path, err := exec.LookPath("initdb"); err == nil {
+		return filepath.Dir(path)
+	}
+	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb") // Debian's place, which is not in PATH
+	if len(found) > 0 {
+		return filepath.Dir(found[len(found)-1])
+	}
+	const hint = "PostgreSQL is not here; get it with: apt-get install postgresql (or: brew install postgresql)"
+	if os.Getenv("REQUIRE_POSTGRES") == "1" {
+		t.Fatal(hint)
+	}
+	t.Skip(hint)
+	return ""
+}
+
+// init makes the cluster.
+func (s *Server) init(settings []string) error {
+	password := filepath.Join(s.dir, "password")
+	if err := os.WriteFile(password, []byte(Password), 0o600); err != nil {
+		return err
+	}
+	if os.Getuid() == 0 {
+		var err error
+		if s.as, err = credential("postgres"); err != nil {
+			return err
+		}
+		for _, path := range []string{s.dir, password} {
+			if err := os.Chown(path, int(s.as.Uid), int(s.as.Gid)); err != nil {
+				return err
+			}
+		}
+	}
+	out, err := s.command("initdb", "-D", s.data(), "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync",
+		"--auth-local=trust", "--auth-host=scram-sha-256", "--pwfile", password).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, out)
+	}
+	conf := append([]string{
+		"listen_addresses = '127.0.0.1'", "unix_socket_directories = '" + s.dir + "'", "max_connections = 400",
+		"fsync = off", "full_page_writes = off", "synchronous_commit = off", "shared_buffers = 32MB",
+		"autovacuum_naptime = 5min", "password_encryption = 'scram-sha-256'", "log_min_messages = warning", "jit = off",
+	}, settings...)
+	file, err := os.OpenFile(filepath.Join(s.data(), "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = file.WriteString(strings.Join(conf, "\n") + "\n")
+	return errors.Join(err, file.Close())
+}
+
+// credential is that of a user of the system.
+func credential(name string) (*syscall.Credential, error) {
+	u, err := user.Lookup(name)
+	if err != nil {
+		return nil, err
+	}
+	uid, err := strconv.ParseUint(u.Uid, 10, 32)
+	if err != nil {
+		return nil, err
+	}
+	gid, err := strconv.ParseUint(u.Gid, 10, 32)
+	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, err
+}
+
+func (s *Server) command(program string, args ...string) *exec.Cmd {
+	cmd := exec.Command(filepath.Join(s.bin, program), args...)
+	cmd.Dir = s.dir
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "PG") })
+	cmd.SysProcAttr = endWithParent()
+	cmd.SysProcAttr.Credential = s.as
+	return cmd
+}
+
+// start runs the server from a goroutine that keeps its thread: the system ends a child with the thread that started it.
+func (s *Server) start() error {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	s.port = listener.Addr().(*net.TCPAddr).Port
+	_ = listener.Close()
+	log, err := os.OpenFile(s.logFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	cmd := s.command("postgres", "-D", s.data(), "-p", strconv.Itoa(s.port))
+	cmd.Stdout, cmd.Stderr = log, log
+	started, done := make(chan error, 1), make(chan struct{})
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		defer close(done)
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			_ = cmd.Wait()
+		}
+	}()
+	if err := <-started; err != nil {
+		return err
+	}
+	s.cmd, s.done = cmd, done
+	return s.answers()
+}
+
+// answers waits until the server takes connections.
+func (s *Server) answers() error {
+	waiting, cancel := await.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	last := errors.New("no answer")
+	for waiting.Err() == nil {
+		conn, err := pgx.Connect(waiting, s.URL())
+		if err == nil {
+			return conn.Close(waiting)
+		}
+		last = err
+		select {
+		case <-s.done:
+			return fmt.Errorf("it ended: %w", last)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	return last
+}
+
+// end ends the server as quickly as it can end in order, so that it leaves no process and no shared memory behind.
+func (s *Server) end() {
+	if s.cmd == nil {
+		return
+	}
+	_ = s.cmd.Process.Signal(syscall.SIGQUIT)
+	<-s.done
+	s.cmd = nil
+}
+
+// URL is that of the database postgres over the socket, as the superuser.
+func (s *Server) URL() string { return s.SocketURL("postgres", "postgres") }
+
+// SocketURL is that of a database over the socket, as a user.
+func (s *Server) SocketURL(user, database string) string {
+	query := url.Values{"host": {s.dir}, "port": {strconv.Itoa(s.port)}, "user": {user}}
+	return "postgres:///" + database + "?" + query.Encode()
+}
+
+// Addr is the server's address, "127.0.0.1:port".
+func (s *Server) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
+
+// TCPURL is that of the database postgres at an address, which may be that of a proxy, as the superuser.
+func (s *Server) TCPURL(addr string) string {
+	return "postgres://postgres:" + Password + "@" + addr + "/postgres?sslmode=disable"
+}
+
+// Exec runs statements as the superuser.
+func (s *Server) Exec(t testing.TB, statements string) {
+	t.Helper()
+	ctx := context.Background()
+	conn, err := pgx.Connect(ctx, s.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	if _, err := conn.Exec(ctx, statements); err != nil {
+		t.Fatalf("%v in:\n%s", err, statements)
+	}
+}
+
+func (s *Server) data() string    { return filepath.Join(s.dir, "data") }
+func (s *Server) logFile() string { return filepath.Join(s.dir, "log") }
+
+func (s *Server) logTail() []byte {
+	data, err := os.ReadFile(s.logFile())
+	if err != nil {
+		return []byte(err.Error())
+	}
+	return bytes.TrimSpace(data[max(0, len(data)-4000):])
+}
