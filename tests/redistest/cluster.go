@@ -1,10 +1,13 @@
 package redistest
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/commontrip/commontrip/tests/await"
 )
 
 // slots is how many a Cluster has.
@@ -27,12 +30,24 @@ func StartCluster(t testing.TB, n int, args ...string) []*Server {
 		node.must("+OK", "CLUSTER", "SET-CONFIG-EPOCH", fmt.Sprint(i+1))
 		node.must("+OK", "CLUSTER", "MEET", "127.0.0.1", fmt.Sprint(nodes[0].port))
 	}
-	for _, node := range nodes {
-		node.says("cluster_state:ok", "CLUSTER", "INFO")
-		node.says(fmt.Sprintf("cluster_known_nodes:%d\r", n), "CLUSTER", "INFO")
-		node.says("cluster_state:ok", "CLUSTER", "INFO") // it is no more while a node comes to know others
-	}
+	await.Until(t, "the nodes of a Cluster know each other", func() bool {
+		for _, node := range nodes {
+			if !node.knows(n) {
+				return false
+			}
+		}
+		return true
+	})
 	return nodes
+}
+
+// knows says whether s serves all slots of n nodes and holds none of them for failing. A node that is still in a handshake
+// does not count: a slow one is forgotten, with its slots, and met again.
+func (s *Server) knows(n int) bool {
+	nodes, err := s.Text("CLUSTER", "NODES")
+	info, err2 := s.Text("CLUSTER", "INFO")
+	return errors.Join(err, err2) == nil && strings.Contains(info, "cluster_state:ok") && strings.Count(nodes, "\n") == n &&
+		!strings.Contains(nodes, "handshake") && !strings.Contains(nodes, "fail")
 }
 
 // ClusterURL is the URL by which package redisstore opens a Cluster of these nodes.
