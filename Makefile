@@ -3,7 +3,7 @@
 SHELL         := bash
 .SHELLFLAGS   := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo compose compose-test compose-down integration chaos mutants test test-all lint fmt bench peers fuzz \
+.PHONY: help demo compose compose-test compose-down integration chaos mutants test servers test-all lint fmt bench peers fuzz \
 	cover diff tools vuln
 
 DEMO       ?=
@@ -15,6 +15,7 @@ SCENARIO   ?=
 SEED       ?=
 PROFILE    ?= full
 PEERS      ?=
+SERVERS    ?=
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
@@ -47,6 +48,9 @@ mutants: ## small bugs put into machine, scripts and breaker, one at a time: doe
 
 test: ## the tests with the race detector, in minutes; installs redis-server if it may, and says what it leaves out
 	@scripts/test.sh -short
+
+servers: ## what depends on the server, on other releases of Redis and Valkey (SERVERS="valkey/forky"; REQUIRE_SERVERS=1: or fail)
+	@scripts/servers.sh $(SERVERS)
 
 test-all: ## all tests with the race detector, with what make test leaves out since it takes the processor for long
 	@scripts/test.sh

@@ -2,9 +2,9 @@
 # Prints a folder that holds the redis-server and redis-cli of another release of Debian, and fetches them first if they are
 # not there yet. With that folder in front of PATH, tests start that server instead of this machine's:
 #
-#   PATH="$(scripts/server.sh valkey/trixie):$PATH" go test ./store/redis
+#   PATH="$(scripts/fetch-server.sh valkey/trixie):$PATH" go test ./store/redis
 #
-# Usage: scripts/server.sh PACKAGE/SUITE, such as redis/trixie or valkey/forky. Of Valkey the programs are named as those
+# Usage: scripts/fetch-server.sh PACKAGE/SUITE, such as redis/trixie or valkey/forky. Of Valkey the programs are named as those
 # of Redis are.
 #
 # Nothing is installed, and no right is needed. apt fetches what the suite has now, with what it links, into a cache
