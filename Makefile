@@ -3,8 +3,8 @@
 SHELL         := bash
 .SHELLFLAGS   := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help api demo compose compose-test compose-down integration chaos mutants test test-all lint fmt bench peers fuzz \
-	cover cross diff lists tools vuln
+.PHONY: help api demo compose compose-test compose-down integration chaos mutants test servers test-all lint fmt bench peers \
+	fuzz cover cross diff lists tools vuln
 
 DEMO       ?=
 FUZZTIME   ?= 20000x
@@ -16,6 +16,7 @@ SEED       ?=
 PROFILE    ?= full
 PEERS      ?=
 COMMIT     ?=
+SERVERS    ?=
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
@@ -48,6 +49,9 @@ mutants: ## small bugs put into machine, scripts and breaker, one at a time: doe
 
 test: ## the tests with the race detector, in minutes; installs redis-server if it may, and says what it leaves out
 	@scripts/test.sh -short
+
+servers: ## what depends on the server, on other releases of Redis and Valkey (SERVERS="valkey/forky"; REQUIRE_SERVERS=1: or fail)
+	@scripts/servers.sh $(SERVERS)
 
 test-all: ## all tests with the race detector, with what make test leaves out since it takes the processor for long
 	@scripts/test.sh

@@ -66,7 +66,7 @@ func TestDoctorFindsAGoodServerWellAndLeavesNothingBehind(t *testing.T) {
 	holds(t, found("eviction"), "ok: server: noeviction")
 	holds(t, found("scripts"), "ok: all run; schema 1")
 	holds(t, found("clock"), "ok:")
-	holds(t, found("server"), "ok: Redis ")
+	holds(t, found("server"), "ok: "+product(t))
 	holds(t, found("breakers"), "note: no breakers under the prefix commontrip (the default) yet")
 	if found("way") == "" || found("push") == "" || found("rights") == "" {
 		t.Error("way, push or rights were not looked at")
@@ -158,7 +158,7 @@ func TestDoctorGoesByWhatTheSentinelsSay(t *testing.T) {
 	d := deskAt(t, sentinel.URL()+"?master_name=fleet")
 	d.closed("mcp")
 	found := d.examined(done)
-	holds(t, found("server"), "ok: Redis ")
+	holds(t, found("server"), "ok: "+product(t))
 	holds(t, found("eviction"), "ok: server: noeviction")
 	holds(t, found("scripts"), "ok: all run")
 	holds(t, found("push"), "the echo took ")

@@ -266,13 +266,25 @@ func trespass(t *testing.T) (commands, allowed int) {
 			{"migrate", "h", "1", "k", "0", "1"},
 		} {
 			commands++
-			if err := c.Do(t.Context(), args...).Err(); err == nil || !denies(err.Error()) {
+			s.must(t, "acl", "log", "reset")
+			if err := c.Do(t.Context(), args...).Err(); err == nil || !s.refused(t, user) {
 				allowed++
 				t.Errorf("%s: %v: %v; want it refused", user, args, err)
 			}
 		}
 	}
 	return commands, allowed
+}
+
+// refused reports whether the server logged that this user lacks a right. What it answers is worded by each release in its
+// own way, and in a script otherwise than outside.
+func (s *secured) refused(t *testing.T, user string) bool {
+	t.Helper()
+	entries, err := s.admin.ACLLog(t.Context(), 10).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.ContainsFunc(entries, func(e *redis.ACLLogEntry) bool { return e.Username == user })
 }
 
 func TestWhatIsNoneOfOursIsRefused(t *testing.T) { trespass(t) }
@@ -282,11 +294,6 @@ func TestScenario36NothingBeyondTheListIsAllowed(t *testing.T) {
 	commands, allowed := trespass(t)
 	scenario.AtLeast("commands tried", commands, 50)
 	scenario.Zero("commands allowed beyond the list", allowed)
-}
-
-// denies reports whether the server says that the user lacks a right, in a script or outside.
-func denies(said string) bool {
-	return strings.HasPrefix(said, "NOPERM") || strings.Contains(said, "The user executing the script can't")
 }
 
 func TestTheViewerSeesAllAndChangesNothing(t *testing.T) {
@@ -320,7 +327,9 @@ func TestTheViewerSeesAllAndChangesNothing(t *testing.T) {
 
 func TestAClusterNeedsNoMore(t *testing.T) {
 	s := secure(t, "--cluster-enabled", "yes")
-	s.must(t, "cluster", "addslotsrange", "0", "16383")
+	if err := s.admin.ClusterAddSlotsRange(t.Context(), 0, 16383).Err(); err != nil {
+		t.Fatal(err)
+	}
 	await.Until(t, "the Cluster comes up", func() bool {
 		info, err := s.admin.ClusterInfo(t.Context()).Result()
 		return err == nil && strings.Contains(info, "cluster_state:ok")
