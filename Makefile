@@ -4,7 +4,7 @@ SHELL         := bash
 .SHELLFLAGS   := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help demo compose compose-test compose-down integration chaos mutants test test-all lint fmt bench peers fuzz \
-	cover diff tools vuln
+	cover diff image binaries kubernetes tools vuln
 
 DEMO       ?=
 FUZZTIME   ?= 20000x
@@ -15,6 +15,7 @@ SCENARIO   ?=
 SEED       ?=
 PROFILE    ?= full
 PEERS      ?=
+IMAGE_TAG  ?= local
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
@@ -83,6 +84,16 @@ diff: ## random histories through the machine in Go and in Lua, which must agree
 	@scripts/install-redis.sh
 	REQUIRE_REDIS=1 COMMONTRIP_DIFF_STEPS='$(DIFF_STEPS)' \
 		go test -run '^TestDifferential' ./store/redis -count=1 -v -timeout 60m
+
+image: ## container images of command line, page and example service, FROM scratch (needs Docker; IMAGE_TAG=local)
+	@scripts/image.sh '$(IMAGE_TAG)'
+
+binaries: ## static binaries for linux, darwin and windows, amd64 and arm64, each with an SBOM, into bin/release
+	@scripts/binaries.sh
+
+kubernetes: ## every object of deploy/kubernetes, decoded strictly and held to what it names
+	@scripts/install-redis.sh || true
+	go -C tests/deploy/kubernetes test -race -count=1 ./...
 
 vuln: ## govulncheck, if its database can be reached
 	@checker="$$(scripts/tool.sh govulncheck)"; set -x; "$$checker" ./...

@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
 # Prints the path of a development tool at its pinned version, and builds it first if it is not there yet.
-# Usage: scripts/tool.sh golangci-lint|govulncheck
+# Usage: scripts/tool.sh cyclonedx-gomod|golangci-lint|govulncheck
 #
 # Tools are built through the Go module proxy into a cache outside of the tree ($COMMONTRIP_TOOLS, by default the
 # user's cache folder), one folder a version, so that they touch neither go.mod nor the next clone's first run.
 set -euo pipefail
 
 case "${1:-}" in
+cyclonedx-gomod) module=github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod version=v1.10.0 ;;
 golangci-lint) module=github.com/golangci/golangci-lint/v2/cmd/golangci-lint version=v2.15.0 ;;
 govulncheck) module=golang.org/x/vuln/cmd/govulncheck version=v1.9.0 ;;
 *)
-	echo "usage: $0 golangci-lint|govulncheck" >&2
+	echo "usage: $0 cyclonedx-gomod|golangci-lint|govulncheck" >&2
 	exit 2
 	;;
 esac

@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# What is released is built in one way, and the same commit gives the same bytes with the same Go: no path of this machine,
+# no C. Go itself writes version and commit into the binary, from git; `commontrip version` shows them. To be sourced.
+
+# release_binary OS ARCH PACKAGE FILE
+release_binary() {
+	CGO_ENABLED=0 GOOS="$1" GOARCH="$2" GOFLAGS=-mod=readonly \
+		go build -trimpath -buildvcs=true -ldflags='-s -w -buildid=' -o "$4" "$3"
+}
+
+# release_sbom BINARY FILE: the modules that the binary says it is made of, with their sums.
+release_sbom() {
+	local tool
+	tool="$(scripts/tool.sh cyclonedx-gomod)"
+	"$tool" bin -json -std -noserial -notimestamp -output "$2" "$1"
+}
