@@ -38,6 +38,7 @@ image() {
 	for package in "$@"; do
 		program="$(basename "$package")"
 		release_binary linux "$ARCH" "$package" "$folder/root/$program"
+		release_commit "$folder/root/$program" >/dev/null || echo "image: $program does not know its commit: this is not a clone" >&2
 		release_sbom "$folder/root/$program" "$folder/root/usr/share/sbom/$program.cdx.json"
 	done
 	docker build --quiet --tag "$name:$TAG" --file "deploy/image/$name.Dockerfile" \
@@ -54,10 +55,9 @@ status() { docker inspect --format '{{.State.Health.Status}}' "$1"; }
 
 # see_the_page runs the image as deploy/kubernetes does: read-only, without a right, and without a store that answers.
 see_the_page() {
-	local page
 	page="$(docker run --detach --network none --read-only --cap-drop ALL --security-opt no-new-privileges \
 		--health-interval 1s --env COMMONTRIP_URL=redis://127.0.0.1:1 "commontrip:$TAG")"
-	trap 'docker rm --force "$page" >/dev/null' RETURN
+	trap 'docker rm --force "$page" >/dev/null' EXIT
 	while [[ "$(status "$page")" == starting ]]; do sleep 0.5; done
 	if [[ "$(status "$page")" != healthy ]]; then
 		docker logs "$page" >&2

@@ -8,6 +8,10 @@ release_binary() {
 		go build -trimpath -buildvcs=true -ldflags='-s -w -buildid=' -o "$4" "$3"
 }
 
+# release_commit BINARY: prints the commit that Go wrote into it; fails if there is none. Go finds it in a clone only, and not in
+# a worktree of one.
+release_commit() { go version -m "$1" | awk '$1 == "build" && sub(/^vcs.revision=/, "", $2) { print $2; found = 1 } END { exit !found }'; }
+
 # release_sbom BINARY FILE: the modules that the binary says it is made of, with their sums.
 release_sbom() {
 	local tool
