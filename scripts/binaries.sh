@@ -16,7 +16,7 @@ for os in linux darwin windows; do
 		fi
 		echo "building $file" >&2
 		release_binary "$os" "$arch" ./cmd/commontrip "$file"
-			release_commit "$file" >/dev/null || {
+		release_commit "$file" >/dev/null || {
 			echo "binaries: $file does not know its commit; build it in a clone of the repository" >&2
 			exit 1
 		}

@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/api/resmap"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 	"sigs.k8s.io/yaml"
 )
@@ -60,6 +61,11 @@ func build(t *testing.T) *fleet {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return decoded(t, resources)
+}
+
+func decoded(t *testing.T, resources resmap.ResMap) *fleet {
+	t.Helper()
 	f := &fleet{}
 	for _, r := range resources.Resources() {
 		text, err := r.AsYAML()

@@ -81,16 +81,13 @@ func TestEachRunGivesNewPasswords(t *testing.T) {
 	}
 }
 
-// A Redis is started with the arguments of the pod and the users of the Secret. Each URL does what its user may, and the
-// probe works without a password.
-func TestRedisTakesTheUsersAndTheArguments(t *testing.T) {
-	s, d := secret(t), build(t).deployment(t, "commontrip-redis")
+// redis is a Redis with the arguments of the pod. users is its file of users.
+func redis(t *testing.T, s *corev1.Secret) (server *redistest.Server, users string) {
+	t.Helper()
 	dir := t.TempDir()
-	users := filepath.Join(dir, "users.acl")
-	if err := os.WriteFile(users, []byte(s.StringData["users.acl"]), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	args := d.Spec.Template.Spec.Containers[0].Args
+	users = filepath.Join(dir, "users.acl")
+	mount(t, users, s)
+	args := build(t).deployment(t, "commontrip-redis").Spec.Template.Spec.Containers[0].Args
 	for i, arg := range args {
 		switch arg {
 		case "/etc/redis/users.acl":
@@ -99,35 +96,71 @@ func TestRedisTakesTheUsersAndTheArguments(t *testing.T) {
 			args[i] = dir
 		}
 	}
-	server := redistest.Start(t, args...)
-	for _, command := range [][]string{{"get", "commontrip:x"}, {"flushall"}, {"config", "get", "*"}} {
-		if answer, err := server.Command(command...); err != nil || !strings.Contains(answer, "NOPERM") {
+	return redistest.Start(t, args...), users
+}
+
+// mount writes the file of users, as the cluster does.
+func mount(t *testing.T, users string, s *corev1.Secret) {
+	t.Helper()
+	if err := os.WriteFile(users, []byte(s.StringData["users.acl"]), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// open opens the store by one of the Secret's URLs.
+func open(t *testing.T, server *redistest.Server, s *corev1.Secret, key string) *redisstore.Store {
+	t.Helper()
+	opened, err := redisstore.Open(strings.Replace(s.StringData[key], "commontrip-redis:6379", server.Addr(), 1), redisstore.WithTimeout(10*time.Second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = opened.Close() })
+	return opened
+}
+
+var report = store.Report{
+	Name: "quotes", Policy: store.FleetPolicy(), Replica: "a#1", Announce: true, Seq: 1, MaxAge: time.Minute,
+	Runs: []store.Run{{Outcome: store.Success, Count: 1}},
+}
+
+func TestEachUserOfTheSecretMayDoItsWorkAndNoMore(t *testing.T) {
+	s := secret(t)
+	server, _ := redis(t, s)
+	for _, command := range []string{"get commontrip:x", "flushall", "config get *", "acl list", "acl setuser default on +@all"} {
+		if answer, err := server.Command(strings.Fields(command)...); err != nil || !strings.Contains(answer, "NOPERM") {
 			t.Errorf("%q without a password: %q, %v", command, answer, err)
 		}
 	}
 	if answer, err := server.Command("ping"); err != nil || !strings.Contains(answer, "PONG") {
 		t.Errorf("the probe: %q, %v", answer, err)
 	}
-	open := func(key string) *redisstore.Store {
-		opened, err := redisstore.Open(strings.Replace(s.StringData[key], "commontrip-redis:6379", server.Addr(), 1))
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = opened.Close() })
-		return opened
-	}
-	report := store.Report{
-		Name: "quotes", Policy: store.FleetPolicy(), Replica: "a#1", Announce: true, Seq: 1, MaxAge: time.Minute,
-		Runs: []store.Run{{Outcome: store.Success, Count: 1}},
-	}
-	if result := open("url").Sync(t.Context(), []store.Report{report})[0]; result.Err != nil {
+	if result := open(t, server, s, "url").Sync(t.Context(), []store.Report{report})[0]; result.Err != nil {
 		t.Errorf("replicas: %v", result.Err)
 	}
-	viewer := open("viewer-url")
+	viewer := open(t, server, s, "viewer-url")
 	if all, err := viewer.Read(t.Context()); err != nil || len(all) != 1 {
 		t.Errorf("the page: %v, %v", all, err)
 	}
 	if _, err := viewer.Command(t.Context(), store.Command{Name: "quotes", Action: store.Reset, By: "test"}); err == nil {
 		t.Error("the page's user may command")
+	}
+}
+
+// docs/kubernetes.md says how: new passwords need no restart of Redis, which would make it forget.
+func TestPasswordsAreChangedAndNothingIsForgotten(t *testing.T) {
+	before, after := secret(t), secret(t)
+	server, users := redis(t, before)
+	if result := open(t, server, before, "url").Sync(t.Context(), []store.Report{report})[0]; result.Err != nil {
+		t.Fatal(result.Err)
+	}
+	mount(t, users, after)
+	if answer, err := server.Command("acl", "load"); err != nil || !strings.Contains(answer, "OK") {
+		t.Fatalf("acl load: %q, %v", answer, err)
+	}
+	if all, err := open(t, server, after, "url").Read(t.Context()); err != nil || len(all) != 1 {
+		t.Errorf("with the new password: %v, %v", all, err)
+	}
+	if _, err := open(t, server, before, "url").Read(t.Context()); err == nil {
+		t.Error("the old password is still good")
 	}
 }
