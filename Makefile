@@ -4,7 +4,7 @@ SHELL         := bash
 .SHELLFLAGS   := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help api demo compose compose-test compose-down integration chaos mutants test servers test-all lint fmt bench peers \
-	fuzz cover cross diff lists tools vuln
+	fuzz cover cross diff lists image binaries kubernetes tools vuln
 
 DEMO       ?=
 FUZZTIME   ?= 20000x
@@ -17,6 +17,7 @@ PROFILE    ?= full
 PEERS      ?=
 COMMIT     ?=
 SERVERS    ?=
+IMAGE_TAG  ?= local
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
@@ -97,6 +98,16 @@ api: ## the public API beside that of the last release; fails for a change that 
 
 lists: ## the laws, scenarios, mutants and fuzz targets, one a line, to compare two commits (COMMIT=HEAD~1 for an older one)
 	@scripts/lists.sh $(COMMIT)
+
+image: ## container images of command line, page and example service, FROM scratch (needs Docker; IMAGE_TAG=local)
+	@scripts/image.sh '$(IMAGE_TAG)'
+
+binaries: ## static binaries for linux, darwin and windows, amd64 and arm64, each with an SBOM, into bin/release
+	@scripts/binaries.sh
+
+kubernetes: ## every object of deploy/kubernetes, decoded strictly and held to what it names
+	@scripts/install-redis.sh || true
+	go -C tests/deploy/kubernetes test -race -count=1 ./...
 
 vuln: ## govulncheck, if its database can be reached
 	@checker="$$(scripts/tool.sh govulncheck)"; set -x; "$$checker" ./...

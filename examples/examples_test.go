@@ -58,24 +58,31 @@ func readme(t *testing.T) map[string]string {
 // run builds a program, runs it with nothing of ours in its environment, and returns what it printed.
 func run(t *testing.T, name string) string {
 	t.Helper()
-	ctx, cancel := await.WithTimeout(t.Context(), limit)
-	defer cancel()
-	binary := filepath.Join(t.TempDir(), name)
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "./"+name).CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	cmd := exec.CommandContext(ctx, binary)
-	for _, v := range os.Environ() {
-		if !settings.MatchString(v) {
-			cmd.Env = append(cmd.Env, v)
-		}
-	}
+	cmd := program(t, name)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("%v\n%s", err, stderr.String())
 	}
 	return strings.ReplaceAll(stdout.String(), "\r\n", "\n")
+}
+
+// program builds a program. Its build and its run are bounded together.
+func program(t *testing.T, name string, args ...string) *exec.Cmd {
+	t.Helper()
+	ctx, cancel := await.WithTimeout(t.Context(), limit)
+	t.Cleanup(cancel)
+	binary := filepath.Join(t.TempDir(), name)
+	if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "./"+name).CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	cmd := exec.CommandContext(ctx, binary, args...)
+	for _, v := range os.Environ() {
+		if !settings.MatchString(v) {
+			cmd.Env = append(cmd.Env, v)
+		}
+	}
+	return cmd
 }
 
 // settings are the variables that change what a program does. REDIS_URL stays: a person who sets it wants a real one.

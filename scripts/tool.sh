@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Prints the path of a development tool at its pinned version, and builds it first if it is not there yet.
-# Usage: scripts/tool.sh apidiff|golangci-lint|govulncheck
+# Usage: scripts/tool.sh apidiff|cyclonedx-gomod|golangci-lint|govulncheck
 #
 # Tools are built through the Go module proxy into a cache outside of the tree ($COMMONTRIP_TOOLS, by default the
 # user's cache folder), one folder a version, so that they touch neither go.mod nor the next clone's first run.
@@ -8,10 +8,11 @@ set -euo pipefail
 
 case "${1:-}" in
 apidiff) module=golang.org/x/exp/cmd/apidiff version=v0.0.0-20261113113407-e3970619a1a4 ;;
+cyclonedx-gomod) module=github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod version=v1.10.0 ;;
 golangci-lint) module=github.com/golangci/golangci-lint/v2/cmd/golangci-lint version=v2.15.0 ;;
 govulncheck) module=golang.org/x/vuln/cmd/govulncheck version=v1.9.0 ;;
 *)
-	echo "usage: $0 apidiff|golangci-lint|govulncheck" >&2
+	echo "usage: $0 apidiff|cyclonedx-gomod|golangci-lint|govulncheck" >&2
 	exit 2
 	;;
 esac

@@ -53,6 +53,7 @@ func (a *app) dashboard() *cobra.Command {
 		fmt.Fprintf(a.out, "http://%s/ (Ctrl-C ends it)\n", listener.Addr())
 		return serve(ctx, listener, page)
 	})
+	c.AddCommand(a.ping())
 	return c
 }
 

@@ -44,7 +44,7 @@ func help(t *testing.T) string {
 	d := newDesk(t)
 	var out strings.Builder
 	for _, name := range []string{
-		"", "list", "show", "history", "roster", "watch", "dashboard", "doctor", "force-open", "force-closed", "lift", "trip", "reset",
+		"", "list", "show", "history", "roster", "watch", "dashboard", "dashboard ping", "doctor", "force-open", "force-closed", "lift", "trip", "reset",
 		"retune", "restore", "remove",
 	} {
 		args := strings.Fields("help " + name)
