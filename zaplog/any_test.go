@@ -66,7 +66,7 @@ func TestWhatIsGivenToALoggerAsItIsTellsItsError(t *testing.T) {
 	}
 	carriedOut := dashboard.Audit{Command: store.Command{Name: "mcp", Action: store.Lift, By: "ada"}, Status: 200}
 	if line := asAny(t, carriedOut); strings.Contains(line, "error") {
-		t.Errorf("%s; want no error where there is none", line)
+		t.Errorf("%s; want no error", line)
 	}
 }
 

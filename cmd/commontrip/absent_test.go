@@ -33,8 +33,13 @@ func TestAWrongPrefixIsToldWithThoseThatThereAre(t *testing.T) {
 		args []string
 		code int
 	}{
-		{[]string{"list"}, done}, {[]string{"show"}, done}, {[]string{"show", "mcp"}, unknown}, {[]string{"history", "mcp"}, unknown},
-		{[]string{"trip", "mcp"}, unknown}, {[]string{"remove", "mcp", "--yes"}, unknown}, {[]string{"roster", "mcp"}, unknown},
+		{[]string{"list"}, done},
+		{[]string{"show"}, done},
+		{[]string{"show", "mcp"}, unknown},
+		{[]string{"history", "mcp"}, unknown},
+		{[]string{"trip", "mcp"}, unknown},
+		{[]string{"remove", "mcp", "--yes"}, unknown},
+		{[]string{"roster", "mcp"}, unknown},
 	} {
 		code, out, err := d.run(append(c.args, "--prefix", "paymnts")...)
 		if code != c.code || out != "" || !strings.Contains(err, want) {

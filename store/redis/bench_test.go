@@ -77,7 +77,7 @@ func benchServer(tb testing.TB) (*Store, *redis.Client) {
 	tb.Helper()
 	srv := redistest.Start(tb)
 	now := time.UnixMilli(1_700_000_000_000)
-	s, err := Open(srv.SocketURL(), WithClock(func() time.Time { return now }), WithTimeout(10*time.Second))
+	s, err := Open(srv.SocketURL(), WithClock(func() time.Time { return now }), WithTimeout(time.Minute))
 	if err != nil {
 		tb.Fatal(err)
 	}

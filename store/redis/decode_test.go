@@ -185,7 +185,7 @@ func TestAHashOverwrittenByHandIsAnError(t *testing.T) {
 
 func overwriteByHand(t *testing.T, url string) {
 	now := time.UnixMilli(nowMillis)
-	s, err := Open(url, WithClock(func() time.Time { return now }), WithTimeout(10*time.Second))
+	s, err := Open(url, WithClock(func() time.Time { return now }), WithTimeout(time.Minute))
 	if err != nil {
 		t.Fatal(err)
 	}

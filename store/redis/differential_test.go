@@ -46,7 +46,7 @@ type duel struct {
 
 func newDuel(tb testing.TB, url string) *duel {
 	d := &duel{tb: tb}
-	s, err := Open(url, WithTimeout(10*time.Second), WithClock(func() time.Time { return time.UnixMilli(d.now) }))
+	s, err := Open(url, WithTimeout(time.Minute), WithClock(func() time.Time { return time.UnixMilli(d.now) }))
 	if err != nil {
 		tb.Fatal(err)
 	}

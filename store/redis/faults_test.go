@@ -22,9 +22,10 @@ import (
 // patience bounds what must happen at once; a client left to itself takes longer.
 const patience = 3 * time.Second
 
+// openOn opens a store for a test. Unless the test says otherwise it waits for a busy machine as long as a store may.
 func openOn(t *testing.T, url string, opts ...Option) *Store {
 	t.Helper()
-	s, err := Open(url, opts...)
+	s, err := Open(url, append([]Option{WithTimeout(time.Minute)}, opts...)...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -367,7 +367,7 @@ func TestNamesThatAreGoneCanBeTakenOutAtOnce(t *testing.T) {
 // TestARefusedClaimOfABigFleetWaitsForTheBudget: all replicas of a fleet ask for the few places of a half-open breaker.
 func TestARefusedClaimOfABigFleetWaitsForTheBudget(t *testing.T) {
 	srv := redistest.Start(t)
-	s, ctx := openOn(t, srv.SocketURL(), WithBudget(500), WithTimeout(30*time.Second)), context.Background()
+	s, ctx := openOn(t, srv.SocketURL(), WithBudget(500)), context.Background()
 	const replicas = 400
 	fleetOf(t, s, "x", replicas)
 	if _, err := s.Command(ctx, store.Command{Name: "x", Action: store.ForceOpen, By: "me"}); err != nil {
@@ -407,7 +407,7 @@ func TestARefusedClaimOfABigFleetWaitsForTheBudget(t *testing.T) {
 func TestTheRosterIsSwept(t *testing.T) {
 	now := time.UnixMilli(nowMillis)
 	srv := redistest.Start(t)
-	s := openOn(t, srv.SocketURL(), WithClock(func() time.Time { return now }), WithTimeout(patience))
+	s := openOn(t, srv.SocketURL(), WithClock(func() time.Time { return now }))
 	c, ctx := admin(t, srv), context.Background()
 	fleetOf(t, s, "x", 300)
 	now = now.Add(2 * time.Minute)
