@@ -36,7 +36,7 @@ type promise struct {
 func (r *report) half() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.whole, r.scenes = false, nil
+	r.whole = false
 }
 
 func (r *report) scene() {
@@ -63,7 +63,7 @@ func (r *report) lateness() (latest time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for i, late := range r.scenes {
-		if r.whole || i >= len(r.scenes)-1 {
+		if r.whole || i >= len(r.scenes)-2 {
 			latest = max(latest, late)
 		}
 	}
