@@ -141,8 +141,7 @@ func (h *fleetHalf) operated(ctx context.Context) {
 	h.pause(ctx, 1500*time.Millisecond)
 	h.command(ctx, store.Command{Action: store.Lift, Why: "moved"})
 	lifted := h.allHold(ctx, payments, isClosed)
-	h.report.promise(forced && lifted, "an operator's command holds everywhere",
-		"forced: %t; lifted: %t", forced, lifted)
+	h.report.promise(forced && lifted, "an operator's command holds everywhere", "forced: %t; lifted: %t", forced, lifted)
 	h.pause(ctx, 2*time.Second) // the ramp ends
 }
 

@@ -36,7 +36,7 @@ type promise struct {
 func (r *report) half() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.whole = false
+	r.whole, r.scenes = false, nil
 }
 
 func (r *report) scene() {
