@@ -41,26 +41,27 @@ Environment:
 Flags:
 `
 
-func main() {
+func main() { os.Exit(run(os.Args[1:])) }
+
+// run gives the exit status of a part, or of the story.
+func run(args []string) int {
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
-	if len(os.Args) > 1 && parts[os.Args[1]] != nil {
-		if err := parts[os.Args[1]](ctx, os.Args[2:]); err != nil {
-			fmt.Fprintln(os.Stderr, "demo:", os.Args[1]+":", err)
-			os.Exit(1)
-		}
-		return
+	if len(args) == 0 || parts[args[0]] == nil {
+		return story(ctx, args)
 	}
-	os.Exit(story(ctx, os.Args[1:]))
+	if err := parts[args[0]](ctx, args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "demo:", args[0]+":", err)
+		return 1
+	}
+	return 0
 }
 
 // options are the flags.
 type options struct {
-	only   string
-	speed  float64
-	log    string
-	listen string
-	stay   bool
+	only, log, listen string
+	speed             float64
+	stay              bool
 }
 
 func flags(args []string) (o options, err error) {

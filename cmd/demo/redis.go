@@ -57,7 +57,8 @@ func openRedis(ctx context.Context, at string) (r *redisSide, err error) {
 		return r, err
 	}
 	r.ends = append(r.ends, r.operator.Close)
-	return r, r.connect(ctx, opts)
+	err = r.connect(ctx, opts)
+	return r, err
 }
 
 // connect learns how far the clock of Redis, which dates transitions, is from this machine's.

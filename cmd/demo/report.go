@@ -141,7 +141,12 @@ func (r *report) print(w io.Writer) {
 }
 
 // brief is a duration as one reads it.
-func brief(d time.Duration) string { return d.Round(100 * time.Microsecond).String() }
+func brief(d time.Duration) string {
+	if d >= time.Second {
+		return d.Round(10 * time.Millisecond).String()
+	}
+	return d.Round(100 * time.Microsecond).String()
+}
 
 const (
 	beat  = 10 * time.Millisecond // how often a pulse beats

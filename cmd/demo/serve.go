@@ -21,17 +21,13 @@ import (
 	"github.com/commontrip/commontrip/metrics"
 )
 
-// Where parts in containers listen. A tier has a second port, which answers while the first is broken.
+// What parts in containers do.
 const (
-	servicePort = ":8080"
-	controlPort = ":8081"
+	servicePort      = ":8080"
+	controlPort      = ":8081"         // of a tier, which answers there while the other port is broken
+	containerTimeout = 3 * time.Second // of one call of a tier: long enough that a script can see a probe under way
+	containerRate    = 10              // requests a second that a replica makes of itself
 )
-
-// In containers, calls of a tier may last long enough that a script can see a probe under way.
-const containerTimeout = 3 * time.Second
-
-// containerRate is how many requests a second a replica in a container makes of itself.
-const containerRate = 10
 
 // parts are the first arguments that make the binary a part of a fleet, until ctx ends. In containers (docker-compose.yml)
 // these are `demo serve-tier`, `serve-replica`, `serve-page`, and `demo ask`, which is the client in an image that has no

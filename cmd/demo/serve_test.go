@@ -15,7 +15,7 @@ import (
 // TestPartsRefuseWhatTheyCannotBe: a container that starts with the wrong words ends at once, with a sentence.
 func TestPartsRefuseWhatTheyCannotBe(t *testing.T) {
 	for _, args := range []string{
-		"serve-tier", "serve-tier tier9", "serve-replica", "serve-replica tier1_mcp", "serve-replica a=http://x a=http://x", "ask",
+		"serve-tier", "serve-tier tier9", "serve-replica", "serve-replica tier1_mcp", "serve-replica a=http://x a=http://y", "ask",
 		replicaMark,
 	} {
 		words := strings.Fields(args)

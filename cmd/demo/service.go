@@ -79,17 +79,17 @@ func newService(ctx context.Context, spec serviceSpec, listen func(breaker.Event
 	err = s.addWay(shared, func(name string) (*breaker.Breaker, error) {
 		return s.manager.Register(ctx, name, breaker.WithPolicy(c.PolicyFor(name)))
 	})
-	switch {
-	case err != nil:
-		return nil, err
-	case !spec.Alone:
-		return s, s.monitor.Start()
+	if err == nil && spec.Alone {
+		err = s.addWay(alone, func(name string) (*breaker.Breaker, error) {
+			policy := c.PolicyFor(name)
+			policy.Reporters = 1 // it has nobody to agree with
+			return breaker.New(name, breaker.WithPolicy(policy))
+		})
 	}
-	return s, s.addWay(alone, func(name string) (*breaker.Breaker, error) {
-		policy := c.PolicyFor(name)
-		policy.Reporters = 1 // it has nobody to agree with
-		return breaker.New(name, breaker.WithPolicy(policy))
-	})
+	if err != nil {
+		return nil, err
+	}
+	return s, s.monitor.Start()
 }
 
 // newLogger writes one JSON object a line to standard error.
@@ -115,7 +115,8 @@ func (s *service) addWay(name string, register func(tier string) (*breaker.Break
 			}
 			guards = slices.Insert(guards, 0, up)
 		}
-		tiers = append(tiers, fallback.Tier[string, string]{Name: to.Name, Guards: guards,
+		tiers = append(tiers, fallback.Tier[string, string]{
+			Name: to.Name, Guards: guards,
 			Call: func(ctx context.Context, account string) (string, error) {
 				return to.Name, s.call(ctx, to, "/"+name+"?account="+account)
 			},
