@@ -245,7 +245,7 @@ func TestANetworkDelaysEachWay(t *testing.T) {
 		if commanded(t, s) != before {
 			t.Error("the request is there early")
 		}
-		time.Sleep(2)
+		time.Sleep(2 * time.Nanosecond)
 		if commanded(t, s) == before {
 			t.Error("the request is late")
 		}
@@ -301,8 +301,9 @@ func TestARequestOnItsWaySharesTheFateOfItsLink(t *testing.T) {
 
 // heardOf watches across a network while the store carries out n commands, and gives the revs in the order in which they
 // were heard.
-func heardOf(t *testing.T, network memorystore.Network, n int) (revs []uint64) {
+func heardOf(t *testing.T, network memorystore.Network, n int) []uint64 {
 	t.Helper()
+	var revs []uint64
 	degraded(t, network, func(t *testing.T, s *memorystore.Store, link *memorystore.Link) {
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})

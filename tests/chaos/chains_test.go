@@ -22,11 +22,9 @@ const (
 	threshold = 5
 )
 
-var (
-	chainPolicy = breaker.Policy{
-		ConsecutiveFailures: threshold, OpenFor: 500 * time.Millisecond, Probes: 2, ProbeSuccesses: 2, ProbeLease: 2 * time.Second,
-	}
-)
+var chainPolicy = breaker.Policy{
+	ConsecutiveFailures: threshold, OpenFor: 500 * time.Millisecond, Probes: 2, ProbeSuccesses: 2, ProbeLease: 2 * time.Second,
+}
 
 // chained is a replica with a chain of its own: first, else second, each behind a retrier and the fleet's breaker.
 type chained struct {

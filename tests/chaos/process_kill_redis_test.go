@@ -2,10 +2,8 @@ package chaos
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,6 +14,7 @@ import (
 	"github.com/commontrip/commontrip/tests/chaos/replica"
 	"github.com/commontrip/commontrip/tests/chaos/respfault"
 	"github.com/commontrip/commontrip/tests/chaos/scoreboard"
+	"github.com/commontrip/commontrip/tests/fleet"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
@@ -95,17 +94,16 @@ func killRedis(t *testing.T, point cutPoint, how restart) outage {
 		policy.OpenFor = 50 * time.Millisecond
 	}
 	timing := breaker.Timing{RefreshInterval: 100 * time.Millisecond, StaleAfter: 1500 * time.Millisecond}
-	fleet := []*breaker.Breaker{
-		join(t, proxy.URL(), "web-1", tierName, breaker.WithPolicy(policy), breaker.WithTiming(timing)),
-		join(t, proxy.URL(), "web-2", tierName, breaker.WithPolicy(policy), breaker.WithTiming(timing)),
-	}
+	f := fleet.New(t, 2, func(int) (store.Store, error) { return redisstore.Open(proxy.URL()) }, func(int) []breaker.ManagerOption {
+		return []breaker.ManagerOption{breaker.WithTiming(timing)}
+	})
+	tier := f.Register(tierName, policy)
 	asked := operator(t, proxy.URL(), redisstore.WithTimeout(time.Second)) // this one is attacked, too
 	trip(t, asked, tierName)
-	await.Until(t, "the trip is known", func() bool {
-		return fleet[0].State() != store.Closed && fleet[1].State() != store.Closed
-	})
+	fleet.All(t, "the trip is known", f.Replicas, tierName, func(s breaker.Status) bool { return s.State != store.Closed })
 
-	watching := watchFleet(fleet)
+	rest := fleet.Work(f.Replicas, time.Millisecond, tierName)
+	defer rest()
 	var once sync.Once
 	killed := make(chan struct{})
 	proxy.On(point.verb, point.rule(func() { once.Do(func() { server.Kill(); close(killed) }) }))
@@ -121,7 +119,10 @@ func killRedis(t *testing.T, point cutPoint, how restart) outage {
 	if how == later {
 		pass(2 * timing.StaleAfter)
 	}
-	known := max(fleet[0].Status().Fleet.Generation, fleet[1].Status().Fleet.Generation)
+	known := uint64(0)
+	for _, r := range f.Replicas {
+		known = max(known, r.Breaker(tierName).Status().Fleet.Generation)
+	}
 	server.Restart()
 	back := time.Now()
 	await.Until(t, "store and replicas are one", func() bool {
@@ -129,8 +130,8 @@ func killRedis(t *testing.T, point cutPoint, how restart) outage {
 		if err != nil || len(now) != 1 {
 			return false
 		}
-		for _, b := range fleet {
-			if s := b.Status(); s.Fleet.Generation != now[0].Generation || s.Verdict != breaker.Fleet && !probed {
+		for _, r := range f.Replicas {
+			if s := r.Breaker(tierName).Status(); s.Fleet.Generation != now[0].Generation || s.Verdict != breaker.Fleet && !probed {
 				return false
 			}
 		}
@@ -138,8 +139,11 @@ func killRedis(t *testing.T, point cutPoint, how restart) outage {
 	})
 	healed := time.Since(back)
 	t.Logf("one again %v after Redis was back", healed)
-	o := watching.end()
-	o.points, o.healed = 1, healed
+	rest()
+	toll := f.Toll()
+	o := outage{
+		points: 1, calls: toll.Calls, broken: toll.Failed, admitted: tier.Count().Calls, back: toll.Back, longest: toll.Longest, healed: healed,
+	}
 	removed := point.verb == respfault.Remove && point.executed()
 	if probed || removed {
 		o.admitted = 0 // they were probes, or the breaker was a new one
@@ -179,52 +183,5 @@ func ask(t *testing.T, s *redisstore.Store, proxy *respfault.Proxy, point cutPoi
 	}
 	if err == nil {
 		t.Errorf("%v: no error, though Redis was killed", point)
-	}
-}
-
-// fleetWatch calls through each breaker of a fleet until it is ended, and holds them to what they may never do.
-type fleetWatch struct {
-	stop                          atomic.Bool
-	done                          sync.WaitGroup
-	calls, broken, admitted, back atomic.Int64
-	longest                       atomic.Int64
-}
-
-func watchFleet(fleet []*breaker.Breaker) *fleetWatch {
-	w := &fleetWatch{}
-	for _, b := range fleet {
-		w.done.Go(func() {
-			var last store.Snapshot
-			for ; !w.stop.Load(); pass(time.Millisecond) {
-				w.call(b)
-				now := b.Status().Fleet
-				if now.Generation < last.Generation || now.Rev < last.Rev {
-					w.back.Add(1)
-				}
-				last = now
-			}
-		})
-	}
-	return w
-}
-
-func (w *fleetWatch) call(b *breaker.Breaker) {
-	start := time.Now()
-	err := b.Run(context.Background(), func(context.Context) error { w.admitted.Add(1); return nil })
-	took := int64(time.Since(start))
-	for most := w.longest.Load(); took > most && !w.longest.CompareAndSwap(most, took); most = w.longest.Load() {
-	}
-	w.calls.Add(1)
-	if err != nil && !errors.Is(err, breaker.ErrOpen) {
-		w.broken.Add(1)
-	}
-}
-
-func (w *fleetWatch) end() outage {
-	w.stop.Store(true)
-	w.done.Wait()
-	return outage{
-		calls: int(w.calls.Load()), broken: int(w.broken.Load()), admitted: int(w.admitted.Load()), back: int(w.back.Load()),
-		longest: time.Duration(w.longest.Load()),
 	}
 }

@@ -44,7 +44,7 @@ func TestTheTableOfScenariosIsWhatTheTreeHolds(t *testing.T) {
 func scenarioFolders(t *testing.T, root string) map[int][]string {
 	t.Helper()
 	folders := map[int][]string{}
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
 		if err != nil || !strings.HasSuffix(path, "_test.go") {
 			return err
 		}

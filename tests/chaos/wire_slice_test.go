@@ -40,7 +40,7 @@ func TestScenario20SlicesAndResets(t *testing.T) {
 	h := newHarness(t, scenario, plan{replicas: 3, names: names(3), policy: calm})
 	h.load(5 * time.Millisecond)
 	pass(time.Second)
-	calm := time.Duration(h.Longest())
+	calm := time.Duration(h.Toll().Longest)
 	rng, start, ever := scenario.Rand(), time.Now(), 0
 	for _, r := range h.fleet {
 		r.proxy.Slice(1)

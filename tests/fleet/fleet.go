@@ -46,6 +46,7 @@ type Replica struct {
 	events   []breaker.Event          // that its listener was told
 	bad      []string                 // views that went back
 	failed   []error                  // calls that came back with what is neither a refusal nor the tier's
+	made     int                      // calls
 	longest  time.Duration            // of what a call took beside the tier
 }
 
@@ -130,14 +131,23 @@ func (f *Fleet) Tier(name string) *Tier { return f.tiers[name] }
 // Tiers gives the names of the tiers, in order.
 func (f *Fleet) Tiers() []string { return slices.Sorted(maps.Keys(f.tiers)) }
 
-// Longest is the longest that a call took beside its tier.
-func (f *Fleet) Longest() (d time.Duration) {
+// Toll is what a fleet's calls came to.
+type Toll struct {
+	Calls   int           // made
+	Failed  int           // of the calls: with what is neither a refusal nor the tier's
+	Back    int           // views that went back
+	Longest time.Duration // that a call took beside its tier
+}
+
+// Toll sums up the calls so far.
+func (f *Fleet) Toll() (sum Toll) {
 	for _, r := range f.Replicas {
 		r.mu.Lock()
-		d = max(d, r.longest)
+		sum.Calls, sum.Failed, sum.Back = sum.Calls+r.made, sum.Failed+len(r.failed), sum.Back+len(r.bad)
+		sum.Longest = max(sum.Longest, r.longest)
 		r.mu.Unlock()
 	}
-	return d
+	return sum
 }
 
 // Breaker is the replica's breaker of a tier.
@@ -170,6 +180,7 @@ func (r *Replica) Call(name string) (admitted bool) {
 	if err != nil && !errors.Is(err, breaker.ErrOpen) {
 		r.failed = append(r.failed, err)
 	}
+	r.made++
 	r.longest = max(r.longest, took)
 	return admitted
 }
@@ -325,22 +336,22 @@ func (f *Fleet) Tally(scenario *scoreboard.Scenario) { Tally(f.t, scenario, f) }
 // Tally holds several fleets of one row to it.
 func Tally(t testing.TB, scenario *scoreboard.Scenario, fleets ...*Fleet) {
 	t.Helper()
-	back, failed, longest := 0, 0, time.Duration(0)
+	var all Toll
 	for _, f := range fleets {
-		longest = max(longest, f.Longest())
+		one := f.Toll()
+		all.Failed, all.Back, all.Longest = all.Failed+one.Failed, all.Back+one.Back, max(all.Longest, one.Longest)
 		for _, r := range f.Replicas {
 			r.mu.Lock()
 			for _, bad := range r.bad {
 				t.Error(bad)
 			}
 			for _, err := range r.failed[:min(len(r.failed), 3)] {
-				t.Errorf("%s: a call got %v", r.Manager.Replica(), err)
+				t.Errorf("%s: a call got %v", r.Name, err)
 			}
-			back, failed = back+len(r.bad), failed+len(r.failed)
 			r.mu.Unlock()
 		}
 	}
-	scenario.Zero("views that went back", back)
-	scenario.Zero("errors to calls", failed)
-	scenario.Report("longest that a call took beside its tier", longest)
+	scenario.Zero("views that went back", all.Back)
+	scenario.Zero("errors to calls", all.Failed)
+	scenario.Report("longest that a call took beside its tier", all.Longest)
 }

@@ -160,7 +160,7 @@ func trickle(t *testing.T, seed uint64, replicas int) (burnt, most int) {
 		h.pass(10 * time.Millisecond)
 	}
 	h.pass(100 * time.Millisecond)
-	burnt = int(h.tier.Count().Failed)
+	burnt = h.tier.Count().Failed
 	for _, r := range h.replicas {
 		if r.breaker.State() != breaker.Open {
 			t.Errorf("%s still calls", r.manager.Replica())
@@ -207,10 +207,10 @@ func recover1000(t *testing.T, seed uint64, rampUp time.Duration) (back recovery
 	for h.truth().State != breaker.Closed {
 		h.pass(time.Millisecond)
 	}
-	back.probing, back.claims, back.took = int(h.tier.Count().Calls-calls), int(h.claims()-claims), time.Since(ends)
+	back.probing, back.claims, back.took = h.tier.Count().Calls-calls, int(h.claims()-claims), time.Since(ends)
 	calls = h.tier.Count().Calls
 	h.pass(time.Second)
-	back.first = int(h.tier.Count().Calls - calls)
+	back.first = h.tier.Count().Calls - calls
 	if most := policy.ProbeSuccesses + policy.Probes; back.probing > most {
 		t.Errorf("%d calls reached the tier while it was probed, want at most %d", back.probing, most)
 	}

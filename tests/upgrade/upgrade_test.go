@@ -1,10 +1,7 @@
 package upgrade
 
 import (
-	"bufio"
-	"bytes"
-	"encoding/json"
-	"io"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/commontrip/commontrip/internal/lab/process"
 	"github.com/commontrip/commontrip/store"
 	redisstore "github.com/commontrip/commontrip/store/redis"
 	"github.com/commontrip/commontrip/tests/await"
@@ -26,7 +24,6 @@ type sight struct {
 	Calls, Lost          uint64
 	Pending              int
 	Heard                map[string]int
-	Bad, Done            string
 }
 
 // buildAgents builds the agent of the old release and that of this one.
@@ -84,11 +81,9 @@ func command(dir, name string, args ...string) ([]byte, error) {
 
 // agent is a replica in a process of its own.
 type agent struct {
-	t    *testing.T
-	name string
-	cmd  *exec.Cmd
-	in   io.WriteCloser
-	log  bytes.Buffer
+	t     *testing.T
+	name  string
+	child *process.Child[string, sight]
 
 	mu   sync.Mutex
 	last sight
@@ -96,33 +91,21 @@ type agent struct {
 
 func start(t *testing.T, binary, url, name string) *agent {
 	t.Helper()
-	a := &agent{t: t, name: name, cmd: exec.Command(binary, "-url", url, "-name", name)}
-	a.cmd.Stderr = &a.log
-	in, err := a.cmd.StdinPipe()
+	a := &agent{t: t, name: name}
+	var err error
+	a.child, err = process.Start[string, sight](process.Spec{Name: name, Path: binary, Args: []string{"-url", url, "-name", name}}, a.hear)
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := a.cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := a.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	a.in = in
-	t.Cleanup(func() { _ = a.cmd.Process.Kill() })
-	go func() {
-		for lines := bufio.NewScanner(out); lines.Scan(); {
-			var s sight
-			if json.Unmarshal(lines.Bytes(), &s) == nil {
-				a.mu.Lock()
-				a.last = s
-				a.mu.Unlock()
-			}
-		}
-	}()
+	t.Cleanup(a.child.Kill)
 	a.until("has started", func(s sight) bool { return s.StoreUp && s.Calls > 0 })
 	return a
+}
+
+func (a *agent) hear(s sight) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.last = s
 }
 
 func (a *agent) sees() sight {
@@ -133,36 +116,33 @@ func (a *agent) sees() sight {
 
 func (a *agent) until(what string, met func(sight) bool) {
 	a.t.Helper()
-	defer func() {
-		if a.t.Failed() {
-			a.t.Logf("%s sees %+v\n%s", a.name, a.sees(), a.log.String())
+	await.Eventually(a.t, a.name+" "+what, func() string {
+		if s := a.sees(); !met(s) {
+			return fmt.Sprintf("it sees %+v\n%s", s, a.child.Log())
 		}
-	}()
-	await.Until(a.t, a.name+" "+what, func() bool {
-		if s := a.sees(); s.Bad != "" {
-			a.t.Fatalf("%s: %s", a.name, s.Bad)
-		}
-		return met(a.sees())
+		return ""
 	})
 }
 
-// do gives the agent a line and waits until it has carried that out.
-func (a *agent) do(line string) {
+// do tells the agent to do something, and gives what it sees then.
+func (a *agent) do(line string) sight {
 	a.t.Helper()
-	if _, err := io.WriteString(a.in, line+"\n"); err != nil {
-		a.t.Fatal(err)
+	waiting, cancel := await.WithTimeout(a.t.Context(), time.Minute)
+	defer cancel()
+	s, err := a.child.Ask(waiting, line)
+	if err != nil {
+		a.t.Fatalf("told to %s: %v", line, err)
 	}
-	a.until("has done "+line, func(s sight) bool { return s.Done == line })
+	a.hear(s)
+	return s
 }
 
 // quit ends the agent and gives what it saw last.
 func (a *agent) quit() sight {
 	a.t.Helper()
-	a.do("quit")
-	if err := a.cmd.Wait(); err != nil {
-		a.t.Errorf("%s: %v\n%s", a.name, err, a.log.String())
-	}
-	return a.sees()
+	s := a.do("quit")
+	<-a.child.Ended()
+	return s
 }
 
 // TestAnOldReleaseAndThisOneShareAStore: a fleet is upgraded replica by replica, and back.

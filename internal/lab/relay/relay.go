@@ -152,9 +152,7 @@ func (r *Relay) serve(client *net.TCPConn) {
 	} else {
 		r.pass(p)
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.end(p)
+	r.over(p)
 }
 
 // pass carries p's two ways until either end closes.
@@ -173,12 +171,17 @@ func (r *Relay) copy(p *pair, from, to *net.TCPConn, way Way) {
 			_, err = to.Write(buffer[:n])
 		}
 		if err != nil {
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			r.end(p)
+			r.over(p)
 			return
 		}
 	}
+}
+
+// over ends p.
+func (r *Relay) over(p *pair) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.end(p)
 }
 
 // keepBack waits as long as the way is delayed or held, or until p ends.

@@ -26,7 +26,8 @@ type Server struct {
 // Serve serves a tier at addr, such as "127.0.0.1:0" for a free port of the loopback, until Close.
 func (t *Tier) Serve(addr string) (*Server, error) {
 	s := &Server{handler: t, addr: addr}
-	return s, s.Accept()
+	err := s.Accept()
+	return s, err
 }
 
 // Accept lets connections come, at the address of before.

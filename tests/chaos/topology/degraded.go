@@ -66,7 +66,7 @@ func Degrade(t *testing.T, scenario *scoreboard.Scenario, d Degraded, grades []G
 		scenario.AtMost(g.Name+": new connections a second", int(float64(connections(t, d.Server)-before)/seconds), replicas*most)
 		scenario.Report(g.Name+": command to trip until all know", knew)
 		scenario.Within(g.Name+": until all hold one view", took, 2*fleet.Refresh)
-		longest := f.Longest()
+		longest := f.Toll().Longest
 		if calm == 0 {
 			calm = longest
 		}

@@ -1,9 +1,9 @@
 // Command agent is one replica under load, for the tests of package upgrade. It is built in an old release, too, and so uses only
-// what that has. It does what each line of its input says, and prints what it sees, a line of JSON each.
+// what that has. It speaks as package internal/lab/process does, which an old release lacks: a line of its input is a
+// question, and its answer is what the agent then sees; it says what it sees unasked, too.
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -27,8 +27,13 @@ type sight struct {
 	Calls, Lost          uint64 // of steady
 	Pending              int
 	Heard                map[string]int // events by kind
-	Bad                  string         // what should not be; empty: nothing
-	Done                 string         // the last line of the input that was carried out
+}
+
+// message is a line of the protocol; id is a question's, and its answer's.
+type message struct {
+	ID    int             `json:"id,omitempty"`
+	Body  json.RawMessage `json:"body"`
+	Error string          `json:"error,omitempty"`
 }
 
 var errTier = errors.New("the tier failed")
@@ -79,6 +84,7 @@ func run(url, name string) error {
 	}
 
 	load, stop := context.WithCancel(ctx)
+	defer stop()
 	var callers sync.WaitGroup
 	for range 4 {
 		callers.Add(1)
@@ -104,44 +110,53 @@ func run(url, name string) error {
 	}
 
 	out := json.NewEncoder(os.Stdout)
-	tell := func() {
+	tell := func(id int, err error) {
 		mu.Lock()
 		defer mu.Unlock()
 		st := b.Status()
 		see.State, see.Mode, see.Verdict, see.StoreUp = st.State.String(), st.Mode.String(), st.Verdict.String(), m.Status().StoreUp
 		counted := steady.Status()
 		see.Calls, see.Lost, see.Pending = counted.Totals.Calls, counted.Lost, counted.Pending
-		_ = out.Encode(see)
+		m := message{ID: id}
+		m.Body, _ = json.Marshal(see)
+		if err != nil {
+			m.Error = err.Error()
+		}
+		_ = out.Encode(m)
 	}
-	lines := make(chan string)
+	questions := make(chan message)
 	go func() {
-		defer close(lines)
-		for in := bufio.NewScanner(os.Stdin); in.Scan(); {
-			lines <- in.Text()
+		defer close(questions)
+		for in := json.NewDecoder(os.Stdin); ; {
+			var q message
+			if in.Decode(&q) != nil {
+				return
+			}
+			questions <- q
 		}
 	}()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		line, more := "", true
+		var q message
+		more := true
 		select {
 		case <-tick.C:
-			tell()
+			tell(0, nil)
 			continue
-		case line, more = <-lines:
+		case q, more = <-questions:
 		}
-		var err error
+		var line string
+		err := json.Unmarshal(q.Body, &line)
 		switch word, rest, _ := strings.Cut(line, " "); {
-		case !more || word == "quit":
+		case !more:
+			return nil
+		case word == "quit":
 			stop()
 			callers.Wait()
 			ended, cancel := context.WithTimeout(ctx, time.Minute)
 			defer cancel()
-			if err := m.Close(ended); err != nil {
-				see.Bad = err.Error()
-			}
-			see.Done = "quit"
-			tell()
+			tell(q.ID, m.Close(ended))
 			return nil
 		case word == "fail":
 			failing.Store(true)
@@ -162,12 +177,6 @@ func run(url, name string) error {
 				_, err = b.Command(ctx, c)
 			}
 		}
-		mu.Lock()
-		see.Done = line
-		if err != nil {
-			see.Bad = line + ": " + err.Error()
-		}
-		mu.Unlock()
-		tell()
+		tell(q.ID, err)
 	}
 }
