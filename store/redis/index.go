@@ -39,15 +39,19 @@ type index struct {
 	sweeping bool
 }
 
-// wants reports that a name is to be added.
+// wants reports that a name is to be added. A fresh one is new to the store, which may have lost its memory and the set with
+// it: it stays wanted until it was added, after a pause too.
 func (x *index) wants(name string, fresh bool) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	if fresh {
+		delete(x.added, name)
+	}
 	if time.Now().Before(x.paused) {
 		return false
 	}
 	last, ok := x.added[name]
-	return fresh || !ok || time.Since(last) > indexAgain
+	return !ok || time.Since(last) > indexAgain
 }
 
 // pause stops additions for a while.

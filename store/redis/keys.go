@@ -50,10 +50,12 @@ func (k keys) name(key string) (string, bool) {
 	return name, escape.Replace(name) == tag
 }
 
-// checkPrefix refuses a prefix that could end a hash tag, or that nobody can read.
+// checkPrefix refuses a prefix that could end a hash tag, that nobody can read, or that a file of settings left its quotes on.
 func checkPrefix(prefix string) error {
-	const want = "1..100 bytes of UTF-8 without braces, blanks and control characters"
-	bad := func(r rune) bool { return r == '{' || r == '}' || !unicode.IsPrint(r) || unicode.IsSpace(r) }
+	const want = "1..100 bytes of UTF-8 without braces, quotes, blanks and control characters"
+	bad := func(r rune) bool {
+		return strings.ContainsRune("{}\"'", r) || !unicode.IsPrint(r) || unicode.IsSpace(r)
+	}
 	if prefix == "" || len(prefix) > maxPrefix || !utf8.ValidString(prefix) || strings.ContainsFunc(prefix, bad) {
 		return fmt.Errorf("redisstore: prefix is %.120q; want %s", prefix, want)
 	}

@@ -47,8 +47,8 @@ func TestSlotsAreThoseOfACluster(t *testing.T) {
 	}
 }
 
-func TestAPrefixThatWouldMoveTheTagIsRefused(t *testing.T) {
-	for _, prefix := range []string{"", "{a}", "a{", "a}", "a b", "a\n", "a\x00", "\xff", strings.Repeat("x", 101)} {
+func TestABadPrefixIsRefusedWithTheRange(t *testing.T) {
+	for _, prefix := range []string{"", "{a}", "a{", "a}", "a b", "a\n", "a\x00", "a\u0085", "\xff", `"a"`, "'a'", "it's", strings.Repeat("x", 101)} {
 		_, err := newSettings([]Option{WithPrefix(prefix)})
 		if err == nil || !strings.Contains(err.Error(), "want 1..100 bytes") {
 			t.Errorf("prefix %q: %v; want a refusal with the range", prefix, err)

@@ -25,7 +25,7 @@ type settings struct {
 }
 
 // WithPrefix names the fleet's name space; the default is "commontrip". Fleets with different prefixes share a Redis and
-// nothing else. 1..100 bytes, printable, without braces and blanks.
+// nothing else. 1..100 bytes of UTF-8, without braces, quotes, blanks and control characters.
 func WithPrefix(prefix string) Option { return func(s *settings) { s.prefix = prefix } }
 
 // WithTimeout bounds one exchange with Redis if the context has no deadline; the default is 1 s. A store of [Open] also gives

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
@@ -301,6 +302,60 @@ func TestALostIndexComesBack(t *testing.T) {
 	if got := names(); !slices.Equal(got, []string{"b"}) {
 		t.Errorf("%v; want b, which is new to the server", got)
 	}
+}
+
+// TestAStoreThatCameBackEmptyListsWhatReportsAtOnce: each replica had added its names to the index minutes ago, and would
+// do so again minutes later only.
+func TestAStoreThatCameBackEmptyListsWhatReportsAtOnce(t *testing.T) {
+	srv := redistest.Start(t)
+	first, second, ctx := openOn(t, srv.URL()), openOn(t, srv.URL()), context.Background()
+	report := func(seq uint64) {
+		t.Helper()
+		for _, r := range append(first.Sync(ctx, []store.Report{failures("a", "web#1", seq, 1), failures("b", "web#1", seq, 1)}),
+			second.Sync(ctx, []store.Report{failures("b", "web#2", seq, 1), failures("c", "web#2", seq, 1)})...) {
+			if r.Err != nil {
+				t.Fatal(r.Err)
+			}
+		}
+	}
+	report(1)
+	if got, err := srv.Command("FLUSHALL"); err != nil || got != "+OK" {
+		t.Fatal(got, err)
+	}
+	report(2)
+	all, err := first.Read(ctx)
+	var listed []string
+	for _, snapshot := range all {
+		listed = append(listed, snapshot.Name)
+	}
+	if slices.Sort(listed); err != nil || !slices.Equal(listed, []string{"a", "b", "c"}) {
+		t.Errorf("after one report of each replica %v are listed, %v", listed, err)
+	}
+}
+
+// TestANameThatIsNewToTheStoreIsWantedUntilItWasAdded: its addition failed, and nothing is added for a while. Then the name was
+// forgotten for ten minutes, since it had been added to the store of before.
+func TestANameThatIsNewToTheStoreIsWantedUntilItWasAdded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var x index
+		x.note([]string{"a", "b"})
+		if !x.wants("a", true) {
+			t.Error("a name that is new to the store is not wanted")
+		}
+		x.pause()
+		if x.wants("b", true) {
+			t.Error("a name is wanted in a pause")
+		}
+		time.Sleep(indexPause)
+		for _, name := range []string{"a", "b"} {
+			if !x.wants(name, false) {
+				t.Errorf("%s is not wanted after the pause", name)
+			}
+		}
+		if x.note([]string{"a", "b"}); x.wants("a", false) || x.wants("b", false) {
+			t.Error("a name that was added is wanted at once again")
+		}
+	})
 }
 
 // TestTheIndexIsSwept: however many names a flood leaves behind, replicas that live take them out.

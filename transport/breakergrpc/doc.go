@@ -9,8 +9,8 @@
 // Outcomes go by status code. Unavailable, DeadlineExceeded, ResourceExhausted, Internal, Unknown and DataLoss are
 // failures, Canceled is Ignored, every other code is the tier's answer and so a success: see [WithFailureCodes]. What says
 // nothing about the tier, since the caller or this process is at fault or a guard refused, is Ignored, whatever its code. A
-// unary call is judged when it returns, a stream at its end. Slow is whatever took longer than SlowCallAfter until then and is
-// not Ignored.
+// unary call is judged when it returns, a stream at its end. Slow is what took longer than SlowCallAfter until then. What is
+// Ignored is not slow, unless its caller gave it up and a SlowCallRate is set.
 //
 // How a client's call can end:
 //
@@ -21,7 +21,7 @@
 //	a probe's lease is over               failure  the same, and the caller gets DeadlineExceeded
 //	the invoker panics                    failure  and goes on up
 //	the caller cancelled the call, or
-//	left the stream so                    ignored  it did not wait for the tier
+//	left the stream so                    ignored  it did not wait; slow after SlowCallAfter if SlowCallRate is set
 //	a status of a guard (RefusedReason)   ignored  on whatever machine: the tier was not asked
 //	a guard within refused (IsRefusal)    ignored  the same
 //	invalid UTF-8, illegal metadata,
@@ -38,7 +38,8 @@
 //	a failure code                        failure  the handler says that it cannot
 //	its deadline is over, unanswered      failure  the client got DeadlineExceeded, whatever the handler says then; of a
 //	                                               stream: no message was sent in time
-//	the client cancelled the call         ignored  nobody waited for it; a call that ends well is a success
+//	the client cancelled the call         ignored  nobody waited; slow after SlowCallAfter if SlowCallRate is set. A call
+//	                                               that ends well is a success
 //	a guard's refusal is passed on        ignored  and gets the status of one, so that the client knows
 //	the client's message cannot be read   ignored  the error of RecvMsg, passed on
 //	a panic, runtime.Goexit               failure  and goes on up

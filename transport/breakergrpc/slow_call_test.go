@@ -25,33 +25,55 @@ func TestACallThatIsGivenUpAfterSlowCallAfterCountsAsSlow(t *testing.T) {
 		}
 	}
 	for name, call := range map[string]func(ctx context.Context, b *breaker.Breaker){
-		"client": func(ctx context.Context, b *breaker.Breaker) {
+		"unary client": func(ctx context.Context, b *breaker.Breaker) {
 			_ = breakergrpc.UnaryClientInterceptor(b)(ctx, "/tier/Call", nil, nil, nil,
 				func(ctx context.Context, _ string, _, _ any, _ *grpc.ClientConn, _ ...grpc.CallOption) error {
 					return hang(ctx)
 				})
 		},
-		"server": func(ctx context.Context, b *breaker.Breaker) {
+		"stream client": func(ctx context.Context, b *breaker.Breaker) {
+			stream, err := breakergrpc.StreamClientInterceptor(b)(ctx, &grpc.StreamDesc{ServerStreams: true}, nil, "/tier/Call",
+				func(ctx context.Context, _ *grpc.StreamDesc, _ *grpc.ClientConn, _ string, _ ...grpc.CallOption) (grpc.ClientStream, error) {
+					return &fakeClientStream{recv: func() error { return hang(ctx) }}, nil
+				})
+			if err == nil {
+				_ = stream.RecvMsg(nil)
+			}
+		},
+		"stream server": func(ctx context.Context, b *breaker.Breaker) {
+			_ = breakergrpc.StreamServerInterceptor(b)(nil, &fakeServerStream{ctx: ctx}, &grpc.StreamServerInfo{FullMethod: "/tier/Call"},
+				func(_ any, ss grpc.ServerStream) error { return hang(ss.Context()) })
+		},
+		"unary server": func(ctx context.Context, b *breaker.Breaker) {
 			_, _ = breakergrpc.UnaryServerInterceptor(b)(ctx, nil, &grpc.UnaryServerInfo{FullMethod: "/tier/Call"},
 				func(ctx context.Context, _ any) (any, error) { return nil, hang(ctx) })
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b, err := breaker.New("tier", breaker.WithPolicy(breaker.Policy{
-					MinCalls: 10, SlowCallRate: 0.5, SlowCallAfter: time.Second,
-				}))
-				if err != nil {
-					t.Fatal(err)
+				givenUp := func(p breaker.Policy) store.Snapshot {
+					b, err := breaker.New("tier", breaker.WithPolicy(p))
+					if err != nil {
+						t.Fatal(err)
+					}
+					for range 10 {
+						ctx, cancel := context.WithCancel(t.Context())
+						time.AfterFunc(2*time.Second, cancel)
+						call(ctx, b)
+					}
+					s, err := b.Snapshot(t.Context())
+					if err != nil {
+						t.Fatal(err)
+					}
+					return s
 				}
-				for range 10 {
-					ctx, cancel := context.WithCancel(t.Context())
-					time.AfterFunc(2*time.Second, cancel)
-					call(ctx, b)
+				s := givenUp(breaker.Policy{MinCalls: 10, SlowCallRate: 0.5, SlowCallAfter: time.Second})
+				if want := (store.Totals{Calls: 10, Slow: 10}); s.Reason != breaker.BySlowCallRate || s.Totals != want {
+					t.Errorf("%v (%s), %+v; want open by slow calls, %+v", s.State, s.Reason, s.Totals, want)
 				}
-				s, err := b.Snapshot(t.Context())
-				if want := (store.Totals{Calls: 10, Slow: 10}); err != nil || s.Reason != breaker.BySlowCallRate || s.Totals != want {
-					t.Errorf("%v (%s), %+v, %v; want open by slow calls, %+v", s.State, s.Reason, s.Totals, err, want)
+				s = givenUp(breaker.Policy{MinCalls: 10, FailureRate: 0.5, SlowCallAfter: time.Second})
+				if want := (store.Totals{Ignored: 10}); s.State != breaker.Closed || s.Totals != want {
+					t.Errorf("without a SlowCallRate: %v, %+v; want closed, %+v", s.State, s.Totals, want)
 				}
 			})
 		})

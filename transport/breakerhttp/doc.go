@@ -6,9 +6,9 @@
 // # Whose fault is it?
 //
 // An error, 429, and 5xx but 501 are failures; any other status is an answer, and so a success: see [WithOutcome]. What says
-// nothing about the tier, since the caller or this process is at fault or a guard refused, is Ignored. Slow is whatever took
-// longer than SlowCallAfter and is not Ignored: until the headers at a client (or the body's end, with [WithBodyOutcome]),
-// until the handler returns at a server.
+// nothing about the tier, since the caller or this process is at fault or a guard refused, is Ignored. Slow is what took longer
+// than SlowCallAfter: until the headers at a client (or the body's end, with [WithBodyOutcome]), until the handler returns at a
+// server. What is Ignored is not slow, unless its caller gave it up and a SlowCallRate is set.
 //
 // How a client's request can end (a [NewTransport]):
 //
@@ -20,7 +20,7 @@
 //	a probe's lease is over               failure  the same, and the caller gets a timeout
 //	neither a response nor an error       failure  the tier did not answer
 //	base panics                           failure  and goes on up
-//	the caller cancelled the request      ignored  it did not wait for the tier
+//	the caller cancelled the request      ignored  it did not wait; slow after SlowCallAfter if SlowCallRate is set
 //	a guard within refused (IsRefusal)    ignored  the tier was not asked
 //	a bad header, trailer, method, URL,
 //	scheme, host or port                  ignored  the request never left the process
@@ -43,7 +43,7 @@
 //	a panic, runtime.Goexit               failure  and goes on up
 //	a panic with http.ErrAbortHandler     ignored  and goes on up
 //	the client went away, and it was
-//	unanswered or failed                  ignored  nobody waited for it
+//	unanswered or failed                  ignored  nobody waited; slow after SlowCallAfter if SlowCallRate is set
 //	the client went away during a good
 //	answer                                success  it was answered
 //	its upload broke, and it failed       ignored  the client's fault

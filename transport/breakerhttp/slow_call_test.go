@@ -40,20 +40,29 @@ func TestARequestThatIsGivenUpAfterSlowCallAfterCountsAsSlow(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b, err := breaker.New("tier", breaker.WithPolicy(breaker.Policy{
-					MinCalls: 10, SlowCallRate: 0.5, SlowCallAfter: time.Second,
-				}))
-				if err != nil {
-					t.Fatal(err)
+				givenUp := func(p breaker.Policy) store.Snapshot {
+					b, err := breaker.New("tier", breaker.WithPolicy(p))
+					if err != nil {
+						t.Fatal(err)
+					}
+					for range 10 {
+						ctx, cancel := context.WithCancel(t.Context())
+						time.AfterFunc(2*time.Second, cancel)
+						send(b, httptest.NewRequestWithContext(ctx, http.MethodGet, "http://tier/", nil))
+					}
+					s, err := b.Snapshot(t.Context())
+					if err != nil {
+						t.Fatal(err)
+					}
+					return s
 				}
-				for range 10 {
-					ctx, cancel := context.WithCancel(t.Context())
-					time.AfterFunc(2*time.Second, cancel)
-					send(b, httptest.NewRequestWithContext(ctx, http.MethodGet, "http://tier/", nil))
+				s := givenUp(breaker.Policy{MinCalls: 10, SlowCallRate: 0.5, SlowCallAfter: time.Second})
+				if want := (store.Totals{Calls: 10, Slow: 10}); s.Reason != breaker.BySlowCallRate || s.Totals != want {
+					t.Errorf("%v (%s), %+v; want open by slow calls, %+v", s.State, s.Reason, s.Totals, want)
 				}
-				s, err := b.Snapshot(t.Context())
-				if want := (store.Totals{Calls: 10, Slow: 10}); err != nil || s.Reason != breaker.BySlowCallRate || s.Totals != want {
-					t.Errorf("%v (%s), %+v, %v; want open by slow calls, %+v", s.State, s.Reason, s.Totals, err, want)
+				s = givenUp(breaker.Policy{MinCalls: 10, FailureRate: 0.5, SlowCallAfter: time.Second})
+				if want := (store.Totals{Ignored: 10}); s.State != breaker.Closed || s.Totals != want {
+					t.Errorf("without a SlowCallRate: %v, %+v; want closed, %+v", s.State, s.Totals, want)
 				}
 			})
 		})
