@@ -19,6 +19,7 @@ export function list() {
   const found = el('span', { class: 'sub', role: 'status' });
   const rows = el('ol', { class: 'rows', 'aria-label': 'Breakers, those that need a person first' });
   const empty = el('p', { class: 'empty' });
+  const leftOut = el('p', { class: 'sub left-out' });
   const back = el('button', { type: 'button', class: 'plain', onclick: () => { view.page--; update(); } }, '\u2190 Previous');
   const forth = el('button', { type: 'button', class: 'plain', onclick: () => { view.page++; update(); } }, 'Next \u2192');
   const position = el('span', { class: 'sub' });
@@ -26,7 +27,7 @@ export function list() {
   const node = el('div', { class: 'list' },
     totals.node,
     el('div', { class: 'tools' }, search, found, latest),
-    heads(), rows, empty, pager);
+    heads(), rows, empty, pager, leftOut);
   const made = new Map();
 
   function chosen() {
@@ -49,6 +50,8 @@ export function list() {
     place(rows, made, shown);
     said(found, view.text || view.only ? `${count(all.length)} of ${many(board.rows.size, 'breaker')}` : '');
     said(empty, all.length ? '' : nothing());
+    const more = board.store.left_out;
+    said(leftOut, more ? `${many(more, 'more breaker')} that no replica reports on: not listed here, but by commontrip list.` : '');
     pager.hidden = pages === 1;
     said(position, `page ${view.page + 1} of ${pages}`);
     back.disabled = view.page === 0;
