@@ -28,7 +28,7 @@ func (s *counted) Read(ctx context.Context, names ...string) ([]store.Snapshot, 
 // second and its replica 324 MB, for as long as the store kept them.
 func TestAFloodOfIdleNamesIsNeitherKeptNorReadEachSecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const flood = 3000
+		const flood = 1500
 		names := make([]string, flood)
 		for i := range names {
 			names[i] = fmt.Sprintf("host-%04d", i)
@@ -50,28 +50,28 @@ func TestAFloodOfIdleNamesIsNeitherKeptNorReadEachSecond(t *testing.T) {
 			t.Errorf("%d are listed and %d left out; want 1000 idle ones, the open one and zeta", len(listed), hello.Store.LeftOut)
 		}
 		s.all, s.named = 0, 0
-		for seq := range uint64(60) {
+		for seq := range uint64(35) {
 			report(t, s.Store, "zeta", seq+2, store.Run{Outcome: store.Success, Count: 3})
 			time.Sleep(time.Second)
 		}
 		synctest.Wait()
-		if s.all > 3 || s.named > 61*1002 {
-			t.Errorf("in a minute all are read %d times, and %d others", s.all, s.named)
+		if s.all > 2 || s.named > 36*1002 {
+			t.Errorf("in 35 s all are read %d times, and %d others", s.all, s.named)
 		}
 
 		// One that is used again is listed, with its next transition at once.
-		report(t, s.Store, names[2000], 2, store.Run{Outcome: store.Failure, Count: 3, Label: "503"})
+		report(t, s.Store, names[1200], 2, store.Run{Outcome: store.Failure, Count: 3, Label: "503"})
 		synctest.Wait()
-		if told := p.events("transition"); len(told) != 1 || told[0].Rows[0].Name != names[2000] {
+		if told := p.events("transition"); len(told) != 1 || told[0].Rows[0].Name != names[1200] {
 			t.Errorf("a transition of one that was left out: %+v", told)
 		}
-		report(t, s.Store, names[2001], 2, store.Run{Outcome: store.Success, Count: 3})
+		report(t, s.Store, names[1201], 2, store.Run{Outcome: store.Success, Count: 3})
 		time.Sleep(31 * time.Second)
 		synctest.Wait()
 		found := false
 		for _, tick := range p.events("tick") {
 			for _, row := range tick.Rows {
-				found = found || row.Name == names[2001]
+				found = found || row.Name == names[1201]
 			}
 		}
 		if !found {

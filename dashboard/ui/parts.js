@@ -103,7 +103,7 @@ export function failure() {
       const min = row.policy.min_calls;
       calls.node.hidden = !tooFew;
       if (tooFew) calls.show(row.window.calls / min, null, false);
-      const parts = judged ? [] : [`judged once it is ${row.mode === 'auto' ? 'closed' : 'forced no more'}`];
+      const parts = judged ? [] : [row.mode === 'auto' ? 'judged once it is closed' : 'not judged while forced'];
       if (isRate) parts.push(tooFew ? `${row.window.calls} of ${min} calls` : `${row.window.calls} calls`);
       if (isRate && r.streak && r.streak.value > 0) parts.push(`${r.streak.value} of ${r.streak.threshold} in a row`);
       said(sub, parts.join(' \u00b7 '));

@@ -123,7 +123,7 @@ var (
 	_ = breaker.OpenError{Name: "", Refusal: breaker.RefusedOpen, Reason: store.ByTime}
 	_ = breaker.Event{Kind: breaker.Transitioned, Name: "", Transition: store.Transition{}, Err: nil}
 	_ = breaker.Status{
-		Name: "", State: 0, Mode: 0, Verdict: breaker.Fleet, RetryAfter: 0, Fleet: breaker.Snapshot{}, FleetAge: 0,
+		Name: "", State: 0, Mode: 0, Verdict: breaker.Fleet, RetryAfter: 0, Policy: breaker.Policy{}, Fleet: breaker.Snapshot{}, FleetAge: 0,
 		Pending: 0, Totals: store.Totals{}, Lost: 0, Refused: map[breaker.Refusal]uint64{},
 	}
 	_ = breaker.ManagerStatus{Replica: "", StoreUp: true, SinceExchange: 0, Exchanges: 0, ExchangeErrors: 0, Breakers: []breaker.Status{}}
