@@ -16,6 +16,13 @@
 // every second (or more slowly if reading takes longer: at most a tenth of the time is spent on it). With nobody
 // looking nothing runs. Reading never changes a breaker. With the store away, pages keep what was last known and say so.
 //
+// A breaker that is not closed says why, in the words of [store.Snapshot.Explain]: what tripped it, since when, what came of it,
+// what comes next, and which replicas refuse by their own verdict. Times are UTC, with the local time beside them. The rate of
+// refusals is an average of ten seconds while calls are not admitted, since replicas then report that seldom.
+//
+// Idle breakers, which are closed and on which no replica has reported within half a minute, are listed up to a thousand. If
+// there are more, they are only counted, all are read each 30 s, and those on the page each second.
+//
 // # Routes
 //
 // All below the place where it is mounted, by relative links. JSON is the store's one form ([store.Snapshot],

@@ -32,6 +32,7 @@ type told struct {
 		Up         *bool
 		Problem    string
 		Unreadable []string
+		LeftOut    int `json:"left_out"`
 	}
 	Rows    []store.Snapshot
 	Sparks  map[string][][3]float64

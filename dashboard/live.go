@@ -18,6 +18,10 @@ const (
 	readEvery = time.Second
 	readAgain = 100 * time.Millisecond // at the earliest, if the store says that something was missed
 	readShare = 10                     // reading takes at most one part in ten of the time
+
+	maxIdle       = 1000             // breakers that no replica reports on, and that are plainly closed
+	readIdleEvery = 30 * time.Second // if there are more: all are read so often, and those on the board in between
+	idlePatience  = 10 * time.Second // and so long may it take
 )
 
 // live is the board that all streams share. It is fed by one watch and one periodic read, from the first stream's coming
@@ -34,7 +38,8 @@ type live struct {
 	mu      sync.Mutex // of all below; never held while the store is asked
 	board   map[string]*entry
 	contact contact
-	turn    string // the name whose roster was looked at last
+	readAll time.Time // when all breakers were read last
+	turn    string    // the name whose roster was looked at last
 	streams map[*stream]struct{}
 	stop    context.CancelFunc // of what feeds the board; nil: nothing does
 	closed  bool
@@ -146,7 +151,7 @@ func (l *live) tellAbout(names []string) {
 	now, contact := time.Now(), l.contact
 	m := message{Now: l.uptime(now), Store: &contact, Replicas: l.apart()}
 	for _, name := range names {
-		if e, ok := l.board[name]; ok && e.face() != e.shown {
+		if e, ok := l.board[name]; ok && e.changed() {
 			m.Rows = append(m.Rows, e.tell())
 		}
 	}
@@ -164,10 +169,11 @@ func (e *entry) tell() json.RawMessage {
 
 // read takes one look at all breakers and tells what changed, then a closer one at some of them.
 func (l *live) read(ctx context.Context) {
-	asking, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
 	began := time.Now()
-	snapshots, err := l.store.Read(asking)
+	names, within := l.toRead(began)
+	asking, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	snapshots, err := l.store.Read(asking, names...)
 	m := message{Health: l.checks()}
 	own := l.look(&m)
 	if ctx.Err() != nil {
@@ -177,6 +183,25 @@ func (l *live) read(ctx context.Context) {
 	if err == nil || isUnreadable(err) {
 		l.lookCloser(asking, snapshots)
 	}
+}
+
+// toRead are the names to read, none for all, and how long that may take. A name that is idle stays for hours: a flood of
+// them (hosts, pods) must not make each second's read longer.
+func (l *live) toRead(now time.Time) (names []string, within time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.contact.LeftOut == 0 {
+		within = patience
+	} else if within = idlePatience; now.Sub(l.readAll) < readIdleEvery {
+		return slices.Sorted(maps.Keys(l.board)), patience
+	}
+	l.readAll = now
+	return nil, within
+}
+
+// idle reports that no replica has reported on the breaker lately, and that nothing stands or waits in it.
+func idle(s *store.Snapshot) bool {
+	return s.Replicas == 0 && s.State == store.Closed && s.Mode == store.Auto && !s.Retuned
 }
 
 // tick tells what a read brought.
@@ -203,8 +228,13 @@ func (l *live) tick(m message, snapshots []store.Snapshot, err error, own map[st
 func (l *live) update(m *message, snapshots []store.Snapshot, own map[string]*here, began, now time.Time) int {
 	seconds := int((l.uptime(now) - l.contact.SinceMS + 500) / 1000)
 	l.contact.SinceMS = l.uptime(now)
-	seen := make(map[string]bool, len(snapshots))
+	seen, idlers := make(map[string]bool, len(snapshots)), 0
 	for _, s := range snapshots {
+		if idle(&s) {
+			if idlers++; idlers > maxIdle {
+				continue
+			}
+		}
 		seen[s.Name] = true
 		e, ok := l.board[s.Name]
 		if !ok {
@@ -217,7 +247,7 @@ func (l *live) update(m *message, snapshots []store.Snapshot, own map[string]*he
 			e.Snapshot = s
 		}
 		e.explain()
-		if e.face() != e.shown {
+		if e.changed() {
 			m.Rows = append(m.Rows, e.tell())
 		}
 	}
@@ -226,6 +256,9 @@ func (l *live) update(m *message, snapshots []store.Snapshot, own map[string]*he
 			delete(l.board, name)
 			m.Gone = append(m.Gone, name)
 		}
+	}
+	if all := l.readAll.Equal(began); all {
+		l.contact.LeftOut = max(idlers-maxIdle, 0)
 	}
 	return min(max(seconds, 1), sparkSeconds)
 }

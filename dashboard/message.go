@@ -13,6 +13,7 @@ type contact struct {
 	Up         *bool    `json:"up"`                   // null: not asked yet since somebody looks
 	Problem    string   `json:"problem,omitempty"`    // if not up
 	Unreadable []string `json:"unreadable,omitempty"` // breakers that the store holds and nobody can read, the first ten
+	LeftOut    int      `json:"left_out,omitempty"`   // breakers that no replica reports on, beyond those that are listed
 	SinceMS    int64    `json:"since_ms"`             // when it last answered, by the server's uptime
 }
 

@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"encoding/json"
+	"hash/maphash"
 	"slices"
 	"time"
 
@@ -66,8 +67,11 @@ func (r row) MarshalJSON() ([]byte, error) {
 	return append(append(text[:len(text)-1], ','), more[1:]...), nil
 }
 
-// face is the row without what only time moves, to see whether there is anything to tell.
-func (r row) face() string {
+// faces is the seed of all faces.
+var faces = maphash.MakeSeed()
+
+// face is a hash of the row without what only time moves, to see whether there is anything to tell.
+func (r row) face() uint64 {
 	r.Age, r.RetryIn, r.ModeNote.EndsIn, r.PolicyNote.EndsIn = 0, 0, 0, 0
 	if r.Live != nil {
 		live := *r.Live
@@ -80,13 +84,13 @@ func (r row) face() string {
 		r.Here = &own
 	}
 	text, _ := json.Marshal(r)
-	return string(text)
+	return maphash.Bytes(faces, text)
 }
 
 // entry is one breaker on the board.
 type entry struct {
 	row
-	shown     string          // face of what was last told
+	shown     uint64          // face of what was last told
 	text      json.RawMessage // of the row, as last told
 	totals    store.Totals    // at the last read
 	read      time.Time       // when that was
@@ -97,6 +101,9 @@ type entry struct {
 	explained store.Version   // as of which the outage is known
 	roster    []store.Replica // at the last look at it, if there is something to tell
 }
+
+// changed reports whether there is anything to tell.
+func (e *entry) changed() bool { return e.text == nil || e.face() != e.shown }
 
 // measure takes the rates since the last read and draws them on over the seconds that have passed.
 func (e *entry) measure(s store.Snapshot, at time.Time) {
@@ -137,6 +144,9 @@ type spark struct {
 // draw adds seconds equal points.
 func (s *spark) draw(r rates, seconds int) {
 	point := [3]float32{round(r.Calls), round(r.Failures), round(r.Refused)}
+	if len(s.points) == 0 && point == ([3]float32{}) {
+		return // a line of nothing is not kept
+	}
 	for range min(max(seconds, 1), sparkSeconds) {
 		s.points = append(s.points, point)
 	}

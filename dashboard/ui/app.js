@@ -18,15 +18,24 @@ function route() {
   }
   const first = view === null;
   view = name ? detail(name) : list();
-  document.title = name ? `${name} \u2013 Breakers` : 'Breakers';
   byId('main').replaceChildren(view.node);
   show();
   window.scrollTo(0, 0);
   if (!first) (view.node.querySelector('h1') ?? byId('main')).focus();
 }
 
+// headline tells a tab that is not looked at how many breakers are open.
+function headline() {
+  const open = [...board.rows.values()].filter((row) => row.effective === 'open').length;
+  const place = view.title === 'Breakers' ? view.title : `${view.title} \u2013 Breakers`;
+  const title = open ? `(${open} open) ${place}` : place;
+  if (document.title !== title) document.title = title;
+  mark(byId('icon'), 'href', open ? 'icon-open.svg' : 'icon.svg');
+}
+
 function show() {
   view.update();
+  headline();
   said(byId('banner'), banner());
   const live = board.live && board.store.up !== false;
   mark(byId('pulse'), 'data-live', live ? 'yes' : 'no');

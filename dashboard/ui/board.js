@@ -4,7 +4,6 @@ import { duration } from './format.js';
 export const board = {
   rows: new Map(), // name -> the row as told, with received: when its snapshot was taken, by performance.now()
   sparks: new Map(), // name -> points of [calls, failures, refused], one a second
-  last: new Map(), // name -> its last transition that was seen here
   latest: null,
   about: { kind: '', operator: '', commands: false },
   store: { up: null },
@@ -38,7 +37,7 @@ function take(message) {
     board.rows.set(row.name, row);
   }
   for (const name of message.gone ?? []) {
-    for (const map of [board.rows, board.sparks, board.last]) map.delete(name);
+    for (const map of [board.rows, board.sparks]) map.delete(name);
   }
   for (const key of ['about', 'replicas', 'replica', 'health']) {
     if (message[key]) board[key] = message[key];
@@ -74,7 +73,6 @@ function tick(message) {
 function transition(message) {
   take(message);
   const t = message.transition;
-  board.last.set(t.name, t);
   board.latest = t;
   tell({ transition: t });
 }

@@ -2,7 +2,7 @@
 import { el, said, sparkline } from './dom.js';
 import { ask, board, path } from './board.js';
 import { commands, command, policyFields, shownPolicy } from './command.js';
-import { backoff, badge, failure, next, probes, since, slow, standing, tags, why } from './parts.js';
+import { backoff, badge, explained, failure, next, probes, since, slow, standing, tags } from './parts.js';
 import { clock, count, duration, percent, perSecond, person, share } from './format.js';
 
 const rosterEvery = 5000;
@@ -17,7 +17,7 @@ export function detail(name) {
   const node = el('article', { class: 'detail' },
     el('p', {}, el('a', { href: '#/' }, '\u2190 All breakers')),
     el('div', { class: 'headline' }, el('h1', { tabindex: '-1' }, el('bdi', {}, name)), parts.badge.node, parts.since),
-    gone, parts.note, doing, parts.node,
+    gone, parts.explained.node, parts.note, doing, parts.node,
     el('div', { class: 'columns' },
       el('section', {}, el('h2', {}, 'What happened'), timeline),
       el('section', {}, el('h2', {}, 'Who reports'), roster, el('h2', {}, 'Policy in force'), policy)));
@@ -90,6 +90,7 @@ function facts() {
   const stateBadge = badge();
   const sinceText = el('span', { class: 'sub' });
   const note = el('p', { class: 'note' });
+  const words = explained();
   const meter = failure();
   card('Failures', meter.node);
   const slowCard = card('Slow calls');
@@ -101,11 +102,12 @@ function facts() {
   card('Last two minutes', spark.node).sub.append('calls, failures, refusals');
   const here = card('This replica');
   return {
-    node: cards, note, badge: stateBadge, since: sinceText,
+    node: cards, note, explained: words, badge: stateBadge, since: sinceText,
     show(row) {
       stateBadge.show(row);
       said(sinceText, [since(row), next(row)].filter(Boolean).join(' \u00b7 '));
-      said(note, [standing(row), why(row), ...tags(row)].filter(Boolean).join(' \u2014 '));
+      words.show(row);
+      said(note, tags(row).join(' \u00b7 '));
       meter.show(row);
       said(slowCard.value, slow(row) || '\u2013');
       said(slowCard.sub, row.policy.slow_call_after_ms ? `slower than ${duration(row.policy.slow_call_after_ms)}` : '');
@@ -161,7 +163,7 @@ function showRoster(node, roster) {
 }
 
 function showPolicy(node, row) {
-  const from = row.retuned ? `an operator's: ${standing({ ...row, mode: 'auto' })}` : "the fleet's own, of the replica that started last";
+  const from = row.retuned ? `an operator's: ${standing(row)}` : "the fleet's own, of the replica that started last";
   const lines = policyFields.map((field) => el('tr', {},
     el('th', { scope: 'row', title: field.help }, field.label), el('td', { class: 'num' }, shownPolicy(field, row.policy))));
   node.replaceChildren(el('p', { class: 'sub' }, `Source: ${from}.`), el('table', {}, el('tbody', {}, ...lines)));

@@ -31,23 +31,24 @@ export function perSecond(n) {
 export const count = (n) => n.toLocaleString('en').replaceAll(',', '\u202f');
 export const many = (n, one, more = `${one}s`) => `${count(n)} ${n === 1 ? one : more}`;
 
+// clock is a time of day in UTC, with the local one beside it if that is another.
 export function clock(text) {
   if (!text) return '';
-  const at = new Date(text);
-  const day = at.toDateString() === new Date().toDateString() ? '' : `${at.toLocaleDateString()} `;
-  return day + at.toLocaleTimeString();
+  const [day, time] = new Date(text).toISOString().split('T');
+  const today = day === new Date().toISOString().slice(0, 10);
+  return beside(`${today ? '' : `${day} `}${time.slice(0, 8)} UTC`, text);
+}
+
+// beside adds the local form of a time to a text that tells it in UTC.
+export function beside(text, at) {
+  const time = new Date(at ?? NaN);
+  return time.getTimezoneOffset() ? `${text} (${time.toLocaleTimeString()} here)` : text;
 }
 
 // person is a replica's name without the letters that tell its incarnations apart.
 export const person = (name) => (name.lastIndexOf('#') > 0 ? name.slice(0, name.lastIndexOf('#')) : name);
 
 export const share = (part, whole) => (whole > 0 ? part / whole : 0);
-
-// reason is what a snapshot alone says of its last transition. The transition itself has a sentence, made by the server.
-export function reason(row) {
-  if (!row.reason) return '';
-  return row.reason.replaceAll('-', ' ') + (row.cause ? ` \u00b7 ${person(row.cause)}` : '');
-}
 
 export const errors = (list) => list.map((e) => `${count(e.count)} \u00d7 ${e.label}`).join(', ');
 

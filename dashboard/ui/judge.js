@@ -1,9 +1,10 @@
 // What a row means to the person on call: how urgent it is, and how near to its thresholds.
 import { share } from './format.js';
 
-// state is what rules calls: a forced mode, or else the breaker's own state.
+// state is what rules calls: a forced mode, or else the breaker's own state. One that only observes refuses nobody.
 export function state(row) {
-  return row.mode === 'auto' ? row.state : row.mode;
+  if (row.mode !== 'auto') return row.mode;
+  return row.policy.observe && row.state !== 'closed' ? 'observed' : row.state;
 }
 
 // rules gives each rule of the policy: how far it has come (1 trips), and the shares that a bar shows.

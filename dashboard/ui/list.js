@@ -2,7 +2,7 @@
 import { el, said, mark, sparkline } from './dom.js';
 import { board } from './board.js';
 import { filters, rules, state, urgency } from './judge.js';
-import { backoff, badge, failure, next, probes, since, slow, standing, tags, why } from './parts.js';
+import { backoff, badge, explained, failure, next, probes, since, slow, tags } from './parts.js';
 import { clock, count, many, perSecond, person } from './format.js';
 
 const pageSize = 25;
@@ -19,6 +19,7 @@ export function list() {
   const found = el('span', { class: 'sub', role: 'status' });
   const rows = el('ol', { class: 'rows', 'aria-label': 'Breakers, those that need a person first' });
   const empty = el('p', { class: 'empty' });
+  const leftOut = el('p', { class: 'sub left-out' });
   const back = el('button', { type: 'button', class: 'plain', onclick: () => { view.page--; update(); } }, '\u2190 Previous');
   const forth = el('button', { type: 'button', class: 'plain', onclick: () => { view.page++; update(); } }, 'Next \u2192');
   const position = el('span', { class: 'sub' });
@@ -26,7 +27,7 @@ export function list() {
   const node = el('div', { class: 'list' },
     totals.node,
     el('div', { class: 'tools' }, search, found, latest),
-    heads(), rows, empty, pager);
+    heads(), rows, empty, pager, leftOut);
   const made = new Map();
 
   function chosen() {
@@ -49,6 +50,8 @@ export function list() {
     place(rows, made, shown);
     said(found, view.text || view.only ? `${count(all.length)} of ${many(board.rows.size, 'breaker')}` : '');
     said(empty, all.length ? '' : nothing());
+    const more = board.store.left_out;
+    said(leftOut, more ? `${many(more, 'more breaker')} that no replica reports on: not listed here, but by commontrip list.` : '');
     pager.hidden = pages === 1;
     said(position, `page ${view.page + 1} of ${pages}`);
     back.disabled = view.page === 0;
@@ -95,7 +98,7 @@ function heads() {
 function line(name) {
   const parts = {
     badge: badge(), since: el('span', { class: 'sub' }), next: el('span', { class: 'sub' }),
-    why: el('span', { class: 'sub' }), standing: el('span', { class: 'sub standing' }), tags: el('span', { class: 'tags' }),
+    explained: explained(), tags: el('span', { class: 'tags' }),
     probes: el('span', { class: 'sub' }), backoff: el('span', { class: 'sub' }),
     failure: failure(), slow: el('span', { class: 'num' }),
     calls: el('span', { class: 'num' }), refused: el('span', { class: 'num' }), spark: sparkline(),
@@ -104,7 +107,7 @@ function line(name) {
   const node = el('li', { class: 'row' },
     cell('state', '', parts.badge.node, parts.since, parts.next),
     cell('name', '', el('a', { href: `#/b/${encodeURIComponent(name)}` }, el('bdi', {}, name)),
-      parts.why, parts.standing, el('span', { class: 'pair' }, parts.probes, parts.backoff), parts.tags),
+      parts.explained.node, el('span', { class: 'pair' }, parts.probes, parts.backoff), parts.tags),
     cell('failures', 'Failures', parts.failure.node),
     cell('slow', 'Slow', parts.slow),
     cell('calls', 'Calls/s', parts.calls),
@@ -119,9 +122,8 @@ function showLine(node, parts, row) {
   parts.badge.show(row);
   said(parts.since, since(row));
   said(parts.next, next(row));
-  said(parts.why, why(row));
-  said(parts.standing, standing(row));
-  said(parts.probes, probes(row) && `probes ${probes(row)}`);
+  parts.explained.show(row);
+  said(parts.probes, row.state !== 'half-open' && probes(row) ? `probes ${probes(row)}` : '');
   said(parts.backoff, backoff(row) && `backoff ${backoff(row)}`);
   const wanted = tags(row);
   if (parts.tags.dataset.is !== wanted.join('|')) {
@@ -130,7 +132,7 @@ function showLine(node, parts, row) {
   }
   parts.failure.show(row);
   said(parts.slow, slow(row) || '\u2013');
-  parts.slow.classList.toggle('warn', (rules(row).slow?.near ?? 0) >= 0.5);
+  parts.slow.classList.toggle('warn', row.state === 'closed' && (rules(row).slow?.near ?? 0) >= 0.5);
   said(parts.calls, perSecond(row.live?.calls_per_s ?? 0));
   said(parts.refused, perSecond(row.live?.refused_per_s ?? 0));
   parts.refused.classList.toggle('alarm', (row.live?.refused_per_s ?? 0) > 0);

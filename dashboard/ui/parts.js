@@ -1,10 +1,13 @@
 // Pieces that the list and a breaker's own page share.
 import { el, said, mark, bar } from './dom.js';
-import { board, elapsed } from './board.js';
+import { elapsed } from './board.js';
+import { policyFields, shownPolicy } from './command.js';
 import { state, rules } from './judge.js';
-import { clock, countdown, duration, ends, errors, percent, reason } from './format.js';
+import { beside, clock, countdown, duration, ends, errors, percent } from './format.js';
 
-const words = { closed: 'closed', open: 'open', 'half-open': 'half-open', 'forced-open': 'forced open', 'forced-closed': 'forced closed' };
+const words = {
+  closed: 'closed', open: 'open', 'half-open': 'half-open', 'forced-open': 'forced open', 'forced-closed': 'forced closed',
+};
 
 export function badge() {
   const node = el('span', { class: 'badge' });
@@ -12,46 +15,64 @@ export function badge() {
     node,
     show(row) {
       mark(node, 'data-state', state(row));
-      said(node, words[state(row)] ?? state(row));
+      said(node, words[state(row)] ?? `would be ${row.state}`);
     },
   };
 }
 
-// since says how long the state has lasted, or from when an operator's mode has stood.
+// since says since when it is not closed, or how long it has been.
 export function since(row) {
-  if (row.mode !== 'auto' && row.mode_note?.at) return `since ${clock(row.mode_note.at)}`;
-  return `for ${duration(row.age_ms + elapsed(row))}`;
+  const x = row.explanation;
+  return x?.state ? beside(x.state, x.since) : `for ${duration(row.age_ms + elapsed(row))}`;
 }
 
-// next says when an open breaker may be probed.
+// next counts down to what comes next.
 export function next(row) {
-  if (row.state !== 'open' || row.mode !== 'auto') return '';
+  const note = row.mode_note;
+  if (row.mode !== 'auto') return note?.timed ? `ends in ${countdown(note.ends_in_ms - elapsed(row))}` : '';
+  if (row.state !== 'open') return '';
   const left = row.retry_in_ms - elapsed(row);
   return left > 0 ? `probe in ${countdown(left)}` : 'probe with the next call';
 }
 
-// why is the best that is known of what brought the breaker here.
-export function why(row) {
-  const t = board.last.get(row.name);
-  if (t && t.generation === row.generation && !t.action) return t.sentence;
-  const labels = row.errors.length && row.state === 'closed' ? `lately ${errors(row.errors)}` : '';
-  return row.state === 'closed' ? labels : reason(row);
+// explained is the server's explanation, a line each, and what an operator or a deploy left standing.
+export function explained() {
+  const kinds = ['cause', 'latest', 'next', 'own', 'policies', 'standing'];
+  const lines = Object.fromEntries(kinds.map((kind) => [kind, el('span', { class: 'sub', 'data-says': kind })]));
+  return {
+    node: el('div', { class: 'explained' }, ...Object.values(lines)),
+    show(row) {
+      const x = row.explanation ?? {};
+      said(lines.cause, x.cause ?? lately(row));
+      lines.cause.classList.toggle('sub', !x.cause);
+      said(lines.latest, x.latest ? `${clock(x.latest_at)}: ${x.latest}` : '');
+      said(lines.next, x.next ? `Next: ${beside(x.next, x.next_at)}` : '');
+      said(lines.own, x.own ?? '');
+      said(lines.policies, [x.policies, differences(row)].filter(Boolean).join('. '));
+      said(lines.standing, standing(row));
+    },
+  };
 }
 
-// standing says what an operator left standing, by whom, why and until when.
+const lately = (row) => (row.errors.length && row.state === 'closed' ? `lately ${errors(row.errors)}` : '');
+
+// differences names what this replica's policy says otherwise than the fleet's.
+function differences(row) {
+  const mine = row.here?.policy;
+  if (!mine) return '';
+  const fields = policyFields.filter((field) => mine[field.key] !== row.policy[field.key]);
+  return fields.map((field) => `${field.label}: ${shownPolicy(field, row.policy)} in the fleet, ${shownPolicy(field, mine)} here`).join('; ');
+}
+
+// standing says who retuned the policy, why and until when.
 export function standing(row) {
-  const gone = elapsed(row);
-  const parts = [];
-  const note = (what, n) => n && parts.push(`${what} by ${n.by}${n.why ? `: ${n.why}` : ''} \u00b7 ${ends(n, gone)}`);
-  if (row.mode !== 'auto') note(words[row.mode], row.mode_note);
-  if (row.retuned) note('retuned', row.policy_note);
-  return parts.join(' \u2014 ');
+  const note = row.policy_note;
+  return row.retuned && note ? `retuned by ${note.by}${note.why ? `: ${note.why}` : ''} \u00b7 ${ends(note, elapsed(row))}` : '';
 }
 
 export function tags(row) {
   const all = [];
   if (row.policy.observe) all.push('observes only');
-  if (row.policy_conflict) all.push('policies differ');
   if (row.mode !== 'auto' && row.state !== 'closed') all.push(`${row.state} below`);
   if (row.here?.verdict === 'own') all.push(`here: own verdict, ${row.here.state}`);
   return all;
@@ -68,10 +89,12 @@ export function failure() {
     node,
     show(row) {
       const r = rules(row);
-      const main = r.failure ?? r.streak;
-      const isRate = Boolean(r.failure);
+      const judged = row.state === 'closed' && row.mode === 'auto';
+      const main = judged ? r.failure ?? r.streak : null;
+      const isRate = judged && Boolean(r.failure);
       const tooFew = isRate && !r.enough;
-      if (!main) said(text, 'no failure rule');
+      if (!judged) said(text, '\u2013');
+      else if (!main) said(text, 'no failure rule');
       else if (isRate) said(text, `${percent(main.value)} of ${percent(main.threshold)}`);
       else said(text, `${main.value} of ${main.threshold} in a row`);
       rate.node.hidden = !main;
@@ -80,7 +103,7 @@ export function failure() {
       const min = row.policy.min_calls;
       calls.node.hidden = !tooFew;
       if (tooFew) calls.show(row.window.calls / min, null, false);
-      const parts = [];
+      const parts = judged ? [] : [row.mode === 'auto' ? 'judged once it is closed' : 'not judged while forced'];
       if (isRate) parts.push(tooFew ? `${row.window.calls} of ${min} calls` : `${row.window.calls} calls`);
       if (isRate && r.streak && r.streak.value > 0) parts.push(`${r.streak.value} of ${r.streak.threshold} in a row`);
       said(sub, parts.join(' \u00b7 '));
@@ -90,13 +113,11 @@ export function failure() {
 
 export function slow(row) {
   const r = rules(row).slow;
-  return r ? `${percent(r.value)} of ${percent(r.threshold)}` : '';
+  return r && row.state === 'closed' && row.mode === 'auto' ? `${percent(r.value)} of ${percent(r.threshold)}` : '';
 }
 
 export function probes(row) {
-  if (row.state === 'closed') return row.probing ? `${row.probing} still under way` : '';
-  if (row.state === 'open') return row.probing ? `${row.probing} under way` : '';
-  return `${row.probing} of ${row.policy.probes} under way \u00b7 ${row.probe_successes} of ${row.policy.probe_successes} good`;
+  return row.probing ? `${row.probing} of ${row.policy.probes} under way` : '';
 }
 
 export function backoff(row) {

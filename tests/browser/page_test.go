@@ -89,7 +89,7 @@ func TestForcingOpenAsksForAReasonAndTheName(t *testing.T) {
 	disabled("with reason and name", false)
 	page.do(chromedp.Click(chromedp.CSS("#go")))
 	page.await("document.querySelector('.headline .badge').textContent === 'forced open'")
-	page.await("document.querySelector('.note').textContent.includes('forced open by alice: INC-42')")
+	page.await("document.querySelector('.explained').textContent.includes('alice forced pay/cards open: INC-42')")
 	page.await("[...document.querySelectorAll('.timeline li')].some((li) => li.textContent.includes('alice forced pay/cards open: INC-42'))")
 	snapshots, err := f.store.Read(t.Context(), "pay/cards")
 	if err != nil || len(snapshots) != 1 {

@@ -51,6 +51,8 @@ func traffic(ctx context.Context, f *fleet) {
 				}
 				f.report(name, replica, fleetPolicy, name == "mail" && replica == "worker-7", 0, runs...)
 			}
+			f.report("recommender", replica, store.Policy{ConsecutiveFailures: 5, Observe: true}, false, 0, good(2), bad(5, "timeout"))
+			f.report("tax-rules", replica, fleetPolicy, true, 2)
 			f.report("geo-lookup", replica, slow, false, 0, good(3), store.Run{Outcome: store.Success, Slow: true, Count: 1})
 			policy := fleetPolicy
 			if replica == "worker-7" {

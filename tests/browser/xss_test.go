@@ -78,7 +78,7 @@ func (t *tab) showsAsText(address string, texts []string) (became int) {
 	t.do(chromedp.Navigate(address))
 	for _, text := range texts {
 		t.await(row(text) + "?.querySelector('a').textContent === " + js(text))
-		t.await(row(text) + ".querySelector('.standing').textContent.includes(" + js(text) + ")")
+		t.await(row(text) + ".querySelector('[data-says=\"standing\"]').textContent.includes(" + js(text) + ")")
 	}
 	became += evaluate[int](t, markup)
 	for _, text := range texts {
