@@ -20,8 +20,8 @@ const (
 	readShare = 10                     // reading takes at most one part in ten of the time
 
 	maxIdle       = 1000             // breakers that no replica reports on, and that are plainly closed
-	readIdleEvery = 30 * time.Second // if there are more: all are read so often, and those on the board in between
-	idlePatience  = 10 * time.Second // and so long may it take
+	readIdleEvery = 30 * time.Second // how often all are read if there are more; those on the board are read in between
+	idlePatience  = 10 * time.Second // how long reading all may take then
 )
 
 // live is the board that all streams share. It is fed by one watch and one periodic read, from the first stream's coming

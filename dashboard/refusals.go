@@ -9,7 +9,7 @@ import (
 // them has nothing else to say, and reports at its next sign of life.
 const (
 	signOfLife = 10 * time.Second           // at the latest
-	reportDue  = signOfLife + 2*time.Second // without a report for that long, nobody refuses any more
+	reportDue  = signOfLife + 2*time.Second // without a report for this time, nobody refuses any more
 )
 
 // refusals makes a rate of a total that grows in steps, one for each read that found it grown.

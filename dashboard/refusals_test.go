@@ -78,7 +78,7 @@ func TestTheRateOfRefusalsIsRightThoughReportsAreRare(t *testing.T) {
 				early := visit(h, nil)
 				order(t, s, store.Command{Action: store.ForceOpen})
 				time.Sleep(c.joins)
-				if c.joins > 0 { // the board starts again with this page
+				if c.joins > 0 { // the board begins with this page
 					early.leave()
 					h = handler(t, s)
 				}
