@@ -10,6 +10,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -27,7 +29,11 @@ var build = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	binary := filepath.Join(dir, "demo")
-	out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput()
+	args := []string{"build", "-o", binary}
+	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+		args = append(args, "-race") // as the test has it
+	}
+	out, err := exec.Command("go", append(args, ".")...).CombinedOutput()
 	return binary, errors.Join(err, errorOf(out))
 })
 
@@ -64,10 +70,14 @@ func demo(t *testing.T, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// judge looks at what a half said that has been played to its end: all its promises are kept, or not judged since this
-// machine was too late.
-func judge(t *testing.T, out []byte, tables ...string) {
+// judge looks at what a half said that has been played to its end, and at what its replicas logged: all its promises are kept,
+// or not judged since this machine was too late.
+func judge(t *testing.T, out []byte, log string, tables ...string) {
 	t.Helper()
+	logged, err := os.ReadFile(log)
+	if err != nil || !bytes.Contains(logged, []byte("replica-8")) || bytes.Contains(logged, []byte("DATA RACE")) {
+		t.Errorf("the replicas logged: %v\n%s", err, logged)
+	}
 	for _, text := range append(tables, "What was promised") {
 		if !bytes.Contains(out, []byte(text)) {
 			t.Errorf("it does not say %q", text)
@@ -85,13 +95,14 @@ func judge(t *testing.T, out []byte, tables ...string) {
 }
 
 func TestTheFleetKeepsItsPromisesAndLeavesNoProcess(t *testing.T) {
-	cmd := demo(t, "-only", "fleet", "-speed", "1.5")
+	log := filepath.Join(t.TempDir(), "log")
+	cmd := demo(t, "-only", "fleet", "-speed", "1.5", "-log", log)
 	cmd.Env = append(cmd.Env, "CIRCUIT_BREAKER_FAILURE_RATE=of another program's") // replicas would refuse to start with it
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Errorf("the demo ended with %v", err)
 	}
-	judge(t, out, "One tier, dead for a while", "Redis, away for some seconds")
+	judge(t, out, log, "One tier, dead for a while", "Redis, away for some seconds")
 	goneSoon(t, cmd.Path)
 }
 
@@ -124,7 +135,8 @@ func follow(t *testing.T, lines *bufio.Reader, words string) string {
 
 // The page of the fleet is served meanwhile, and takes commands once the story has been told.
 func TestTheTiersKeepTheirPromisesAndLeaveNoProcess(t *testing.T) {
-	cmd := demo(t, "-only", "tiers", "-speed", "1.5", "-stay")
+	log := filepath.Join(t.TempDir(), "log")
+	cmd := demo(t, "-only", "tiers", "-speed", "1.5", "-stay", "-log", log)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -166,7 +178,7 @@ func TestTheTiersKeepTheirPromisesAndLeaveNoProcess(t *testing.T) {
 	if code := cmd.ProcessState.ExitCode(); code != 0 {
 		t.Errorf("it ended with %v", cmd.ProcessState)
 	}
-	judge(t, said.Bytes(), "who served how many requests, when", "From the first replica that left a tier to the last")
+	judge(t, said.Bytes(), log, "who served how many requests, when", "From the first replica that left a tier to the last")
 	goneSoon(t, cmd.Path)
 }
 

@@ -120,6 +120,8 @@ func (r *report) kept() bool {
 }
 
 func (r *report) print(w io.Writer) {
+	r.mu.Lock() // with -stay, the fleet goes on
+	defer r.mu.Unlock()
 	for _, t := range r.tables {
 		fmt.Fprintf(w, "\n%s\n", t())
 	}
