@@ -90,6 +90,7 @@ var inReplica = []family{
 	{transitions, slices.Concat(knownWays(), otherWays())},
 	one(ownTrips, func(r *row) float64 { return float64(r.past.tripped) }),
 	one(repairs, func(r *row) float64 { return float64(r.past.repaired) }),
+	one(disowned, func(r *row) float64 { return float64(r.past.disowned) }),
 }
 
 // inFleet is the fleet's verdict as this replica last heard it.
@@ -213,10 +214,10 @@ func (r *row) remaining(command string) float64 {
 
 // past is what happened to a breaker: what this replica made of it, and the commands that it heard of.
 type past struct {
-	made              [len(ways)]uint64
-	others            [store.HalfOpen + 1]uint64
-	heard             [store.Restore + 1]uint64
-	tripped, repaired uint64
+	made                        [len(ways)]uint64
+	others                      [store.HalfOpen + 1]uint64
+	heard                       [store.Restore + 1]uint64
+	tripped, repaired, disowned uint64
 }
 
 func pastOf(events map[breaker.EventClass]uint64) (p past) {
@@ -227,6 +228,8 @@ func pastOf(events map[breaker.EventClass]uint64) (p past) {
 		case !e.Here:
 		case e.Kind == breaker.OwnTripped:
 			p.tripped += n
+		case e.Kind == breaker.Disowned:
+			p.disowned += n
 		case e.Kind == breaker.Repaired && e.From == e.To:
 			p.repaired += n
 		case e.From != e.To && e.Kind != breaker.OwnClosed:

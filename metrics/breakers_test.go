@@ -3,6 +3,7 @@ package metrics_test
 import (
 	"errors"
 	"math"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -323,6 +324,40 @@ func TestARepairIsCountedByTheReplicaThatMadeIt(t *testing.T) {
 		}
 		if n := sum(fleet, "commontrip_repairs_total"); n != 1 {
 			t.Errorf("one repair is counted %v times", n)
+		}
+	})
+}
+
+// The store's clock is a month ahead while it gives out numbers. Then it is set right, and the store loses its memory: it refuses
+// what the replica knows.
+func TestWhatTheStoreRefusesForLongIsCountedAsDisowned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var ahead atomic.Int64
+		begin := func() *memorystore.Store {
+			return memorystore.New(memorystore.WithClock(func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }))
+		}
+		shared := newRemoteStore()
+		shared.Store = begin()
+		r := newReplica(t, shared, "a", quick)
+		pass(time.Second)
+		ahead.Store(int64(30 * 24 * time.Hour))
+		if _, err := r.b.Command(t.Context(), breaker.Command{Action: breaker.ForceOpen, By: "oncall"}); err != nil {
+			t.Fatal(err)
+		}
+		pass(2 * time.Second)
+		if n := r.value("commontrip_disowned_total"); n != 0 {
+			t.Errorf("it counts %v while nothing was refused", n)
+		}
+		ahead.Store(0)
+		lost := shared.Store
+		shared.Store = begin()
+		_ = lost.Close()
+		for range 60 {
+			pass(time.Second)
+			_ = r.call(nil)
+		}
+		if n := r.value("commontrip_disowned_total"); n != 1 {
+			t.Errorf("what was dropped once is counted %v times", n)
 		}
 	})
 }

@@ -87,7 +87,7 @@ func document(t *testing.T) string {
 		from, to id
 	}{
 		{"A replica and its store", replicaInfo, exchangeDuration},
-		{"A breaker, in this replica", state, repairs},
+		{"A breaker, in this replica", state, disowned},
 		{"A breaker, in the fleet", fleetState, policyObserve},
 		{"Active checks", healthState, healthTook},
 		{"Fallback chains and retries", fallbackServed, retryWaits},

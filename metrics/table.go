@@ -53,6 +53,7 @@ const (
 	transitions
 	ownTrips
 	repairs
+	disowned
 
 	fleetState
 	fleetGeneration
@@ -118,6 +119,7 @@ var table = [metricCount]metric{
 	transitions: {"transitions_total", counter, total, "Changes of the fleet's state that this replica's reports and probes made.", []string{"breaker", "to", "reason"}},
 	ownTrips:    {"own_trips_total", counter, total, "How often this replica's own verdict opened.", perBreaker},
 	repairs:     {"repairs_total", counter, total, "How often this replica gave the store back a verdict that it had lost, and heard of it.", perBreaker},
+	disowned:    {"disowned_total", counter, total, "How often this replica dropped what it knew of the fleet, since the store had refused it for 15 s.", perBreaker},
 
 	fleetState:       {"fleet_state", gauge, same, "1 for the fleet's state, as last heard.", []string{"breaker", "state"}},
 	fleetGeneration:  {"fleet_generation", gauge, same, "The number of the fleet's state, as last heard; it only grows.", perBreaker},
