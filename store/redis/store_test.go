@@ -407,7 +407,7 @@ func TestARefusedClaimOfABigFleetWaitsForTheBudget(t *testing.T) {
 func TestTheRosterIsSwept(t *testing.T) {
 	now := time.UnixMilli(nowMillis)
 	srv := redistest.Start(t)
-	s := openOn(t, srv.SocketURL(), WithClock(func() time.Time { return now }), WithTimeout(patience))
+	s := openOn(t, srv.SocketURL(), WithClock(func() time.Time { return now }), WithTimeout(30*time.Second))
 	c, ctx := admin(t, srv), context.Background()
 	fleetOf(t, s, "x", 300)
 	now = now.Add(2 * time.Minute)
