@@ -336,8 +336,8 @@ func TestWhatTheStoreRefusesForLongIsCountedAsDisowned(t *testing.T) {
 		begin := func() *memorystore.Store {
 			return memorystore.New(memorystore.WithClock(func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }))
 		}
-		shared := newRemoteStore()
-		shared.Store = begin()
+		first := begin()
+		shared := memorystore.NewLink(first)
 		r := newReplica(t, shared, "a", quick)
 		pass(time.Second)
 		ahead.Store(int64(30 * 24 * time.Hour))
@@ -349,9 +349,8 @@ func TestWhatTheStoreRefusesForLongIsCountedAsDisowned(t *testing.T) {
 			t.Errorf("it counts %v while nothing was refused", n)
 		}
 		ahead.Store(0)
-		lost := shared.Store
-		shared.Store = begin()
-		_ = lost.Close()
+		shared.To(begin())
+		_ = first.Close()
 		for range 60 {
 			pass(time.Second)
 			_ = r.call(nil)

@@ -11,7 +11,7 @@ import (
 
 // TestAContextsDeadlineIsTheExchanges: WithTimeout is for contexts without one, whatever the server is.
 func TestAContextsDeadlineIsTheExchanges(t *testing.T) {
-	nodes := redistest.StartCluster(t, 3, "--cluster-node-timeout", "60000")
+	nodes := redistest.StartCluster(t, 3)
 	single := redistest.Start(t)
 	for name, c := range map[string]struct {
 		url     string

@@ -14,12 +14,12 @@ import (
 const slots = 16384
 
 // StartCluster starts a Cluster of n masters without replicas, with the slots in n equal ranges, and waits until every
-// node says that it is well. n is at least 3.
+// node serves them. n is at least 3. No node is held for dead because a busy machine made it late: that takes a minute.
 func StartCluster(t testing.TB, n int, args ...string) []*Server {
 	t.Helper()
 	nodes := make([]*Server, n)
 	for i := range nodes {
-		nodes[i] = Start(t, append([]string{"--cluster-enabled", "yes", "--cluster-node-timeout", "1000"}, args...)...)
+		nodes[i] = Start(t, append([]string{"--cluster-enabled", "yes", "--cluster-node-timeout", "60000"}, args...)...)
 	}
 	for i, node := range nodes {
 		own := []string{"CLUSTER", "ADDSLOTS"} // each by its number: Redis 6.2 takes no range
@@ -39,8 +39,8 @@ func StartCluster(t testing.TB, n int, args ...string) []*Server {
 	return nodes
 }
 
-// knows says whether s knows how all slots are served. Until then it meets the nodes that it does not know: a handshake
-// that takes longer than a second, as it may on a busy machine, is given up.
+// knows says whether s knows how all slots are served. Until then it meets the nodes that it does not know, since a handshake
+// may be given up.
 func (s *Server) knows(nodes []*Server) bool {
 	s.t.Helper()
 	known, err := s.Text("CLUSTER", "NODES")

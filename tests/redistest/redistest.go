@@ -258,11 +258,11 @@ func (s *Server) start() error {
 	s.mu.Lock()
 	s.cmd, s.done = cmd, done
 	s.mu.Unlock()
-	return s.answers(done)
+	return s.answers(cmd.Process.Pid, done)
 }
 
-// answers waits for the first PONG. LOADING and the like are no answers, a wanted password is one.
-func (s *Server) answers(done <-chan struct{}) error {
+// answers waits for the first PONG of this process. LOADING and the like are no answers, a wanted password is one.
+func (s *Server) answers(pid int, done <-chan struct{}) error {
 	last := errors.New("no answer")
 	waiting, cancel := await.WithTimeout(context.Background(), Deadline)
 	defer cancel()
@@ -271,8 +271,13 @@ func (s *Server) answers(done <-chan struct{}) error {
 		switch {
 		case err != nil:
 			last = err
-		case line == "+PONG" || strings.HasPrefix(line, "-NOAUTH"):
+		case strings.HasPrefix(line, "-NOAUTH"):
 			return nil
+		case line == "+PONG":
+			if info, err := s.Text("INFO", "server"); err == nil && strings.Contains(info, fmt.Sprintf("process_id:%d\r", pid)) {
+				return nil
+			}
+			last = errors.New("another process has the port")
 		default:
 			last = errors.New(line)
 		}
