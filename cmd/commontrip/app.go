@@ -115,6 +115,7 @@ func (a *app) root() *cobra.Command {
 		c.GroupID = "act"
 		root.AddCommand(c)
 	}
+	root.AddCommand(a.migrate())
 	return root
 }
 
