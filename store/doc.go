@@ -19,8 +19,10 @@
 // An error from a store means that the store failed, unless it is [ErrInvalid] or [ErrUnknown]: then the request was
 // wrong. A refusal is a value: a [Grant] without leases.
 //
-// Package memorystore (store/memory) is the reference, package redisstore (store/redis) the one for fleets. If you
-// add another, run package storetest on it. A store that does not pass every law there is not a store.
+// Package memorystore (store/memory) is the reference, package redisstore (store/redis) the one for fleets, and package
+// postgresstore (store/postgres) the one for fleets without a Redis. Package storekit (store/kit) makes a store of any place
+// that can change a few records atomically; docs/store.md leads through it. Run package storetest on yours. A store that does
+// not pass every law there is not a store.
 //
 // docs/architecture.md shows how a store and the replicas work together. docs/machine.md says line by line what a store does
 // with each request.

@@ -47,7 +47,7 @@ type Report struct {
 type Result struct {
 	Snapshot Snapshot
 	Made     *Transition   // made by this very request; at most one caller is told so. On a resend only what it found ended or repaired
-	Again    time.Duration // how long the store wants this replica to wait before its next report; 0 = as it likes
+	Again    time.Duration // how long the store wants this replica to wait before its next report: Snapshot.Replicas / its budget of reports a second, at most 1 s; 0 = as it likes
 	Err      error         // of this report alone (Sync)
 }
 

@@ -5,14 +5,30 @@ import "context"
 // Store keeps the verdict of every breaker of a name space. All methods are safe for concurrent use, and none keeps a
 // slice that it was given after it returned. After Close they return [ErrClosed].
 //
-// Each request is one atomic step with one reading of the store's clock. A request may be sent again after any error:
-// reports carry a sequence number, claims an id, and settling twice changes nothing.
+// Each request is one atomic step with one reading of the store's clock, taken when nothing can come between any more: after a
+// wait for a lock, not before it. A request may be sent again after any error: reports carry a sequence number, claims an
+// id, and settling twice changes nothing. No request waits for ever: not for a lock whose holder froze, and not longer than
+// the store's own bound if its context has no deadline.
+//
+// The duties that no signature shows:
+//
+//   - Making a store does no I/O. A server that is down shows in the first request.
+//   - Names are ordered byte by byte, in Read of all and in a Roster.
+//   - A name that was removed is forgotten 24 h after the last request about it, and takes no room some time later. A store
+//     that keeps breakers for many programs also forgets those that nobody has reported on for a day, unless a command stands.
+//   - The newest 16 replicas are remembered as witnesses of each kind of adverse outcomes, and 8 of them are shown. A
+//     difference of policies is shown for 60 s after it was last reported.
+//   - A Watch makes a connection that is lost or silent again by itself.
+//
+// The interface does not grow. What a store can do beyond it is an interface of its own, such as [Pinger], that callers ask
+// for by a type assertion.
 type Store interface {
 	// Sync hands in reports and returns one Result a report, in order. One report's error is its own.
 	Sync(ctx context.Context, reports []Report) []Result
 	// Claim leases probes. A refusal is a Grant without leases.
 	Claim(ctx context.Context, c Claim) (Grant, error)
-	// Settle says how a probe went; the Result's Err stays nil. Twice, or too late, changes nothing and is not an error.
+	// Settle says how a probe went; the Result's Err stays nil. Twice, or too late, changes nothing and is not an error. For a
+	// name that the store does not know, the Result's Snapshot has the Name and nothing else.
 	Settle(ctx context.Context, s Settlement) (Result, error)
 	// Command carries out an operator's command; the Result's Err stays nil. ErrUnknown for a name that Read does not show.
 	Command(ctx context.Context, c Command) (Result, error)

@@ -120,7 +120,7 @@ func (a *app) root() *cobra.Command {
 		c.GroupID = "act"
 		root.AddCommand(c)
 	}
-	root.AddCommand(a.version())
+	root.AddCommand(a.migrate(), a.version())
 	return root
 }
 

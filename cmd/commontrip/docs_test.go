@@ -45,7 +45,7 @@ func help(t *testing.T) string {
 	var out strings.Builder
 	for _, name := range []string{
 		"", "list", "show", "history", "roster", "watch", "dashboard", "dashboard ping", "doctor", "force-open", "force-closed", "lift", "trip", "reset",
-		"retune", "restore", "remove", "version",
+		"retune", "restore", "remove", "migrate", "version",
 	} {
 		args := strings.Fields("help " + name)
 		text, _, _ := strings.Cut(d.must(args...), "\nGlobal Flags:")

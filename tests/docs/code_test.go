@@ -26,6 +26,7 @@ var imports = map[string]string{
 	"fallback": modulePath + "/fallback", "health": modulePath + "/health", "metrics": modulePath + "/metrics",
 	"retry": modulePath + "/retry", "store": modulePath + "/store", "storetest": modulePath + "/store/storetest",
 	"memorystore": modulePath + "/store/memory", "redisstore": modulePath + "/store/redis",
+	"storekit": modulePath + "/store/kit", "postgresstore": modulePath + "/store/postgres",
 	"breakergrpc": modulePath + "/transport/breakergrpc", "breakerhttp": modulePath + "/transport/breakerhttp",
 	"zaplog": modulePath + "/zaplog",
 	"grpc":   "google.golang.org/grpc", "credentials": "google.golang.org/grpc/credentials", "prometheus": "github.com/prometheus/client_golang/prometheus",

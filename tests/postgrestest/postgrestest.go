@@ -152,7 +152,7 @@ func (s *Server) command(program string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// start runs the server from a goroutine that keeps its thread: the system ends a child with the thread that started it.
+// start runs the server.
 func (s *Server) start() error {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -168,16 +168,7 @@ func (s *Server) start() error {
 	cmd := s.command("postgres", "-D", s.data(), "-p", strconv.Itoa(s.port))
 	cmd.Stdout, cmd.Stderr = log, log
 	started, done := make(chan error, 1), make(chan struct{})
-	go func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		defer close(done)
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			_ = cmd.Wait()
-		}
-	}()
+	go run(cmd, started, done)
 	if err := <-started; err != nil {
 		return err
 	}
@@ -243,6 +234,34 @@ func (s *Server) Exec(t testing.TB, statements string) {
 	defer conn.Close(ctx)
 	if _, err := conn.Exec(ctx, statements); err != nil {
 		t.Fatalf("%v in:\n%s", err, statements)
+	}
+}
+
+// Dir is the folder of the server's socket.
+func (s *Server) Dir() string { return s.dir }
+
+// Run starts another program beside the server, as the same user, and ends it with the test.
+func (s *Server) Run(t testing.TB, program string, args ...string) {
+	t.Helper()
+	cmd := s.command("", args...)
+	cmd.Path, cmd.Args[0] = program, program
+	started, done := make(chan error, 1), make(chan struct{})
+	go run(cmd, started, done)
+	if err := <-started; err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill(); <-done })
+}
+
+// run runs a program on a thread of its own until its end: the system ends a child with the thread that started it.
+func run(cmd *exec.Cmd, started chan<- error, done chan<- struct{}) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	defer close(done)
+	err := cmd.Start()
+	started <- err
+	if err == nil {
+		_ = cmd.Wait()
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/commontrip/commontrip/health"
 	"github.com/commontrip/commontrip/retry"
 	"github.com/commontrip/commontrip/store"
+	storekit "github.com/commontrip/commontrip/store/kit"
 	memorystore "github.com/commontrip/commontrip/store/memory"
 	redisstore "github.com/commontrip/commontrip/store/redis"
 )
@@ -41,6 +42,7 @@ var (
 	mux              *http.ServeMux
 	handler          http.Handler
 	client           *http.Client
+	backend          storekit.Backend
 
 	mcpUp, again, mcp, sdk, rest fallback.Guard
 )
@@ -54,13 +56,16 @@ func pingMCP(context.Context) error                   { return nil }
 func requireLogin(h http.Handler) http.Handler        { return h }
 func whoIs(*http.Request) (string, error)             { return "", nil }
 
-// The store of CONTRIBUTING.md.
+// The store of CONTRIBUTING.md, and the back end of docs/store.md.
 type state struct{ *memorystore.Store }
 
 func newState(testing.TB) *state  { return &state{} }
 func (s *state) clear(testing.TB) { s.Store = nil }
 
 func open(_ testing.TB, s *state, now func() time.Time) store.Store {
+	if now == nil { // on the store's own clock
+		return memorystore.New()
+	}
 	if s.Store == nil {
 		s.Store = memorystore.New(memorystore.WithClock(now))
 	}
