@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"os/exec"
 	"os/signal"
 	"runtime"
 	"strings"
@@ -130,6 +132,22 @@ func TestAChildEndsWithItsInputOrByASignalOrByItself(t *testing.T) {
 			}
 			c.Kill() // nothing to do
 		})
+	}
+}
+
+// An answer that came before the end is given, though the end is known, too.
+func TestTheLastWordIsHeard(t *testing.T) {
+	read, write := io.Pipe()
+	go func() { _, _ = io.Copy(io.Discard, read) }()
+	defer write.Close()
+	c := &Child[string, string]{cmd: &exec.Cmd{}, in: write, ended: make(chan struct{}), waiting: map[int]chan message[string]{}}
+	close(c.ended)
+	for range 50 { // a select among two that are ready takes either
+		answer := c.Send("quick")
+		c.waiting[c.asked] <- message[string]{Body: "QUICK"}
+		if a, err := answer(t.Context()); a != "QUICK" || err != nil {
+			t.Fatalf("%q, %v", a, err)
+		}
 	}
 }
 

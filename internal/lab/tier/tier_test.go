@@ -153,6 +153,9 @@ func TestATierIsSlowAndHangsAndDrawsFailures(t *testing.T) {
 		time.Sleep(59 * time.Second)
 		tier.Hang(false)
 		calling.Wait()
+		if dead := tier.Count().Dead; dead != 2 {
+			t.Errorf("%d calls came while it hung, want 2", dead)
+		}
 	})
 }
 
