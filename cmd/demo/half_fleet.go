@@ -13,11 +13,10 @@ import (
 	"github.com/commontrip/commontrip/store"
 )
 
-// payments is the one tier of the first half, and the name of its breaker.
-const payments = "payments"
-
-// victim is the replica whose network breaks: one whose calls a fleet would notice.
-const victim = 6
+const (
+	payments = "payments" // the one tier of the first half, and the name of its breaker
+	victim   = 6          // the replica whose network breaks: one whose calls a fleet would notice
+)
 
 // fleetHalf is the first half: one tier, eight replicas with one breaker between them, and, as a measure, eight
 // breakers that share nothing and get the same calls at the same moments.

@@ -86,8 +86,7 @@ func servePage(ctx context.Context, _ []string) error {
 // serveReplica is a replica of the account service, which makes requests of itself: its tiers are given as NAME=URL in the
 // order in which they are asked, all else by the environment. It listens only once it holds the fleet's verdict.
 //
-//	/verdict  what it holds of each tier, and how many requests that served: replica, tier, state, fleet or own, generation,
-//	          store up or away, requests
+//	/verdict  a line for each tier: replica, tier, state, fleet or own, generation, store up or away, requests served
 //	/start    the same, before its first call
 //	/metrics  for Prometheus
 func serveReplica(ctx context.Context, args []string) error {
