@@ -19,7 +19,6 @@ type told struct {
 	store store.Store
 	now   time.Time
 	seq   map[string]uint64
-	known map[string]store.Snapshot
 }
 
 var explained = store.Policy{ConsecutiveFailures: 2, OpenFor: time.Minute, OpenForMax: 3 * time.Minute, Probes: 2, ProbeSuccesses: 2}

@@ -2,7 +2,6 @@ package browser_test
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -17,7 +16,7 @@ import (
 
 // says is the page's expression for a line of a row's explanation.
 func says(name, what string) string {
-	return row(name) + fmt.Sprintf(`?.querySelector('[data-says="%s"]').textContent`, what)
+	return row(name) + `?.querySelector('[data-says="` + what + `"]').textContent`
 }
 
 // inZone lets the page live in a time zone.
@@ -83,7 +82,7 @@ func TestABreakerThatOnlyObservesIsNotRed(t *testing.T) {
 	colour := func(name string) string {
 		return evaluate[string](page, "getComputedStyle("+row(name)+".querySelector('.badge')).color")
 	}
-	if dry, real := colour("dry"), colour("real"); dry == real {
+	if dry, open := colour("dry"), colour("real"); dry == open {
 		t.Errorf("both are %s", dry)
 	}
 	page.await("document.title === '(1 open) Breakers'")
