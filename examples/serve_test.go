@@ -20,7 +20,7 @@ func TestTheServiceServesUntilItIsToldToEnd(t *testing.T) {
 		t.Skip("nothing here tells a process to end")
 	}
 	t.Parallel()
-	tier := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	tier := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "to err is human")
 	}))
 	defer tier.Close()
