@@ -17,7 +17,7 @@ servers=("$@")
 ((${#servers[@]})) || servers=(redis/trixie valkey/trixie valkey/forky)
 packages=(./store/redis ./tests/redistest ./tests/deploy ./cmd/commontrip)
 export REQUIRE_REDIS=1 COMMONTRIP_DIFF_STEPS="${COMMONTRIP_DIFF_STEPS:-2000}"
-test=(-count=1 -timeout 30m -skip Miniredis) demo=(-plain -speed 2)
+test=(-count=1 -timeout 30m -skip Miniredis) demo=(-speed 2)
 if [[ "${COMMONTRIP_SHORT:-}" == 1 ]]; then test+=(-short) demo+=(-only fleet); fi
 
 work="$(mktemp -d)" pid=''
