@@ -81,7 +81,7 @@ type backend interface {
 var (
 	_ storekit.Backend = backend(nil)
 	_                  = storekit.Record{Name: "", Data: nil, Shown: true, Generation: 0, Rev: 0, Expires: 0}
-	_                  = storekit.Effect{Put: []storekit.Record{}, Drop: []string{""}, Push: [][]byte{}}
+	_                  = storekit.Effect{Put: []storekit.Record{}, Push: [][]byte{}}
 	_ storekit.Judge   = func(int64, []storekit.Record) storekit.Effect { return storekit.Effect{} }
 )
 
