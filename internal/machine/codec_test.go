@@ -216,3 +216,25 @@ func TestHowLongAStoreKeepsAMachine(t *testing.T) {
 	r.m.Remove(r.now)
 	want("a tombstone", 48*time.Hour)
 }
+
+// BenchmarkSaveAndLoad is what each report costs a store that keeps bytes, for a breaker of a small fleet and of a big one.
+func BenchmarkSaveAndLoad(b *testing.B) {
+	for _, replicas := range []int{1, 20, 1000} {
+		r := newRig(b, store.Policy{})
+		for i := range replicas {
+			r.report(fmt.Sprintf("web-%d.example#abcdef", i), labelled("timeout", 1))
+		}
+		data := r.m.Save(nil)
+		b.Run(fmt.Sprintf("%d replicas", replicas), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				var m Machine
+				if err := m.Load("tier", data); err != nil {
+					b.Fatal(err)
+				}
+				m.Save(nil)
+			}
+			b.ReportMetric(float64(len(data)), "B/breaker")
+		})
+	}
+}

@@ -19,7 +19,6 @@ type Record struct {
 // Effect is what a Judge wants done. All of it happens, or none of it.
 type Effect struct {
 	Put  []Record // written whole, over what may be there
-	Drop []string // names whose records go
 	Push [][]byte // messages to every Follow, in order, once the rest is committed; UTF-8 without control characters
 }
 

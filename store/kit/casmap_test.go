@@ -53,10 +53,6 @@ func (m *casMap) swap(versions map[string]int, e storekit.Effect) bool {
 		m.records[r.Name] = r
 		m.versions[r.Name]++
 	}
-	for _, name := range e.Drop {
-		delete(m.records, name)
-		m.versions[name]++
-	}
 	for l := range m.listeners {
 		for _, message := range e.Push {
 			select {
@@ -71,6 +67,18 @@ func (m *casMap) swap(versions map[string]int, e storekit.Effect) bool {
 		}
 	}
 	return true
+}
+
+// drop forgets some records.
+func (m *casMap) drop(which func(storekit.Record) bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for name, r := range m.records {
+		if which(r) {
+			delete(m.records, name)
+			m.versions[name]++
+		}
+	}
 }
 
 // listen gives a channel with every message from now on. It is closed if one was missed.
@@ -128,13 +136,7 @@ func (b backend) Follow(ctx context.Context, ready func(), push func([]byte)) er
 }
 
 func (b backend) Sweep(_ context.Context, now int64) error {
-	_, records, _ := b.get(nil)
-	for _, r := range records {
-		if r.Expires != 0 && r.Expires <= now {
-			_, _, versions := b.get([]string{r.Name})
-			b.swap(versions, storekit.Effect{Drop: []string{r.Name}})
-		}
-	}
+	b.drop(func(r storekit.Record) bool { return r.Expires != 0 && r.Expires <= now })
 	return nil
 }
 

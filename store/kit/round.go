@@ -19,7 +19,7 @@ type round struct {
 // cell is what stands under a name.
 type cell struct {
 	name    string
-	record  Record // as it is held; without a name if nothing is
+	record  Record // as it is held; empty if nothing is
 	machine machine.Machine
 	err     error // the record cannot be read
 }
@@ -69,18 +69,11 @@ func (r *round) on(name string, request func(m *machine.Machine, now int64)) err
 
 // save writes a machine that has changed.
 func (r *round) save(c *cell) {
-	exists := c.record.Name != ""
-	switch {
-	case c.err != nil:
-		return
-	case c.machine.Absent():
-		if exists {
-			r.effect.Drop = append(r.effect.Drop, c.name)
-		}
+	if c.err != nil || c.machine.Absent() {
 		return
 	}
 	data := c.machine.Save(make([]byte, 0, len(c.record.Data)+64))
-	if exists && bytes.Equal(data, c.record.Data) {
+	if bytes.Equal(data, c.record.Data) {
 		return
 	}
 	record := Record{Name: c.name, Data: data, Shown: !c.machine.Removed()}

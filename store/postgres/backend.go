@@ -43,7 +43,6 @@ const (
 	update = `UPDATE commontrip.breakers AS held SET data = given.data, shown = given.shown, generation = given.generation,
 		rev = given.rev, expires = given.expires ` + given + ` WHERE held.fleet = $1 AND held.name = given.name`
 	insert = "INSERT INTO commontrip.breakers (fleet, " + columns + ") SELECT $1, " + columns + " " + given
-	remove = "DELETE FROM commontrip.breakers WHERE fleet = $1 AND name = ANY($2)"
 	notify = "SELECT pg_notify($1, message) FROM unnest($2::text[]) AS message"
 
 	readNames = "SELECT " + columns + " FROM commontrip.breakers WHERE fleet = $1 AND name = ANY($2)"
@@ -114,9 +113,6 @@ func (b *backend) try(ctx context.Context, conn *pgx.Conn, names []string, judge
 	batch := &pgx.Batch{}
 	changed.queue(batch, update, b.fleet)
 	made.queue(batch, insert, b.fleet) // fails if another step has made the row since
-	if len(effect.Drop) > 0 {
-		batch.Queue(remove, b.fleet, effect.Drop)
-	}
 	if len(effect.Push) > 0 {
 		batch.Queue(notify, b.channel, texts(effect.Push))
 	}

@@ -49,7 +49,7 @@ func WithLockTimeout(d time.Duration) Option { return func(s *settings) { s.lock
 func WithListenURL(url string) Option { return func(s *settings) { s.listenURL = url } }
 
 // WithAsyncCommit lets a request return before the server has written it to disk (synchronous_commit = off). A hot breaker
-// then takes 2 to 3 times as many reports. The price: a server that crashes may lose what it acknowledged within the last
+// then takes 3 to 9 times as many reports. The price: a server that crashes may lose what it acknowledged within the last
 // half second or so. Replicas bring the verdict back from what they know, and outcomes of that time are lost.
 func WithAsyncCommit() Option { return func(s *settings) { s.asyncCommit = true } }
 

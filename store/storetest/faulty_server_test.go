@@ -110,9 +110,6 @@ func (s *server) Step(ctx context.Context, names []string, judge storekit.Judge)
 	for _, r := range effect.Put {
 		s.records[r.Name] = r
 	}
-	for _, name := range effect.Drop {
-		delete(s.records, name)
-	}
 	for l := range s.listeners {
 		for _, message := range effect.Push {
 			if !l.silent {
