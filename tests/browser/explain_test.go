@@ -12,6 +12,7 @@ import (
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/dashboard"
 	"github.com/commontrip/commontrip/store"
+	"github.com/commontrip/commontrip/tests/await"
 )
 
 // says is the page's expression for a line of a row's explanation.
@@ -60,6 +61,10 @@ func TestARowSaysWhatTrippedItAfterAReload(t *testing.T) {
 	}
 	page.await("document.title === '(1 open) Breakers' && document.querySelector('#icon').href.endsWith('icon-open.svg')")
 	f.command(store.Command{Name: "mcp", Action: store.Trip, For: time.Millisecond, By: "alice", Why: "drill"})
+	await.Until(t, "the open time is over", func() bool {
+		s, err := f.store.Read(t.Context(), "mcp")
+		return err == nil && s[0].RetryIn == 0
+	})
 	f.claim("mcp", quick, store.Success)
 	page.await(says("mcp", "next") + " === 'Next: 1 of 2 probes succeeded, 0 under way: it closes after 1 more, or opens again for 1 min if probes fail'")
 	f.claim("mcp", quick, store.Success)
