@@ -40,7 +40,7 @@ func TestScenario20SlicesAndResets(t *testing.T) {
 	h := newHarness(t, scenario, plan{replicas: 3, names: names(3), policy: calm})
 	h.load(5 * time.Millisecond)
 	pass(time.Second)
-	calm := time.Duration(h.Toll().Longest)
+	calm := h.Toll().Longest
 	rng, start, ever := scenario.Rand(), time.Now(), 0
 	for _, r := range h.fleet {
 		r.proxy.Slice(1)
@@ -106,7 +106,7 @@ func TestScenario20AlwaysReset(t *testing.T) {
 	}
 	h.heal()
 	scenario.Within("converged", h.converge(), 2*refresh)
-	scenario.Zero("calls through a breaker that is open", int(h.reached(h.names[0])-reached))
+	scenario.Zero("calls through a breaker that is open", h.reached(h.names[0])-reached)
 	scenario.AtMost("reconnects a second and replica", int(float64(after-before)/seconds/3), 20)
 	scenario.Zero("wrong verdicts", h.unasked())
 	h.promised()

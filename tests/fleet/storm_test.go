@@ -214,7 +214,7 @@ func recover1000(t *testing.T, seed uint64, rampUp time.Duration) (back recovery
 	if most := policy.ProbeSuccesses + policy.Probes; back.probing > most {
 		t.Errorf("%d calls reached the tier while it was probed, want at most %d", back.probing, most)
 	}
-	back.over = max(int(h.tier.MostProbes())-policy.Probes, 0)
+	back.over = max(h.tier.MostProbes()-policy.Probes, 0)
 	for _, r := range h.replicas {
 		r.leave()
 	}
