@@ -349,6 +349,24 @@ func TestCloseEndsWhatIsUnderWay(t *testing.T) {
 	})
 }
 
+// A watcher that blocks, or that is the one who closes, does not keep Close waiting.
+func TestCloseWaitsForNoWatcher(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, backend{newCASMap()})
+		release, done := make(chan struct{}), make(chan error, 2)
+		go func() { done <- s.Watch(context.Background(), func(store.Event) { <-release }) }()
+		synctest.Wait()
+		go func() { done <- s.Watch(context.Background(), func(store.Event) { _ = s.Close() }) }()
+		if err := <-done; !errors.Is(err, store.ErrClosed) {
+			t.Errorf("the Watch that closed its store returns %v; want ErrClosed", err)
+		}
+		close(release)
+		if err := <-done; !errors.Is(err, store.ErrClosed) {
+			t.Errorf("the Watch that was blocked returns %v; want ErrClosed", err)
+		}
+	})
+}
+
 func TestWhatIsOverIsSwept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := newCASMap()

@@ -57,7 +57,7 @@ func (s *Store) Ping(ctx context.Context) error {
 	})
 }
 
-// Close ends every Watch, makes the other methods return [store.ErrClosed], waits until none runs, and closes the Backend.
+// Close ends every Watch, makes the other methods return [store.ErrClosed], waits until the Backend is at rest, and closes it.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	again := s.ctx.Err() != nil

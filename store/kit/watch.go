@@ -25,11 +25,13 @@ func (s *Store) Watch(ctx context.Context, fn func(store.Event)) error {
 	if err != nil {
 		return err
 	}
-	defer leave()
 	inside, stop := context.WithCancel(inside)
 	q := newQueue()
 	var following sync.WaitGroup
-	following.Go(func() { s.follow(inside, q) })
+	following.Go(func() {
+		defer leave() // Close waits for the back end, and not for fn, which may be what calls it
+		s.follow(inside, q)
+	})
 	defer following.Wait()
 	defer stop()
 	for {
