@@ -46,6 +46,7 @@ func TestConformanceOnCluster(t *testing.T) {
 func clusterOf(t *testing.T, opts ...redisstore.Option) ([]*redistest.Server, *redisstore.Store) {
 	t.Helper()
 	nodes := redistest.StartCluster(t, 3, "--cluster-require-full-coverage", "no")
+	opts = append([]redisstore.Option{redisstore.WithTimeout(time.Minute)}, opts...) // as long as a store may wait for a busy machine
 	s, err := redisstore.Open(redistest.ClusterURL(nodes), opts...)
 	if err != nil {
 		t.Fatal(err)

@@ -40,7 +40,7 @@ type Server struct {
 	t    testing.TB
 	dir  string
 	bin  string
-	as   *syscall.Credential
+	as   *account // nil: this process' own
 	port int
 	cmd  *exec.Cmd
 	done chan struct{} // closed when the process has ended
@@ -102,11 +102,11 @@ func (s *Server) init(settings []string) error {
 	}
 	if os.Getuid() == 0 {
 		var err error
-		if s.as, err = credential("postgres"); err != nil {
+		if s.as, err = accountOf("postgres"); err != nil {
 			return err
 		}
 		for _, path := range []string{s.dir, password} {
-			if err := os.Chown(path, int(s.as.Uid), int(s.as.Gid)); err != nil {
+			if err := os.Chown(path, int(s.as.uid), int(s.as.gid)); err != nil {
 				return err
 			}
 		}
@@ -129,8 +129,10 @@ func (s *Server) init(settings []string) error {
 	return errors.Join(err, file.Close())
 }
 
-// credential is that of a user of the system.
-func credential(name string) (*syscall.Credential, error) {
+// account is a user of the system.
+type account struct{ uid, gid uint32 }
+
+func accountOf(name string) (*account, error) {
 	u, err := user.Lookup(name)
 	if err != nil {
 		return nil, err
@@ -140,15 +142,14 @@ func credential(name string) (*syscall.Credential, error) {
 		return nil, err
 	}
 	gid, err := strconv.ParseUint(u.Gid, 10, 32)
-	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, err
+	return &account{uint32(uid), uint32(gid)}, err
 }
 
 func (s *Server) command(program string, args ...string) *exec.Cmd {
 	cmd := exec.Command(filepath.Join(s.bin, program), args...)
 	cmd.Dir = s.dir
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "PG") })
-	cmd.SysProcAttr = endWithParent()
-	cmd.SysProcAttr.Credential = s.as
+	cmd.SysProcAttr = attributes(s.as)
 	return cmd
 }
 
