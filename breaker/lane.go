@@ -312,7 +312,7 @@ func (l *lane) plan(at time.Duration) (w work, next time.Duration) {
 	if !ready && len(l.queue) > 0 {
 		next = min(next, l.collectAt)
 	}
-	if l.busy && !collect {
+	if !ready && l.busy && !collect {
 		return w, next // the end of the exchange looks again; until then each wake would walk all of a long queue
 	}
 	kept := l.queue[:0]
