@@ -2,6 +2,7 @@ package redisstore_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -175,7 +176,8 @@ func TestAReplicaThatTookADeadMastersPlaceIsFound(t *testing.T) {
 			return err == nil && strings.Contains(text, want)
 		})
 	}
-	// A node that has not heard of the replica would never hear of it from a dead master.
+	// A node that has not heard of the replica would never hear of it from a dead master, and a replica that has not heard of its
+	// master's slots takes none over.
 	until(t, "all nodes know each other", func() bool { return knowEachOther(append(slices.Clip(nodes), replica)) })
 	own, err := nodes[0].Text("CLUSTER", "MYID")
 	if err != nil {
@@ -199,13 +201,14 @@ func TestAReplicaThatTookADeadMastersPlaceIsFound(t *testing.T) {
 	until(t, "reports are taken by the replica, too", works(2))
 }
 
-// knowEachOther reports that each node knows all others. It lets those meet that do not: a handshake that takes longer than a
-// second, as it may on a busy machine, is given up.
+// knowEachOther reports that each node knows all others and who serves which slots. It lets those meet that do not: a handshake
+// that takes longer than a second, as it may on a busy machine, is given up.
 func knowEachOther(nodes []*redistest.Server) bool {
 	all := true
 	for _, n := range nodes {
 		known, err := n.Text("CLUSTER", "NODES")
-		all = all && err == nil && !strings.Contains(known, "handshake")
+		info, err2 := n.Text("CLUSTER", "INFO")
+		all = all && errors.Join(err, err2) == nil && !strings.Contains(known, "handshake") && strings.Contains(info, "cluster_slots_ok:16384\r")
 		for _, other := range nodes {
 			if !strings.Contains(known, other.Addr()+"@") {
 				_, _ = n.Command("CLUSTER", "MEET", "127.0.0.1", strings.TrimPrefix(other.Addr(), "127.0.0.1:"))
