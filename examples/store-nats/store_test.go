@@ -1,0 +1,171 @@
+package natsstore_test
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	natsstore "github.com/commontrip/commontrip/examples/store-nats"
+	"github.com/commontrip/commontrip/store"
+	storekit "github.com/commontrip/commontrip/store/kit"
+	"github.com/commontrip/commontrip/store/storetest"
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+func TestLaws(t *testing.T) {
+	url := startServer(t)
+	js, nc := connect(t, url)
+	var buckets atomic.Int64
+	storetest.RunParallel(t, func(t testing.TB) storetest.Harness {
+		bucket := fmt.Sprintf("law-%d", buckets.Add(1))
+		wire := newProxy(t, strings.TrimPrefix(url, "nats://"))
+		stream := func(t testing.TB) jetstream.Stream {
+			s, err := js.Stream(t.Context(), "KV_"+bucket)
+			must(t, err)
+			return s
+		}
+		open := func(t testing.TB, opts ...storekit.Option) store.Store {
+			s, err := storekit.New(natsstore.New("nats://"+wire.addr(), bucket), append(opts, storekit.WithKind("nats"))...)
+			must(t, err)
+			return s
+		}
+		return storetest.Harness{
+			Open: func(t testing.TB, now func() time.Time) store.Store { return open(t, storekit.WithClock(now)) },
+			Wipe: func(t testing.TB) { must(t, stream(t).Purge(t.Context())) },
+
+			OpenReal: func(t testing.TB) store.Store { return open(t) },
+			Names: func(t testing.TB) int {
+				info, err := stream(t).Info(t.Context(), jetstream.WithSubjectFilter("$KV."+bucket+".r.>"))
+				must(t, err)
+				return len(info.State.Subjects)
+			},
+			// What a client holds here is a batch that it began and never commits.
+			Freeze: func(t testing.TB, name string) {
+				m := nats.NewMsg("$KV." + bucket + ".r.frozen")
+				m.Header.Set("Nats-Batch-Id", "frozen")
+				m.Header.Set("Nats-Batch-Sequence", "1")
+				_, err := nc.RequestMsg(m, time.Second)
+				must(t, err)
+			},
+			Cut:     func(testing.TB) { wire.cut() },
+			Silence: func(testing.TB) { wire.silence() },
+		}
+	})
+}
+
+func startServer(t *testing.T) string {
+	s, err := server.NewServer(&server.Options{
+		Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true,
+	})
+	must(t, err)
+	s.Start()
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	if !s.ReadyForConnections(10 * time.Second) {
+		t.Fatal("the server does not start")
+	}
+	return s.ClientURL()
+}
+
+func connect(t *testing.T, url string) (jetstream.JetStream, *nats.Conn) {
+	nc, err := nats.Connect(url)
+	must(t, err)
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	must(t, err)
+	return js, nc
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// proxy carries connections to a server, until it is told to end those of now or to carry nothing over them.
+type proxy struct {
+	listener net.Listener
+	mu       sync.Mutex
+	pairs    []*pair
+}
+
+type pair struct {
+	ends   [2]net.Conn
+	silent atomic.Bool
+}
+
+func newProxy(t testing.TB, server string) *proxy {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	p := &proxy{listener: l}
+	t.Cleanup(func() { l.Close(); p.cut() })
+	go func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			upstream, err := net.Dial("tcp", server)
+			if err != nil {
+				client.Close()
+				continue
+			}
+			c := &pair{ends: [2]net.Conn{client, upstream}}
+			p.mu.Lock()
+			p.pairs = append(p.pairs, c)
+			p.mu.Unlock()
+			go c.carry(client, upstream)
+			go c.carry(upstream, client)
+		}
+	}()
+	return p
+}
+
+func (p *proxy) addr() string { return p.listener.Addr().String() }
+
+func (p *proxy) cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.pairs {
+		c.close()
+	}
+	p.pairs = nil
+}
+
+func (p *proxy) silence() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.pairs {
+		c.silent.Store(true)
+	}
+}
+
+func (c *pair) close() {
+	for _, end := range c.ends {
+		end.Close()
+	}
+}
+
+func (c *pair) carry(to io.Writer, from io.Reader) {
+	defer c.close()
+	buffer := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(buffer)
+		if err != nil {
+			return
+		}
+		if c.silent.Load() {
+			continue
+		}
+		if _, err := to.Write(buffer[:n]); err != nil {
+			return
+		}
+	}
+}
