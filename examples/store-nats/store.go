@@ -6,11 +6,11 @@
 // It wants nats-server 2.12 or later, the first that writes several keys atomically.
 //
 // A step is a compare-and-swap. It reads the keys with their revisions, then asks the server for its clock, and writes
-// all in one atomic batch that names the revisions it saw. If another step was faster, the server stores nothing of the batch,
-// and the step begins again.
+// each with the revision that it saw. If another step was faster, the server stores nothing, and the step begins again. Several
+// keys are one atomic batch, which a server alone keeps in a file of its own: that takes a hundred times as long as one key.
 //
-// The messages of a step are in the same batch, under a key of their own. The server publishes what it stored there to plain
-// subscribers (RePublish), with the number of the message before it. So a Follow knows when it missed one.
+// The pushes of a step are headers of what it writes. The server sends the headers of all that it stored to plain
+// subscribers (RePublish), numbered without a gap. So a Follow knows when it missed one.
 package natsstore
 
 import (
@@ -32,9 +32,10 @@ import (
 )
 
 const (
-	maxPush       = 256 << 10 // bytes of messages that share one message of NATS
-	gets          = 16        // keys that one request reads at once
+	gets          = 16 // keys that one request reads at once
 	markEvery     = 200 * time.Millisecond
+	maxHeader     = 32 << 10 // bytes of pushes in one message's headers; the server takes 64 kB
+	pushHeader    = "Commontrip-Push"
 	markerHeader  = "Commontrip-Marker"
 	connectIn     = 5 * time.Second
 	wrongSequence = 10071 // error codes of the server
@@ -77,8 +78,8 @@ func (b *Backend) key(name string) string {
 
 func (b *Backend) subject(key string) string { return "$KV." + b.bucket + "." + key }
 
-// pushes is the subject on which Follow hears what was stored under the key "push".
-func (b *Backend) pushes() string { return "commontrip." + b.bucket + ".push" }
+// followed is the subject on which Follow hears the headers of all that is stored.
+func (b *Backend) followed() string { return "commontrip." + b.bucket + ".>" }
 
 // entry is what stands under a key: a record, or a marker that one was dropped.
 type entry struct {
@@ -221,27 +222,24 @@ func (b *Backend) try(ctx context.Context, names []string, judge storekit.Judge)
 	for _, name := range effect.Drop {
 		write(name, nil).Header.Set("KV-Operation", "DEL")
 	}
-	for data := range join(effect.Push) {
-		batch = append(batch, &nats.Msg{Subject: b.subject("push"), Data: data, Header: nats.Header{}})
-	}
-	return commit(ctx, nc, batch)
+	return commit(ctx, nc, b.address(batch, effect.Push))
 }
 
-// join puts messages together, a line each.
-func join(messages [][]byte) func(yield func([]byte) bool) {
-	return func(yield func([]byte) bool) {
-		for len(messages) > 0 {
-			n, size := 1, len(messages[0])
-			for n < len(messages) && size+1+len(messages[n]) <= maxPush {
-				size += 1 + len(messages[n])
-				n++
-			}
-			if !yield(bytes.Join(messages[:n], []byte("\n"))) {
-				return
-			}
-			messages = messages[n:]
-		}
+// address puts the pushes into headers of the batch: into the last record's as many as fit, the rest into messages of their own.
+func (b *Backend) address(batch []*nats.Msg, pushes [][]byte) []*nats.Msg {
+	room := 0
+	if len(batch) > 0 {
+		room = maxHeader
 	}
+	for _, p := range pushes {
+		if room < len(p) || room == 0 {
+			batch = append(batch, nats.NewMsg(b.subject("push")))
+			room = maxHeader
+		}
+		batch[len(batch)-1].Header.Add(pushHeader, `"`+string(p)+`"`) // quoted, since blanks around a value are lost
+		room -= len(p) + len(pushHeader) + 6
+	}
+	return batch
 }
 
 // commit stores all of the batch or nothing. It says again if a revision was not the one that the batch names.
@@ -335,13 +333,13 @@ func (b *Backend) Follow(ctx context.Context, ready func(), push func([]byte)) e
 		return err
 	}
 	defer nc.Close()
-	sub, err := nc.SubscribeSync(b.pushes())
+	sub, err := nc.SubscribeSync(b.followed())
 	if err != nil {
 		return err
 	}
 	// In a cluster the stream's leader may hear of the subscription late. It has once a marker comes back.
-	marker, last := nuid.Next(), ""
-	for last == "" {
+	marker, last := nuid.Next(), uint64(0)
+	for last == 0 {
 		m := nats.NewMsg(b.subject("push"))
 		m.Header.Set(markerHeader, marker)
 		soon, cancel := context.WithTimeout(ctx, time.Second)
@@ -351,7 +349,7 @@ func (b *Backend) Follow(ctx context.Context, ready func(), push func([]byte)) e
 			b.lost(err)
 			return err
 		}
-		for wait := time.Now().Add(markEvery); last == ""; {
+		for wait := time.Now().Add(markEvery); last == 0; {
 			m, err := sub.NextMsg(time.Until(wait))
 			if errors.Is(err, nats.ErrTimeout) {
 				break
@@ -360,7 +358,7 @@ func (b *Backend) Follow(ctx context.Context, ready func(), push func([]byte)) e
 				return err
 			}
 			if m.Header.Get(markerHeader) == marker {
-				last = m.Header.Get(jetstream.SequenceHeader)
+				last = number(m)
 			}
 		}
 	}
@@ -370,17 +368,19 @@ func (b *Backend) Follow(ctx context.Context, ready func(), push func([]byte)) e
 		if err != nil {
 			return err
 		}
-		if m.Header.Get(jetstream.LastSequenceHeader) != last {
+		if last++; number(m) != last {
 			return nil // one was missed
 		}
-		last = m.Header.Get(jetstream.SequenceHeader)
-		if m.Header.Get(markerHeader) != "" {
-			continue
-		}
-		for message := range bytes.SplitSeq(m.Data, []byte("\n")) {
-			push(message)
+		for _, message := range m.Header.Values(pushHeader) {
+			push([]byte(message[1 : len(message)-1]))
 		}
 	}
+}
+
+// number is that of a message in the stream.
+func number(m *nats.Msg) uint64 {
+	n, _ := strconv.ParseUint(m.Header.Get(jetstream.SequenceHeader), 10, 64) // 0 fits nowhere
+	return n
 }
 
 // Sweep implements [storekit.Backend]. It deletes the messages that it read, by their number, and no newer ones.
@@ -481,7 +481,7 @@ func (b *Backend) open(ctx context.Context, nc *nats.Conn) (jetstream.Stream, er
 		return nil, err
 	}
 	switch c := stream.CachedInfo().Config; { // an older server leaves out what it does not know
-	case !c.AllowAtomicPublish || c.RePublish == nil || c.RePublish.Destination != b.pushes():
+	case !c.AllowAtomicPublish || c.RePublish == nil || *c.RePublish != *b.config().RePublish:
 		return nil, fmt.Errorf("natsstore: bucket %q was not made by this package, or nats-server is older than 2.12", b.bucket)
 	case c.AllowDirect:
 		return nil, fmt.Errorf("natsstore: bucket %q allows direct gets, which may show what was", b.bucket)
@@ -500,7 +500,7 @@ func (b *Backend) config() jetstream.StreamConfig {
 		AllowRollup:        true,
 		Replicas:           b.replicas,
 		AllowAtomicPublish: true,
-		RePublish:          &jetstream.RePublish{Source: b.subject("push"), Destination: b.pushes()},
+		RePublish:          &jetstream.RePublish{Source: b.subject(">"), Destination: b.followed(), HeadersOnly: true},
 	}
 }
 

@@ -1,6 +1,9 @@
 package natsstore_test
 
 import (
+	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -27,6 +30,10 @@ func TestLaws(t *testing.T) {
 		bucket := fmt.Sprintf("law-%d", buckets.Add(1))
 		wire := newProxy(t, strings.TrimPrefix(url, "nats://"))
 		stream := func(t testing.TB) jetstream.Stream {
+			b := natsstore.New(url, bucket)
+			defer b.Close()
+			_, _, err := b.Look(t.Context(), nil) // makes the bucket if it is missing
+			must(t, err)
 			s, err := js.Stream(t.Context(), "KV_"+bucket)
 			must(t, err)
 			return s
@@ -58,6 +65,60 @@ func TestLaws(t *testing.T) {
 			Silence: func(testing.TB) { wire.silence() },
 		}
 	})
+}
+
+// What no law looks at: a step on several names, beside others on the same, in other numbers than a replica sends.
+func TestStepsOnSeveralNamesAreWhole(t *testing.T) {
+	b := natsstore.New(startServer(t), "several")
+	defer b.Close()
+	ready, heard, over := make(chan bool), make(chan string, 1000), make(chan error, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		over <- b.Follow(ctx, func() { close(ready) }, func(m []byte) { heard <- string(m) })
+	}()
+	<-ready
+	names := []string{"a", "b/\u00e9 *>.", "c"}
+	const steppers, steps = 4, 10
+	var all sync.WaitGroup
+	for range steppers {
+		all.Go(func() {
+			for range steps {
+				must(t, b.Step(ctx, names, func(_ int64, held []storekit.Record) storekit.Effect {
+					count := 0
+					for _, r := range held {
+						if r.Generation != held[0].Generation {
+							t.Errorf("%s is at %d, %s at %d", r.Name, r.Generation, held[0].Name, held[0].Generation)
+						}
+						count = int(r.Generation)
+					}
+					var e storekit.Effect
+					for _, name := range names {
+						e.Put = append(e.Put, storekit.Record{Name: name, Data: []byte("\n\x00"), Shown: true, Generation: uint64(count + 1)})
+					}
+					e.Push = [][]byte{fmt.Appendf(nil, " %d ", count+1), bytes.Repeat([]byte("x"), 40<<10), nil}
+					return e
+				}))
+			}
+		})
+	}
+	all.Wait()
+	for i := range steppers * steps {
+		for _, want := range []string{fmt.Sprintf(" %d ", i+1), strings.Repeat("x", 40<<10), ""} {
+			if got := <-heard; got != want {
+				t.Fatalf("push of step %d: got %d bytes, %.10q; want %d, %.10q", i+1, len(got), got, len(want), want)
+			}
+		}
+	}
+	must(t, b.Step(ctx, names, func(int64, []storekit.Record) storekit.Effect { return storekit.Effect{Drop: names[:2]} }))
+	_, left, err := b.Look(ctx, names)
+	must(t, err)
+	if len(left) != 1 || left[0].Name != "c" || string(left[0].Data) != "\n\x00" {
+		t.Errorf("after the drop: %v", left)
+	}
+	cancel()
+	if err := <-over; !errors.Is(err, context.Canceled) {
+		t.Errorf("Follow ended with %v", err)
+	}
 }
 
 func startServer(t *testing.T) string {
