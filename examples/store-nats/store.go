@@ -20,6 +20,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"math/rand/v2"
 	"strconv"
 	"sync"
@@ -32,6 +33,7 @@ import (
 )
 
 const (
+	turns         = 64
 	gets          = 16 // keys that one request reads at once
 	markEvery     = 200 * time.Millisecond
 	maxHeader     = 32 << 10 // bytes of pushes in one message's headers; the server takes 64 kB
@@ -51,6 +53,9 @@ type Backend struct {
 	ended       context.Context // by Close
 	end         context.CancelFunc
 
+	seed  maphash.Seed
+	turns [turns]chan struct{} // each holds one token
+
 	mu     sync.Mutex
 	nc     *nats.Conn
 	stream jetstream.Stream
@@ -61,6 +66,10 @@ type Backend struct {
 // New makes a Backend on a bucket, which it creates if it is missing. It does no I/O.
 func New(url, bucket string, opts ...nats.Option) *Backend {
 	b := &Backend{url: url, bucket: bucket, replicas: 1, opts: opts}
+	b.seed = maphash.MakeSeed()
+	for i := range b.turns {
+		b.turns[i] = make(chan struct{}, 1)
+	}
 	b.ended, b.end = context.WithCancel(context.Background())
 	return b
 }
@@ -162,18 +171,53 @@ func clock(ctx context.Context, stream jetstream.Stream) (int64, error) {
 
 // Step implements [storekit.Backend].
 func (b *Backend) Step(ctx context.Context, names []string, judge storekit.Judge) error {
+	done, err := b.turn(ctx, names)
+	if err != nil {
+		return err
+	}
+	defer done()
 	for attempt := 0; ; attempt++ {
+		start := time.Now()
 		again, err := b.try(ctx, names, judge)
 		if !again {
 			return err
 		}
-		wait := time.Duration(rand.Int64N(int64(time.Millisecond) << min(attempt, 5)))
+		// One that has lost often waits less than one that comes new, so that nobody waits for ever.
+		wait := max(4*time.Since(start)>>attempt, time.Microsecond)
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(wait):
+		case <-time.After(rand.N(wait)):
 		}
 	}
+}
+
+// turn waits until no other step of this Backend is about one of the names: of two, one would only go in vain. Names share
+// turns, which there are a fixed number of.
+func (b *Backend) turn(ctx context.Context, names []string) (done func(), err error) {
+	var wanted [turns]bool
+	for _, name := range names {
+		wanted[maphash.String(b.seed, name)%turns] = true
+	}
+	var taken []chan struct{}
+	done = func() {
+		for _, t := range taken {
+			<-t
+		}
+	}
+	for i, t := range b.turns { // always in this order, so that no two wait for each other
+		if !wanted[i] {
+			continue
+		}
+		select {
+		case t <- struct{}{}:
+			taken = append(taken, t)
+		case <-ctx.Done():
+			done()
+			return nil, ctx.Err()
+		}
+	}
+	return done, nil
 }
 
 func (b *Backend) try(ctx context.Context, names []string, judge storekit.Judge) (again bool, err error) {

@@ -39,7 +39,8 @@ func TestLaws(t *testing.T) {
 			return s
 		}
 		open := func(t testing.TB, opts ...storekit.Option) store.Store {
-			s, err := storekit.New(natsstore.New("nats://"+wire.addr(), bucket), append(opts, storekit.WithKind("nats"))...)
+			// A machine with few cores, on which all laws run at once, takes longer than the second that is the default.
+			s, err := storekit.New(natsstore.New("nats://"+wire.addr(), bucket), append(opts, storekit.WithKind("nats"), storekit.WithTimeout(5*time.Second))...)
 			must(t, err)
 			return s
 		}
