@@ -245,6 +245,7 @@ func (b *Backend) try(ctx context.Context, names []string, judge storekit.Judge)
 		}
 	}
 	effect := judge(now, records)
+	// A record that stays as it was is not checked again: judge looks at each name alone.
 	if len(effect.Put)+len(effect.Drop)+len(effect.Push) == 0 {
 		return false, nil
 	}
