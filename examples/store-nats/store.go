@@ -40,6 +40,7 @@ const (
 	pushHeader    = "Commontrip-Push"
 	markerHeader  = "Commontrip-Marker"
 	connectIn     = 5 * time.Second
+	askIn         = 500 * time.Millisecond
 	wrongSequence = 10071 // error codes of the server
 	wrongInFlight = 10164
 	tooManyOpen   = 10210
@@ -134,7 +135,9 @@ func get(ctx context.Context, stream jetstream.Stream, subjects []string) (map[s
 	for range min(gets, len(subjects)) {
 		done.Go(func() {
 			for subject := range todo {
-				m, err := stream.GetLastMsgForSubject(ctx, subject)
+				m, err := ask(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) {
+					return stream.GetLastMsgForSubject(ctx, subject)
+				})
 				if errors.Is(err, jetstream.ErrMsgNotFound) {
 					continue
 				}
@@ -160,9 +163,22 @@ func get(ctx context.Context, stream jetstream.Stream, subjects []string) (map[s
 	return found, context.Cause(ctx)
 }
 
+// ask makes a request that changes nothing the second time, again if it gets no answer: a cluster drops what comes while
+// a stream has no leader.
+func ask[T any](ctx context.Context, request func(context.Context) (T, error)) (T, error) {
+	for {
+		soon, cancel := context.WithTimeout(ctx, askIn)
+		answer, err := request(soon)
+		cancel()
+		if !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
+			return answer, err
+		}
+	}
+}
+
 // clock is the clock of the server that leads the stream, in ms.
 func clock(ctx context.Context, stream jetstream.Stream) (int64, error) {
-	info, err := stream.Info(ctx)
+	info, err := ask(ctx, func(ctx context.Context) (*jetstream.StreamInfo, error) { return stream.Info(ctx) })
 	if err != nil {
 		return 0, err
 	}
@@ -183,7 +199,7 @@ func (b *Backend) Step(ctx context.Context, names []string, judge storekit.Judge
 			return err
 		}
 		// One that has lost often waits less than one that comes new, so that nobody waits for ever.
-		wait := max(4*time.Since(start)>>attempt, time.Microsecond)
+		wait := max(4*time.Since(start)>>attempt, time.Millisecond)
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -305,8 +321,8 @@ func commit(ctx context.Context, nc *nats.Conn, batch []*nats.Msg) (again bool, 
 		batch[last].Header.Set("Nats-Batch-Commit", "1")
 	}
 	reply, err := nc.RequestMsgWithContext(ctx, batch[last])
-	if err != nil {
-		return false, err
+	if err != nil { // a cluster may not have heard yet of a stream that is new; nothing was stored then
+		return errors.Is(err, nats.ErrNoResponders), err
 	}
 	var ack struct {
 		Error *jetstream.APIError `json:"error"`
@@ -518,10 +534,13 @@ func (b *Backend) open(ctx context.Context, nc *nats.Conn) (jetstream.Stream, er
 	if err != nil {
 		return nil, err
 	}
-	stream, err := js.Stream(ctx, "KV_"+b.bucket)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		stream, err = js.CreateStream(ctx, b.config())
-	}
+	stream, err := ask(ctx, func(ctx context.Context) (jetstream.Stream, error) {
+		found, err := js.Stream(ctx, "KV_"+b.bucket)
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			return js.CreateStream(ctx, b.config())
+		}
+		return found, err
+	})
 	if err != nil {
 		return nil, err
 	}
