@@ -7,6 +7,9 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -22,15 +25,25 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-func TestLaws(t *testing.T) {
-	url := startServer(t)
+func TestLaws(t *testing.T) { laws(t, 1) }
+
+// A cluster drops requests while a stream has no leader, and one of its servers hears late of what another one knows.
+func TestLawsOnACluster(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a minute")
+	}
+	laws(t, 3)
+}
+
+func laws(t *testing.T, servers int) {
+	url := startServers(t, servers)
 	js, nc := connect(t, url)
 	var buckets atomic.Int64
 	storetest.RunParallel(t, func(t testing.TB) storetest.Harness {
 		bucket := fmt.Sprintf("law-%d", buckets.Add(1))
 		wire := newProxy(t, strings.TrimPrefix(url, "nats://"))
 		stream := func(t testing.TB) jetstream.Stream {
-			b := natsstore.New(url, bucket)
+			b := natsstore.New(url, bucket).WithReplicas(servers)
 			defer b.Close()
 			_, _, err := b.Look(t.Context(), nil) // makes the bucket if it is missing
 			must(t, err)
@@ -40,7 +53,8 @@ func TestLaws(t *testing.T) {
 		}
 		open := func(t testing.TB, opts ...storekit.Option) store.Store {
 			// A machine with few cores, on which all laws run at once, takes longer than the second that is the default.
-			s, err := storekit.New(natsstore.New("nats://"+wire.addr(), bucket), append(opts, storekit.WithKind("nats"), storekit.WithTimeout(5*time.Second))...)
+			b := natsstore.New("nats://"+wire.addr(), bucket).WithReplicas(servers)
+			s, err := storekit.New(b, append(opts, storekit.WithKind("nats"), storekit.WithTimeout(5*time.Second))...)
 			must(t, err)
 			return s
 		}
@@ -70,7 +84,7 @@ func TestLaws(t *testing.T) {
 
 // What no law looks at: a step on several names, beside others on the same, in other numbers than a replica sends.
 func TestStepsOnSeveralNamesAreWhole(t *testing.T) {
-	b := natsstore.New(startServer(t), "several")
+	b := natsstore.New(startServers(t, 1), "several")
 	defer b.Close()
 	ready, heard, over := make(chan bool), make(chan string, 1000), make(chan error, 1)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -122,17 +136,45 @@ func TestStepsOnSeveralNamesAreWhole(t *testing.T) {
 	}
 }
 
-func startServer(t *testing.T) string {
-	s, err := server.NewServer(&server.Options{
-		Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true,
-	})
-	must(t, err)
-	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(10 * time.Second) {
-		t.Fatal("the server does not start")
+// startServers starts a server, or a cluster of several, and gives the URL of one of them.
+func startServers(t *testing.T, n int) string {
+	var routes []*url.URL
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0") // a port that is free now
+		must(t, err)
+		routes = append(routes, &url.URL{Scheme: "nats", Host: l.Addr().String()})
+		must(t, l.Close())
 	}
-	return s.ClientURL()
+	var all []*server.Server
+	for i, route := range routes {
+		o := server.Options{
+			ServerName: fmt.Sprintf("n%d", i), Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true,
+		}
+		if n > 1 {
+			port, err := strconv.Atoi(route.Port())
+			must(t, err)
+			o.Cluster, o.Routes = server.ClusterOpts{Name: "laws", Host: "127.0.0.1", Port: port}, routes
+		}
+		s, err := server.NewServer(&o)
+		must(t, err)
+		s.Start()
+		t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+		all = append(all, s)
+	}
+	deadline := time.After(time.Minute)
+	for tick := time.NewTicker(20 * time.Millisecond); ; {
+		notReady := func(s *server.Server) bool {
+			return !s.ReadyForConnections(time.Second) || n > 1 && !s.JetStreamIsCurrent()
+		}
+		if !slices.ContainsFunc(all, notReady) {
+			return all[n-1].ClientURL()
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatal("the servers do not start")
+		}
+	}
 }
 
 func connect(t *testing.T, url string) (jetstream.JetStream, *nats.Conn) {
