@@ -262,26 +262,19 @@ func (b *Backend) try(ctx context.Context, names []string, judge storekit.Judge)
 	}
 	effect := judge(now, records)
 	// A record that stays as it was is not checked again: judge looks at each name alone.
-	if len(effect.Put)+len(effect.Drop)+len(effect.Push) == 0 {
+	if len(effect.Put)+len(effect.Push) == 0 {
 		return false, nil
 	}
 	var batch []*nats.Msg
-	write := func(name string, data []byte) *nats.Msg {
-		m := nats.NewMsg(b.key(name))
-		m.Data = data
-		m.Header.Set(nats.ExpectedLastSubjSeqHdr, strconv.FormatUint(held[m.Subject].revision, 10))
-		batch = append(batch, m)
-		return m
-	}
 	for _, r := range effect.Put {
 		data, err := encode(r)
 		if err != nil {
 			return false, err
 		}
-		write(r.Name, data)
-	}
-	for _, name := range effect.Drop {
-		write(name, nil).Header.Set("KV-Operation", "DEL")
+		m := nats.NewMsg(b.key(r.Name))
+		m.Data = data
+		m.Header.Set(nats.ExpectedLastSubjSeqHdr, strconv.FormatUint(held[m.Subject].revision, 10))
+		batch = append(batch, m)
 	}
 	return commit(ctx, nc, b.address(batch, effect.Push))
 }
