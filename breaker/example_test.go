@@ -244,8 +244,8 @@ func ExampleManager_Sync() {
 	defer m.Close(ctx)
 	b, _ := m.Register(ctx, "tier")
 	_ = b.Run(ctx, func(context.Context) error { return nil })
-	fmt.Println(b.Status().Pending, m.Sync(ctx), b.Status().Pending)
-	// Output: 1 <nil> 0
+	fmt.Println(m.Sync(ctx), "pending:", b.Status().Pending)
+	// Output: <nil> pending: 0
 }
 
 func ExampleManager_Status() {
