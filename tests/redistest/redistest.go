@@ -261,7 +261,8 @@ func (s *Server) start() error {
 	return s.answers(cmd.Process.Pid, done)
 }
 
-// answers waits for the first PONG of this process. LOADING and the like are no answers, a wanted password is one.
+// answers waits for the first PONG of this process. LOADING and the like are no answers, a wanted password is one, and a right
+// that is wanted, too.
 func (s *Server) answers(pid int, done <-chan struct{}) error {
 	last := errors.New("no answer")
 	waiting, cancel := await.WithTimeout(context.Background(), Deadline)
@@ -274,7 +275,8 @@ func (s *Server) answers(pid int, done <-chan struct{}) error {
 		case strings.HasPrefix(line, "-NOAUTH"):
 			return nil
 		case line == "+PONG":
-			if info, err := s.Text("INFO", "server"); err == nil && strings.Contains(info, fmt.Sprintf("process_id:%d\r", pid)) {
+			line, info, err := s.command([]string{"INFO", "server"})
+			if err == nil && (strings.HasPrefix(line, "-NOPERM") || strings.Contains(info, fmt.Sprintf("process_id:%d\r", pid))) {
 				return nil
 			}
 			last = errors.New("another process has the port")
