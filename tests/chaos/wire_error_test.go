@@ -246,7 +246,7 @@ func (h *harness) blackOut(sick []*onWire) (wrong int) {
 	pass(time.Second)
 	h.heal()
 	h.scenario.Within("converged after more than StaleAfter", h.converge(), 2*refresh)
-	h.scenario.Zero("calls through a breaker that is forced open", int(h.reached(forced)-reached))
+	h.scenario.Zero("calls through a breaker that is forced open", h.reached(forced)-reached)
 	for i, r := range sick {
 		if !await.Met(func() bool { return told(r, breaker.StoreBack, "") > returned[i] }) || told(r, breaker.StoreLost, "") != lost[i]+1 {
 			wrong++
@@ -376,7 +376,7 @@ func TestScenario22LoadingAndClusterDown(t *testing.T) {
 		t.Error("no LOADING was seen")
 	}
 	scenario.Within("converged after LOADING", h.converge(), 2*refresh)
-	scenario.Zero("calls through a breaker that is forced open", int(h.reached(h.names[0])-reached))
+	scenario.Zero("calls through a breaker that is forced open", h.reached(h.names[0])-reached)
 	h.promised()
 
 	slots := redistest.Start(t, "--cluster-enabled", "yes", "--cluster-node-timeout", "1000")

@@ -179,7 +179,7 @@ func TestScenario23AFleetThatIsAnsweredGarbage(t *testing.T) {
 	for _, r := range h.fleet {
 		trips += r.Count(tripped)
 	}
-	scenario.Zero("calls through open breakers", int(h.reached(h.names[0])+h.reached(h.names[1])-reached))
+	scenario.Zero("calls through open breakers", h.reached(h.names[0])+h.reached(h.names[1])-reached)
 	h.heal()
 	scenario.Within("converged", h.converge(), 2*refresh)
 	scenario.Report("kinds", len(h.fleet))
@@ -246,7 +246,7 @@ func TestScenario23FieldsOverwrittenByHand(t *testing.T) {
 	}
 	scenario.Report("cases", cases)
 	scenario.Within("converged", converged, 2*refresh)
-	scenario.Zero("calls through open breakers", int(h.reached(h.names[1])+h.reached(h.names[2])-reached))
+	scenario.Zero("calls through open breakers", h.reached(h.names[1])+h.reached(h.names[2])-reached)
 	scenario.Zero("wrong verdicts", h.unasked())
 	h.promised()
 }

@@ -120,7 +120,7 @@ func TestScenario24TheStoreForgets(t *testing.T) {
 	scenario.Zero("numbers of the store that went back", back)
 	scenario.Zero("ForcedOpen lifted", lifted)
 	scenario.Zero("trips and policies forgotten", forgotten)
-	scenario.Zero("calls through open breakers", int(h.reached(open)+h.reached(forced)-reached))
+	scenario.Zero("calls through open breakers", h.reached(open)+h.reached(forced)-reached)
 	scenario.Within("converged", converged, 2*refresh)
 	scenario.Zero("wrong verdicts", h.unasked())
 	h.promised()

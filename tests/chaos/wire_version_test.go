@@ -93,7 +93,7 @@ func TestScenario32AnotherSchema(t *testing.T) {
 	}
 	scenario.Zero("verbs that do not say which schema they met", impolite)
 	scenario.Zero("hashes of another schema changed", changed)
-	scenario.Zero("calls through a breaker that is forced open", int(h.reached(forced)-reached))
+	scenario.Zero("calls through a breaker that is forced open", h.reached(forced)-reached)
 	scenario.Zero("wrong verdicts", h.unasked())
 	h.promised()
 }
