@@ -11,8 +11,8 @@ import (
 )
 
 // Do runs fn if b admits the call, and gives its result: fn's own value and error, or the zero value and an [*OpenError],
-// or ctx's error, with its cause, if ctx had ended before. fn gets ctx, or, for a probe, one that also ends with the probe's lease. A
-// panic or a runtime.Goexit in fn counts as a failure and goes on up. nil arguments panic.
+// or ctx's error, with its cause, if ctx had ended before. fn gets ctx, or, for a probe, one that also ends with the probe's
+// lease. A panic or a runtime.Goexit in fn counts as a failure and goes on up. nil arguments panic.
 func Do[T any](ctx context.Context, b *Breaker, fn func(context.Context) (T, error)) (v T, err error) {
 	if b == nil || ctx == nil || fn == nil {
 		misused("Do", b == nil, ctx == nil, fn == nil)
