@@ -192,6 +192,21 @@ func TestARepairIsToldOnce(t *testing.T) {
 	}
 }
 
+func TestARepairIsToldAgainAfterWhatWasKnownWasDropped(t *testing.T) {
+	repair := moves(5, 2)
+	repair.Reason, repair.From, repair.To = store.ByRepair, Open, Open
+	d, l := begun()
+	d.observe("tier", 5, push(repair))
+	d.startAnew("tier", errAway)
+	d.observe("tier", 5, answer(5, 2, nil))
+	earlier := *repair // by a clock that was set right
+	earlier.At = repair.At.Add(-time.Second)
+	d.observe("tier", 5, push(&earlier))
+	if kinds := l.kinds(); !slices.Equal(kinds, []EventKind{Repaired, Disowned, Repaired}) {
+		t.Fatalf("heard were %v, want a repair before and one after", kinds)
+	}
+}
+
 func TestAConflictOfPoliciesIsToldWhenItBegins(t *testing.T) {
 	d, l := begun()
 	say := func(conflict bool) {

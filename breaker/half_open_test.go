@@ -274,6 +274,9 @@ func TestARampLetsAGrowingShareThrough(t *testing.T) {
 		b := halfOpen(t, p)
 		_ = b.Run(t.Context(), succeed)
 		wantState(t, b, breaker.Closed)
+		if wait := b.Status().RetryAfter; wait != 0 {
+			t.Errorf("the status of a closed breaker tells calls to wait for %v", wait)
+		}
 		share := func() (admitted int) {
 			times(1000, func() {
 				switch refusal(b.Run(t.Context(), succeed)) {

@@ -263,4 +263,13 @@ func TestListenersHearOnceThatTheStoreFailsForOneBreaker(t *testing.T) {
 			t.Errorf("step %d: they hear %v, want %v", i, got, row.want)
 		}
 	}
+	l.succeeded() // and fails again before they heard that it was back
+	l.failed(at(t0), instant{})
+	if got := hear(false, true); got != 0 {
+		t.Errorf("they hear %v although they know it", got)
+	}
+	l.succeeded()
+	if got := hear(true, false); got != StoreBack {
+		t.Errorf("they hear %v, want that the store is back", got)
+	}
 }
