@@ -2,6 +2,7 @@ package redisstore_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,21 +31,31 @@ func harnessOf(t testing.TB, admin, url string) storetest.Harness {
 		}
 	}
 	flush(t)
+	open := func(t testing.TB, options ...redisstore.Option) store.Store {
+		s, err := redisstore.Open(url, append(options, redisstore.WithTimeout(30*time.Second))...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
 	return storetest.Harness{
-		Open: func(t testing.TB, now func() time.Time) store.Store {
-			s, err := redisstore.Open(url, redisstore.WithClock(now), redisstore.WithTimeout(30*time.Second))
-			if err != nil {
-				t.Fatal(err)
-			}
-			return s
-		},
-		Wipe: flush,
+		Open:     func(t testing.TB, now func() time.Time) store.Store { return open(t, redisstore.WithClock(now)) },
+		Wipe:     flush,
+		OpenReal: func(t testing.TB) store.Store { return open(t) },
 	}
 }
 
 func TestConformanceOnRedis(t *testing.T) {
 	srv := redistest.Start(t)
-	storetest.Run(t, func(t testing.TB) storetest.Harness { return harness(t, srv.SocketURL()) })
+	storetest.Run(t, func(t testing.TB) storetest.Harness {
+		h := harness(t, srv.SocketURL())
+		h.Cut = func(t testing.TB) {
+			if line, err := srv.Command("CLIENT", "KILL", "TYPE", "pubsub"); err != nil || !strings.HasPrefix(line, ":") {
+				t.Fatalf("subscriptions are not ended: %q, %v", line, err)
+			}
+		}
+		return h
+	})
 }
 
 func TestConformanceOnMiniredis(t *testing.T) {
