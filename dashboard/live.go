@@ -69,23 +69,33 @@ func (l *live) here(name string) *here {
 // feed runs until ctx ends.
 func (l *live) feed(ctx context.Context) {
 	l.running.Go(func() { l.watch(ctx) })
-	timer := time.NewTimer(0)
+	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	var began time.Time
-	for ctx.Err() == nil {
-		select {
-		case <-ctx.Done():
-			return
-		case <-timer.C:
-		case <-l.wake:
-			if rest := readAgain - time.Since(began); rest > 0 {
-				timer.Reset(rest)
-				continue
-			}
-		}
-		began = time.Now()
+	for {
+		began := time.Now()
 		l.read(ctx)
 		timer.Reset(max(readEvery, readShare*time.Since(began)) - time.Since(began))
+		if !l.due(ctx, timer, began) {
+			return
+		}
+	}
+}
+
+// due waits until the timer fires, or until readAgain after began if it is woken. It is false if ctx ended.
+func (l *live) due(ctx context.Context, timer *time.Timer, began time.Time) bool {
+	for {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-timer.C:
+			return true
+		case <-l.wake:
+			rest := readAgain - time.Since(began)
+			if rest <= 0 {
+				return true
+			}
+			timer.Reset(rest)
+		}
 	}
 }
 

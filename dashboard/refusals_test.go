@@ -85,8 +85,12 @@ func TestTheRateOfRefusalsIsRightThoughReportsAreRare(t *testing.T) {
 				p := visit(h, nil)
 				truth := float64(c.replicas) / c.pause.Seconds()
 				time.Sleep(11 * time.Second) // each has reported once
-				for range 50 {
-					if got := p.shown(); got < truth*0.75 || got > truth*1.25 {
+				for second := range 50 {
+					least := truth * 0.75
+					if second < 10 { // an average of a few seconds
+						least = truth * 0.5
+					}
+					if got := p.shown(); got < least || got > truth*1.25 {
 						t.Errorf("%v after the page was opened it shows %.1f refused a second; it is %.1f", time.Since(p.events("hello")[0].at), got, truth)
 					}
 					time.Sleep(time.Second)
