@@ -26,9 +26,9 @@ type step struct {
 	calls float64
 }
 
-// rate is in calls a second, of which calls are new since the last read. Where reports are not rare, it is the rate since the
-// last read. Where they are, it is an average, and stays one for signOfLife longer: what is not reported when that time ends
-// comes soon after it.
+// rate is in calls a second, of which calls are new since the last read. If reports are not rare, it is the rate since the last
+// read. If they are, it is an average, and stays one for signOfLife longer: what is not reported when that time ends comes
+// soon after it.
 func (r *refusals) rate(calls float64, last, now time.Time, rare bool) float64 {
 	over := now.Sub(r.rareAt) > signOfLife
 	switch {
