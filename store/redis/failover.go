@@ -9,13 +9,35 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
+// failover is what a client under Sentinels has beside it.
+type failover struct {
+	sentinels *sentinels
+	watch     *failoverWatch
+}
+
+// close ends it. A nil *failover has nothing to end.
+func (f *failover) close() {
+	if f != nil {
+		f.sentinels.close()
+	}
+}
+
+// subscribe adds a subscription for a Watch. A nil *failover moves none.
+func (f *failover) subscribe() (s *subscription, remove func()) {
+	if f == nil {
+		return &subscription{leave: make(chan struct{}, 1)}, func() {}
+	}
+	return f.watch.add()
+}
+
 // failoverWatch makes a subscription leave a server as soon as an exchange is answered by another. Under Sentinels the
 // client drops its pooled connections to an old master by itself, but leaves a subscription where it is: at a server that
 // hangs, or that is a replica by now. Which connection was made last says nothing, since Sentinels may disagree, and a
-// connection that was begun early may stand late. A nil *failoverWatch moves no subscription.
+// connection that was begun early may stand late.
 type failoverWatch struct {
 	mu            sync.Mutex
 	subscriptions map[*subscription]struct{}
+	pooled        map[*pooledConn]struct{} // that are open
 }
 
 // subscription is the connection on which a Watch listens, or waits for another.
@@ -24,19 +46,14 @@ type subscription struct {
 	leave  chan struct{} // holds a token if an exchange was answered by another server
 }
 
-// newFailoverWatch makes one, and lets it see the connections of the client.
-func newFailoverWatch(client redis.UniversalClient) *failoverWatch {
-	w := &failoverWatch{subscriptions: map[*subscription]struct{}{}}
-	client.AddHook(w)
-	return w
+// newFailoverWatch makes one, which sees the connections of a client whose hook it is.
+func newFailoverWatch() *failoverWatch {
+	return &failoverWatch{subscriptions: map[*subscription]struct{}{}, pooled: map[*pooledConn]struct{}{}}
 }
 
 // add makes a subscription for a Watch, which removes it when it ends.
 func (w *failoverWatch) add() (s *subscription, remove func()) {
 	s = &subscription{leave: make(chan struct{}, 1)}
-	if w == nil {
-		return s, func() {}
-	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.subscriptions[s] = struct{}{}
@@ -47,12 +64,24 @@ func (w *failoverWatch) add() (s *subscription, remove func()) {
 	}
 }
 
+// serverKey is the key of a context that holds where the dialer is to say to which server it connects.
+type serverKey struct{}
+
 // subscriptionKey is the key of a context that holds the subscription for which a connection is made.
 type subscriptionKey struct{}
 
 // in gives the context in which the subscription connects.
 func (s *subscription) in(ctx context.Context) context.Context {
 	return context.WithValue(ctx, subscriptionKey{}, s)
+}
+
+// tell makes the subscription leave its server, or the wait for another. The caller holds failoverWatch.mu.
+func (s *subscription) tell() {
+	s.server = ""
+	select {
+	case s.leave <- struct{}{}:
+	default: // it is told already
+	}
 }
 
 // attach notes the server to which a subscription has connected. What it was told before was about another connection.
@@ -72,25 +101,51 @@ func (w *failoverWatch) answered(by string) {
 	defer w.mu.Unlock()
 	for s := range w.subscriptions {
 		if s.server != "" && s.server != by {
-			s.server = ""
-			s.leave <- struct{}{} // there is room: attach has made it
+			s.tell()
 		}
 	}
 }
 
-// DialHook sees the connections to masters. Those to Sentinels belong to another client.
+// moved closes the connections to other servers than the master: exchanges in flight there fail at once, and the next goes
+// to the master. Subscriptions leave those servers too, and one that waits to be made again is made now.
+func (w *failoverWatch) moved(master string) {
+	w.mu.Lock()
+	for s := range w.subscriptions {
+		if s.server != master {
+			s.tell()
+		}
+	}
+	var left []*pooledConn
+	for c := range w.pooled {
+		if c.server != master {
+			left = append(left, c)
+		}
+	}
+	w.mu.Unlock()
+	for _, c := range left {
+		_ = c.Close()
+	}
+}
+
+// DialHook sees the connections to masters. Those to Sentinels belong to other clients.
 func (w *failoverWatch) DialHook(next redis.DialHook) redis.DialHook {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		c, err := next(ctx, network, addr)
+		var server string
+		c, err := next(context.WithValue(ctx, serverKey{}, &server), network, addr)
 		if err != nil {
 			return nil, err
 		}
-		server := c.RemoteAddr().String()
+		if server == "" { // the dialer is none that tells
+			server = c.RemoteAddr().String()
+		}
 		if s, ok := ctx.Value(subscriptionKey{}).(*subscription); ok {
 			w.attach(s, server)
 			return c, nil
 		}
-		pooled := &pooledConn{c, func() { w.answered(server) }}
+		pooled := &pooledConn{c, w, server}
+		w.mu.Lock()
+		w.pooled[pooled] = struct{}{}
+		w.mu.Unlock()
 		if raw, ok := c.(syscall.Conn); ok { // by which the client's pool sees that an idle connection has ended
 			return struct {
 				*pooledConn
@@ -101,18 +156,26 @@ func (w *failoverWatch) DialHook(next redis.DialHook) redis.DialHook {
 	}
 }
 
-// pooledConn is a connection for exchanges. It calls answered when something comes.
+// pooledConn is a connection for exchanges. It tells when something comes.
 type pooledConn struct {
 	net.Conn
-	answered func()
+	watch  *failoverWatch
+	server string
 }
 
 func (c *pooledConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if n > 0 {
-		c.answered()
+		c.watch.answered(c.server)
 	}
 	return n, err
+}
+
+func (c *pooledConn) Close() error {
+	c.watch.mu.Lock()
+	delete(c.watch.pooled, c)
+	c.watch.mu.Unlock()
+	return c.Conn.Close()
 }
 
 // ProcessHook changes nothing.

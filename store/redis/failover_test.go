@@ -13,15 +13,15 @@ import (
 	"github.com/commontrip/commontrip/tests/redistest"
 )
 
-// sentinels name the master that a test wants. Real ones would take seconds and could not be led to disagree.
-type sentinels struct {
+// naming names the master that a test wants. Real ones would take seconds and could not be led to disagree.
+type naming struct {
 	master  atomic.Pointer[redistest.Server]
 	watches atomic.Int64 // connections of watches
 }
 
-func (s *sentinels) name(master *redistest.Server) { s.master.Store(master) }
+func (s *naming) name(master *redistest.Server) { s.master.Store(master) }
 
-func (s *sentinels) dial(ctx context.Context, network, _ string) (net.Conn, error) {
+func (s *naming) dial(ctx context.Context, network, _ string) (net.Conn, error) {
 	c, err := new(net.Dialer).DialContext(ctx, network, s.master.Load().Addr())
 	if err == nil && ctx.Value(subscriptionKey{}) != nil {
 		s.watches.Add(1)
@@ -30,7 +30,7 @@ func (s *sentinels) dial(ctx context.Context, network, _ string) (net.Conn, erro
 }
 
 // openUnder makes a store whose client asks s for the master.
-func openUnder(t *testing.T, s *sentinels) *Store {
+func openUnder(t *testing.T, s *naming) *Store {
 	t.Helper()
 	set, err := newSettings(nil)
 	if err != nil {
@@ -41,7 +41,9 @@ func openUnder(t *testing.T, s *sentinels) *Store {
 		MaintNotificationsConfig: quiet(),
 	})
 	opened := newStore(client, true, set)
-	opened.failover = newFailoverWatch(client)
+	watch := newFailoverWatch()
+	client.AddHook(watch)
+	opened.failover = &failover{watch: watch, sentinels: newSentinels(&redis.FailoverOptions{}, watch.moved)}
 	t.Cleanup(func() { _ = opened.Close() })
 	return opened
 }
@@ -69,7 +71,7 @@ func tripAndHear(t *testing.T, s *Store, events <-chan store.Event, name string)
 // there for as long as the old master lived.
 func TestAWatchThatIsLedAstrayComesBack(t *testing.T) {
 	old, young := redistest.Start(t), redistest.Start(t)
-	var named sentinels
+	var named naming
 	named.name(young)
 	s := openUnder(t, &named)
 	ping(t, s) // from now on exchanges have a connection to the new master
@@ -101,7 +103,7 @@ func listens(t *testing.T, srv *redistest.Server) bool {
 // TestAWatchLeavesWithTheFirstAnswerOfAnother: it listens well at a master that lives; exchanges are answered by another.
 func TestAWatchLeavesWithTheFirstAnswerOfAnother(t *testing.T) {
 	old, young := redistest.Start(t), redistest.Start(t)
-	var named sentinels
+	var named naming
 	named.name(old)
 	s := openUnder(t, &named)
 	ping(t, s)
@@ -127,7 +129,7 @@ func TestAWatchLeavesWithTheFirstAnswerOfAnother(t *testing.T) {
 // once counted as news, of which it left that very connection.
 func TestAWatchIsNotDrivenAwayByItself(t *testing.T) {
 	old, young := redistest.Start(t), redistest.Start(t)
-	var named sentinels
+	var named naming
 	named.name(old)
 	s := openUnder(t, &named)
 	ping(t, s)

@@ -23,7 +23,7 @@ type Store struct {
 	slots    [clusterLanes + 1]chan struct{} // exchanges in flight, a lane each
 	index    index
 	pushes   pushes
-	failover *failoverWatch // nil: not under Sentinels, or over a client of the caller's
+	failover *failover // nil: there are no Sentinels, or the client is the caller's
 
 	pingAfter time.Duration // of silence on the channel
 
@@ -43,14 +43,12 @@ func Open(url string, opts ...Option) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	client, err := dial(url, set.timeout)
+	client, failover, err := dial(url, set.timeout)
 	if err != nil {
 		return nil, err
 	}
 	s := newStore(client, true, set)
-	if underSentinels(url) {
-		s.failover = newFailoverWatch(client)
-	}
+	s.failover = failover
 	return s, nil
 }
 
@@ -94,6 +92,7 @@ func (s *Store) Close() error {
 		close(s.done)
 		if s.owned {
 			err = s.client.Close()
+			s.failover.close()
 		}
 	})
 	return err

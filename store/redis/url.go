@@ -16,31 +16,25 @@ const urlForms = "want redis://[user:password@]host:port[/db], rediss:// (TLS), 
 
 // dial makes the client that rawURL asks for, with settings for short exchanges: contexts obeyed, nothing sent twice,
 // no noise in the handshake. It does no I/O. What the URL sets beyond that (pool_size, dial_timeout, ...) stands.
-func dial(rawURL string, timeout time.Duration) (redis.UniversalClient, error) {
+// The failover is nil if there are no Sentinels; it is closed after the client.
+func dial(rawURL string, timeout time.Duration) (client redis.UniversalClient, f *failover, err error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {
-		return nil, errors.New("redisstore: the URL does not parse; " + urlForms) // err quotes it, password and all
+		return nil, nil, errors.New("redisstore: the URL does not parse; " + urlForms) // err quotes it, password and all
 	}
 	query := u.Query()
-	var client redis.UniversalClient
 	switch {
-	case underSentinels(rawURL):
-		client, err = dialSentinel(rawURL, timeout)
+	case query.Has("master_name"):
+		client, f, err = dialSentinels(rawURL, timeout)
 	case query.Has("addr"):
 		client, err = dialCluster(rawURL, timeout)
 	default:
 		client, err = dialSingle(rawURL, timeout)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("redisstore: URL: %s; %s", hideSecrets(err.Error(), u), urlForms)
+		return nil, nil, fmt.Errorf("redisstore: URL: %s; %s", hideSecrets(err.Error(), u), urlForms)
 	}
-	return client, nil
-}
-
-// underSentinels reports that a URL asks for the master that Sentinels name.
-func underSentinels(rawURL string) bool {
-	u, err := url.Parse(rawURL)
-	return err == nil && u.Query().Has("master_name")
+	return client, f, nil
 }
 
 func dialSingle(rawURL string, timeout time.Duration) (redis.UniversalClient, error) {
@@ -82,22 +76,51 @@ func dialCluster(rawURL string, timeout time.Duration) (redis.UniversalClient, e
 	return redis.NewClusterClient(o), nil
 }
 
-func dialSentinel(rawURL string, timeout time.Duration) (redis.UniversalClient, error) {
+func dialSentinels(rawURL string, timeout time.Duration) (redis.UniversalClient, *failover, error) {
 	o, err := redis.ParseFailoverURL(rawURL)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if o.MasterName == "" {
-		return nil, errors.New("master_name is empty")
+		return nil, nil, errors.New("master_name is empty")
 	}
-	o.ContextTimeoutEnabled, o.MaxRetries, o.DialerRetries = true, -1, 1
-	o.DisableIdentity = true
-	o.ReplicaOnly, o.RouteByLatency, o.RouteRandomly = false, false, false
 	short(&o.DialTimeout, timeout)
 	short(&o.ReadTimeout, timeout)
 	short(&o.WriteTimeout, timeout)
 	short(&o.PoolTimeout, maxTimeout) // an exchange waits as long as its context
-	return redis.NewFailoverClient(o), nil
+	watch := newFailoverWatch()
+	found := newSentinels(o, watch.moved)
+	master := masterOptions(o)
+	found.connect = redis.NewDialer(master)
+	master.Dialer = found.dial
+	client := redis.NewClient(master)
+	client.AddHook(watch)
+	return client, &failover{found, watch}, nil
+}
+
+// masterOptions are those of the client of the master: what a URL can set.
+func masterOptions(o *redis.FailoverOptions) *redis.Options {
+	return &redis.Options{
+		Addr: o.MasterName, ClientName: o.ClientName, DB: o.DB, Protocol: o.Protocol, Username: o.Username, Password: o.Password,
+		ContextTimeoutEnabled: true, MaxRetries: -1, DialerRetries: 1, DialerRetryTimeout: o.DialerRetryTimeout,
+		DisableIdentity: true, MaintNotificationsConfig: quiet(), UnstableResp3: o.UnstableResp3,
+		DialTimeout: o.DialTimeout, ReadTimeout: o.ReadTimeout, WriteTimeout: o.WriteTimeout,
+		PoolFIFO: o.PoolFIFO, PoolSize: o.PoolSize, PoolTimeout: o.PoolTimeout, MaxConcurrentDials: o.MaxConcurrentDials,
+		MinIdleConns: o.MinIdleConns, MaxIdleConns: o.MaxIdleConns, MaxActiveConns: o.MaxActiveConns,
+		ConnMaxIdleTime: o.ConnMaxIdleTime, ConnMaxLifetime: o.ConnMaxLifetime, ConnMaxLifetimeJitter: o.ConnMaxLifetimeJitter,
+		PipelinePoolSize: o.PipelinePoolSize, PipelineReadBufferSize: o.PipelineReadBufferSize, PipelineWriteBufferSize: o.PipelineWriteBufferSize,
+		TLSConfig: o.TLSConfig,
+	}
+}
+
+// sentinelOptions are those of a client of a Sentinel.
+func sentinelOptions(o *redis.FailoverOptions, addr string) *redis.Options {
+	return &redis.Options{
+		Addr: addr, ClientName: o.ClientName, Username: o.SentinelUsername, Password: o.SentinelPassword,
+		ContextTimeoutEnabled: true, MaxRetries: -1, DialerRetries: 1, DisableIdentity: true, MaintNotificationsConfig: quiet(),
+		DialTimeout: o.DialTimeout, ReadTimeout: o.ReadTimeout, WriteTimeout: o.WriteTimeout,
+		PoolSize: 1, PipelinePoolSize: -1, ReadBufferSize: 4096, WriteBufferSize: 4096, TLSConfig: o.TLSConfig,
+	}
 }
 
 func quiet() *maintnotifications.Config {

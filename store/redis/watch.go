@@ -45,8 +45,9 @@ func (s *Store) Pushes() PushStats {
 
 // Watch follows the fleet's channel over a connection of its own. A lost connection is made again, with full jitter and
 // a Resync; one that is silent for 3 s is pinged, and lost if it does not answer within 3 s more. One to a master that
-// Sentinels have replaced is left as soon as an exchange is answered by the new one; that takes a Store that Open made. A
-// message that this library did not write gives a Resync, too, at most one a second: it may be a newer version's.
+// Sentinels have replaced is left as soon as the first of them tells, or the new one answers an exchange; that takes a Store
+// that Open made. A message that this library did not write gives a Resync, too, at most one a second: it may be a newer
+// version's.
 func (s *Store) Watch(ctx context.Context, fn func(store.Event)) error {
 	if fn == nil {
 		panic("redisstore: Watch needs a function; it is nil")
@@ -63,7 +64,7 @@ func (s *Store) Watch(ctx context.Context, fn func(store.Event)) error {
 	if s.closed() {
 		return store.ErrClosed
 	}
-	subscription, remove := s.failover.add()
+	subscription, remove := s.failover.subscribe()
 	defer remove()
 	w := &watcher{s: s, fn: fn, subscription: subscription}
 	var movedAt time.Time
