@@ -208,7 +208,8 @@ func (s *sentinels) listen(c *redis.SentinelClient) {
 func (s *sentinels) listenOnce(c *redis.SentinelClient) (stood bool) {
 	p := c.Subscribe(s.ctx, switchChannel)
 	defer p.Close()
-	defer context.AfterFunc(s.ctx, func() { _ = p.Close() })()
+	stop := context.AfterFunc(s.ctx, func() { _ = p.Close() })
+	defer stop()
 	for pinged := false; s.ctx.Err() == nil; {
 		message, err := p.ReceiveTimeout(s.ctx, defaultPing)
 		switch m := message.(type) {

@@ -103,7 +103,7 @@ func masterOptions(o *redis.FailoverOptions) *redis.Options {
 	return &redis.Options{
 		Addr: o.MasterName, ClientName: o.ClientName, DB: o.DB, Protocol: o.Protocol, Username: o.Username, Password: o.Password,
 		ContextTimeoutEnabled: true, MaxRetries: -1, DialerRetries: 1, DialerRetryTimeout: o.DialerRetryTimeout,
-		DisableIdentity: true, MaintNotificationsConfig: quiet(), UnstableResp3: o.UnstableResp3,
+		DisableIdentity: true, MaintNotificationsConfig: quiet(),
 		DialTimeout: o.DialTimeout, ReadTimeout: o.ReadTimeout, WriteTimeout: o.WriteTimeout,
 		PoolFIFO: o.PoolFIFO, PoolSize: o.PoolSize, PoolTimeout: o.PoolTimeout, MaxConcurrentDials: o.MaxConcurrentDials,
 		MinIdleConns: o.MinIdleConns, MaxIdleConns: o.MaxIdleConns, MaxActiveConns: o.MaxActiveConns,
