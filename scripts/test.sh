@@ -50,7 +50,7 @@ limit=90m
 short=false
 if [[ " $* " == *" -short "* ]]; then
 	short=true
-	export COMMONTRIP_DIFF_STEPS="${COMMONTRIP_DIFF_STEPS:-2000}"
+	export COMMONTRIP_DIFF_STEPS="${COMMONTRIP_DIFF_STEPS:-700}"
 fi
 
 status=0

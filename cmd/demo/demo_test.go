@@ -107,6 +107,9 @@ func TestTheFleetKeepsItsPromisesAndLeavesNoProcess(t *testing.T) {
 }
 
 func TestCtrlCEndsEveryProcess(t *testing.T) {
+	if testing.Short() {
+		t.Skip("that a parent is killed is seen, and is harder")
+	}
 	cmd, lines := begin(t)
 	if err := cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
@@ -135,6 +138,9 @@ func follow(t *testing.T, lines *bufio.Reader, words string) string {
 
 // The page of the fleet is served meanwhile, and takes commands once the story has been told.
 func TestTheTiersKeepTheirPromisesAndLeaveNoProcess(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the other half of the story is played")
+	}
 	log := filepath.Join(t.TempDir(), "log")
 	cmd := demo(t, "-only", "tiers", "-speed", "1.5", "-stay", "-log", log)
 	out, err := cmd.StdoutPipe()

@@ -3,6 +3,7 @@ package postgresstore_test
 import (
 	"context"
 	"fmt"
+	"os"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -14,6 +15,8 @@ import (
 	"github.com/commontrip/commontrip/store/storetest"
 	"github.com/commontrip/commontrip/tests/postgrestest"
 )
+
+func TestMain(m *testing.M) { os.Exit(postgrestest.Main(m)) }
 
 // server is a PostgreSQL with the tables, and a way to look into it.
 type server struct {
@@ -28,7 +31,7 @@ func start(t testing.TB, settings ...string) *server {
 		t.Fatal(err)
 	}
 	var err error
-	if s.pool, err = pgxpool.New(context.Background(), s.URL()); err != nil {
+	if s.pool, err = pgxpool.New(context.Background(), s.URL()+"&pool_max_conns=50"); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.pool.Close)
@@ -55,17 +58,26 @@ var fleets atomic.Int64
 // fleet is a name space that nobody has used.
 func fleet() string { return fmt.Sprintf("fleet-%d", fleets.Add(1)) }
 
-// harness gives a law a fleet of its own, whose Watches have a relay of their own.
+// harness gives a law a fleet of its own, whose Watches have a relay of their own. Handles share the server's pool, since
+// each new connection costs the server a process; only those on the server's clock have pools of their own.
 func (s *server) harness(t testing.TB) storetest.Harness {
 	name := fleet()
 	way := newRelay(t, s.Addr())
+	settings := []postgresstore.Option{
+		postgresstore.WithPrefix(name), postgresstore.WithTimeout(30 * time.Second), postgresstore.WithLockTimeout(4 * time.Second),
+		postgresstore.WithListenURL(s.TCPURL(way.Addr().String())), postgresstore.WithHeartbeat(time.Second),
+	}
 	connect := func(t testing.TB, opts ...postgresstore.Option) *postgresstore.Store {
-		return s.open(t, append(opts, postgresstore.WithPrefix(name), postgresstore.WithTimeout(30*time.Second), postgresstore.WithLockTimeout(4*time.Second),
-			postgresstore.WithListenURL(s.TCPURL(way.Addr().String())), postgresstore.WithHeartbeat(time.Second))...)
+		handle, err := postgresstore.New(s.pool, append(opts, settings...)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = handle.Close() })
+		return handle
 	}
 	return storetest.Harness{
 		Open:     func(t testing.TB, now func() time.Time) store.Store { return connect(t, postgresstore.WithClock(now)) },
-		OpenReal: func(t testing.TB) store.Store { return connect(t) },
+		OpenReal: func(t testing.TB) store.Store { return s.open(t, settings...) },
 		Wipe:     func(t testing.TB) { s.exec(t, "DELETE FROM commontrip.breakers WHERE fleet = $1", name) },
 		Names: func(t testing.TB) (n int) {
 			if err := s.pool.QueryRow(context.Background(), "SELECT count(*) FROM commontrip.breakers WHERE fleet = $1", name).Scan(&n); err != nil {

@@ -65,6 +65,9 @@ func exists(path string) bool {
 
 // All laws hold behind a PgBouncer, with a URL of its own for Watch.
 func TestConformanceBehindPgBouncer(t *testing.T) {
+	if testing.Short() {
+		t.Skip("TestConformance plays the laws on the server itself")
+	}
 	srv := start(t)
 	url := srv.pooler(t)
 	storetest.RunParallel(t, func(testing.TB) storetest.Harness {

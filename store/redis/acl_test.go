@@ -10,6 +10,9 @@ import (
 
 // TestConformanceAsTheLeastUser runs the suite with the rights that the package's doc names, and no more.
 func TestConformanceAsTheLeastUser(t *testing.T) {
+	if testing.Short() {
+		t.Skip("TestConformanceOnRedis plays the laws")
+	}
 	srv := redistest.Start(t)
 	rights := "on >secret resetkeys ~commontrip:* resetchannels &commontrip:events -@all"
 	for _, command := range strings.Fields("eval evalsha hmget hget hgetall hset hdel pexpire persist unlink exists sadd srem smembers " +

@@ -21,6 +21,9 @@ import (
 )
 
 func TestConformanceOnCluster(t *testing.T) {
+	if testing.Short() {
+		t.Skip("TestConformanceOnRedis plays the laws, and other tests cross the slots of a Cluster")
+	}
 	nodes := redistest.StartCluster(t, 3)
 	flush := func(t testing.TB) {
 		for _, node := range nodes {

@@ -2,6 +2,7 @@ package redisstore_test
 
 import (
 	"context"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -58,7 +59,11 @@ func TestConformanceOnRedis(t *testing.T) {
 	})
 }
 
+// With -short it is for machines without a redis-server.
 func TestConformanceOnMiniredis(t *testing.T) {
+	if _, err := exec.LookPath("redis-server"); err == nil && testing.Short() {
+		t.Skip("TestConformanceOnRedis plays the laws")
+	}
 	srv := miniredis.RunT(t)
 	storetest.Run(t, func(t testing.TB) storetest.Harness { return harness(t, "redis://"+srv.Addr()) })
 }

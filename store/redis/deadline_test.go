@@ -21,6 +21,7 @@ func TestAContextsDeadlineIsTheExchanges(t *testing.T) {
 		"a Cluster":  {redistest.ClusterURL(nodes), nodes},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // it waits, mostly
 			s, err := Open(c.url, WithTimeout(200*time.Millisecond))
 			if err != nil {
 				t.Fatal(err)

@@ -180,6 +180,9 @@ func checkSnapshot(t *testing.T, s store.Snapshot) {
 // it is closed, end half-way or panic, and what it refuses it leaves alone.
 func TestAHashOverwrittenByHandIsAnError(t *testing.T) {
 	t.Run("Redis", func(t *testing.T) { overwriteByHand(t, redistest.Start(t).SocketURL()) })
+	if testing.Short() {
+		return
+	}
 	t.Run("miniredis", func(t *testing.T) { overwriteByHand(t, "redis://"+miniredis.RunT(t).Addr()) })
 }
 

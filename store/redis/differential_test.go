@@ -245,7 +245,7 @@ func differential(t *testing.T, steps int, seed uint64) (histories, played int) 
 	var next, left atomic.Int64
 	left.Store(int64(steps))
 	var players sync.WaitGroup
-	for range 4 * runtime.GOMAXPROCS(0) {
+	for range min(4*runtime.GOMAXPROCS(0), 1+steps/350) { // a history has some 350 steps, and each player ends its own
 		d := newDuel(t, url)
 		players.Go(func() {
 			for left.Load() > 0 && !t.Failed() {

@@ -46,6 +46,9 @@ func TestThePageShowsATransitionLiveAndBreaksNoRuleOfItsOwn(t *testing.T) {
 }
 
 func TestAThousandBreakersArePaintedAtOnce(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes the browser for long")
+	}
 	page := open(t)
 	f := newFleet(t)
 	for i := range 1000 {

@@ -153,6 +153,9 @@ func (f *fleet) unitTest(t *testing.T, firing []string) string {
 
 // What the rules make of what replicas really export, each time with all alerts that fire: others must not.
 func TestTheAlertsFireOnWhatAFleetReallyExports(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it starts promtool for each story; the rules themselves are tested")
+	}
 	for _, story := range []struct {
 		name   string
 		live   func(f *fleet)

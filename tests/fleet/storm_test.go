@@ -176,6 +176,9 @@ func trickle(t *testing.T, seed uint64, replicas int) (burnt, most int) {
 
 // The open time of a thousand replicas ends in the same millisecond: the tier sees the budget, not a thundering herd.
 func TestAThousandReplicasSendAHandfulOfProbesBetweenThem(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a thousand replicas take the processor for long")
+	}
 	synctest.Test(t, func(t *testing.T) { recover1000(t, 1, 0) })
 }
 

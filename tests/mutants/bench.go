@@ -41,7 +41,7 @@ func (b *bench) goTest(ctx context.Context, file, text string) (func(suite) *exe
 	overlay, err := b.overlay(file, text)
 	return func(s suite) *exec.Cmd {
 		cmd := exec.CommandContext(ctx, "go", "test", "-overlay", overlay, "-vet=off", "-ldflags=-s -w",
-			"-count=1", "-failfast", "-short", "-timeout=3m", "-run", s.run, s.pkg)
+			"-count=1", "-failfast", "-timeout=10m", "-run", s.run, s.pkg) // no -short: a mutant meets every test
 		cmd.Dir = b.root
 		return cmd
 	}, err
@@ -73,7 +73,7 @@ func (b *bench) luaTest(ctx context.Context, file, text string) (func(suite) *ex
 		return nil, err
 	}
 	return func(s suite) *exec.Cmd {
-		cmd := exec.CommandContext(ctx, b.redis, "-test.failfast", "-test.short", "-test.timeout=3m", "-test.run", s.run)
+		cmd := exec.CommandContext(ctx, b.redis, "-test.failfast", "-test.timeout=10m", "-test.run", s.run)
 		cmd.Dir = b.path("store/redis")
 		cmd.Env = append(os.Environ(), scriptsFrom+"="+scripts)
 		return cmd

@@ -4,6 +4,8 @@
 //	srv := postgrestest.Start(t)
 //	s, err := postgresstore.Open(srv.URL())
 //
+// A package of many such tests calls [Main] in its TestMain, so that initdb runs once.
+//
 // If PostgreSQL is missing the test is skipped, and fails if REQUIRE_POSTGRES=1 is set. A server does not run as root: if the
 // test does, the server is the system's user "postgres".
 package postgrestest
@@ -23,6 +25,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -63,7 +66,7 @@ func Start(t testing.TB, settings ...string) *Server {
 		_ = os.RemoveAll(s.dir)
 	})
 	if err := s.init(settings); err != nil {
-		t.Fatalf("initdb: %v", err)
+		t.Fatalf("a new cluster: %v", err)
 	}
 	for range 5 { // another process may take the port between the look and the start
 		if err = s.start(); err == nil {
@@ -94,27 +97,38 @@ func Require(t testing.TB) (folder string) {
 	return ""
 }
 
+// made is where the clusters of this process are copied from, once there is one. It is empty without Main.
+var made struct {
+	sync.Mutex
+	dir  string
+	done bool
+}
+
+// Main runs the tests of a package. Their servers begin with copies of one cluster.
+func Main(m *testing.M) (code int) {
+	dir, err := os.MkdirTemp("", "postgrestest")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "postgrestest:", err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	made.dir = filepath.Join(dir, "data")
+	return m.Run()
+}
+
 // init makes the cluster.
 func (s *Server) init(settings []string) error {
-	password := filepath.Join(s.dir, "password")
-	if err := os.WriteFile(password, []byte(Password), 0o600); err != nil {
-		return err
-	}
 	if os.Getuid() == 0 {
 		var err error
 		if s.as, err = accountOf("postgres"); err != nil {
 			return err
 		}
-		for _, path := range []string{s.dir, password} {
-			if err := os.Chown(path, int(s.as.uid), int(s.as.gid)); err != nil {
-				return err
-			}
+		if err := os.Chown(s.dir, int(s.as.uid), int(s.as.gid)); err != nil {
+			return err
 		}
 	}
-	out, err := s.command("initdb", "-D", s.data(), "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync",
-		"--auth-local=trust", "--auth-host=scram-sha-256", "--pwfile", password).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("%w\n%s", err, out)
+	if err := s.copyCluster(); err != nil {
+		return err
 	}
 	conf := append([]string{
 		"listen_addresses = '127.0.0.1'", "unix_socket_directories = '" + s.dir + "'", "max_connections = 400",
@@ -127,6 +141,51 @@ func (s *Server) init(settings []string) error {
 	}
 	_, err = file.WriteString(strings.Join(conf, "\n") + "\n")
 	return errors.Join(err, file.Close())
+}
+
+// copyCluster gives the server a copy of the process' cluster, which the first one makes, or without Main one of its own.
+func (s *Server) copyCluster() error {
+	made.Lock()
+	defer made.Unlock()
+	if made.dir == "" {
+		return s.initdb(s.data())
+	}
+	if !made.done {
+		if s.as != nil {
+			if err := os.Chown(filepath.Dir(made.dir), int(s.as.uid), int(s.as.gid)); err != nil {
+				return err
+			}
+		}
+		if err := s.initdb(made.dir); err != nil {
+			return err
+		}
+		made.done = true
+	}
+	return output(s.command("/bin/cp", "-R", made.dir, s.data()))
+}
+
+// initdb makes a cluster in a folder that is not there yet.
+func (s *Server) initdb(dir string) error {
+	password := filepath.Join(s.dir, "password")
+	if err := os.WriteFile(password, []byte(Password), 0o600); err != nil {
+		return err
+	}
+	if s.as != nil {
+		if err := os.Chown(password, int(s.as.uid), int(s.as.gid)); err != nil {
+			return err
+		}
+	}
+	return output(s.command(filepath.Join(s.bin, "initdb"), "-D", dir, "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync",
+		"--auth-local=trust", "--auth-host=scram-sha-256", "--pwfile", password))
+}
+
+// output runs a program; its error shows what it printed.
+func output(cmd *exec.Cmd) error {
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s: %w\n%s", cmd.Path, err, out)
+	}
+	return nil
 }
 
 // account is a user of the system.
@@ -145,8 +204,9 @@ func accountOf(name string) (*account, error) {
 	return &account{uint32(uid), uint32(gid)}, err
 }
 
+// command is a program that runs as the server's user.
 func (s *Server) command(program string, args ...string) *exec.Cmd {
-	cmd := exec.Command(filepath.Join(s.bin, program), args...)
+	cmd := exec.Command(program, args...)
 	cmd.Dir = s.dir
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "PG") })
 	cmd.SysProcAttr = attributes(s.as)
@@ -166,7 +226,7 @@ func (s *Server) start() error {
 		return err
 	}
 	defer log.Close()
-	cmd := s.command("postgres", "-D", s.data(), "-p", strconv.Itoa(s.port))
+	cmd := s.command(filepath.Join(s.bin, "postgres"), "-D", s.data(), "-p", strconv.Itoa(s.port))
 	cmd.Stdout, cmd.Stderr = log, log
 	started, done := make(chan error, 1), make(chan struct{})
 	go run(cmd, started, done)
@@ -244,8 +304,7 @@ func (s *Server) Dir() string { return s.dir }
 // Run starts another program beside the server, as the same user, and ends it with the test.
 func (s *Server) Run(t testing.TB, program string, args ...string) {
 	t.Helper()
-	cmd := s.command("", args...)
-	cmd.Path, cmd.Args[0] = program, program
+	cmd := s.command(program, args...)
 	started, done := make(chan error, 1), make(chan struct{})
 	go run(cmd, started, done)
 	if err := <-started; err != nil {
