@@ -86,8 +86,8 @@ func TestACommandWithoutADeadlineComesBackFromAStoreThatRefusesEverything(t *tes
 		r := f.replica(breaker.WithPolicy(streak))
 		defer r.close()
 		b := r.register(t, "tier")
+		r.net.deny.Store(true) // before the store forgets, so that nothing heals it
 		f.wipe()
-		r.net.deny.Store(true)
 		began := time.Now()
 		_, err := b.Command(t.Context(), breaker.Command{Action: breaker.Trip, By: "oncall"})
 		if took := time.Since(began); err == nil || took > 20*time.Second { // as long as a store may take to heal
