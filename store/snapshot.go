@@ -127,7 +127,7 @@ type Replica struct {
 }
 
 // Differences says in which fields r's policy differs from the fleet's, such as "OpenFor 30s here, 10s agreed". It is nil if there
-// is no difference, or if the store does not tell.
+// is not a difference, or if the store does not tell.
 func (r Replica) Differences() []string {
 	var out []string
 	here, agreed := reflect.ValueOf(r.Policy), reflect.ValueOf(r.Agreed)
