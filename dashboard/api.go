@@ -106,6 +106,8 @@ type replica struct {
 	Failures uint64 `json:"failures"`
 	OwnOpen  bool   `json:"own_open"`
 	Conflict bool   `json:"conflict"`
+
+	Differences []string `json:"differences,omitempty"` // from the fleet's policy
 }
 
 func (h *Handler) roster(ctx context.Context, _ *http.Request, name string) (any, error) {
@@ -115,7 +117,7 @@ func (h *Handler) roster(ctx context.Context, _ *http.Request, name string) (any
 	}
 	roster := make([]replica, len(known))
 	for i, k := range known {
-		roster[i] = replica{k.Name, k.Seen.Milliseconds(), k.Calls, k.Failures, k.OwnOpen, k.Conflict}
+		roster[i] = replica{k.Name, k.Seen.Milliseconds(), k.Calls, k.Failures, k.OwnOpen, k.Conflict, k.Differences()}
 	}
 	if len(roster) == 0 {
 		return roster, h.mustKnow(ctx, name)

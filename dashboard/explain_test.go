@@ -95,8 +95,9 @@ func TestTheFirstReadExplainsWhatIsNotClosed(t *testing.T) {
 	})
 }
 
-// TestAnOutageLongerThanTheHistoryKeepsItsCauseWhileSomebodyLooks: two entries a round of probes, and fifty are kept.
-func TestAnOutageLongerThanTheHistoryKeepsItsCauseWhileSomebodyLooks(t *testing.T) {
+// TestAnOutageLongerThanTheHistoryKeepsItsCause: two entries a round of probes, and fifty are kept. A page that was opened after
+// the 25th round was once told that the breaker was not closed since then "or earlier".
+func TestAnOutageLongerThanTheHistoryKeepsItsCause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &watched{Store: seed(t, "mcp"), deaf: true}
 		p := visit(handler(t, s), nil)
@@ -111,7 +112,7 @@ func TestAnOutageLongerThanTheHistoryKeepsItsCauseWhileSomebodyLooks(t *testing.
 		}
 		late := visit(handler(t, s), nil)
 		time.Sleep(3 * time.Second)
-		if why := late.why(); !strings.HasSuffix(why.State, " UTC or earlier") {
+		if why := late.why(); why.Cause != firstCause || strings.HasSuffix(why.State, " or earlier") {
 			t.Errorf("who comes late is told %+v", why)
 		}
 		p.leave()
@@ -182,16 +183,26 @@ func TestAPolicyThatIsNotTheFleetsIsShown(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(30 * time.Second) // this replica has given a sign of life
-		if why := p.why(); why.Policy == nil || why.Policy.ConsecutiveFailures != 3 || why.Policies != "web-9 reports another policy than the fleet's" {
+		const differs = "web-9 reports another policy than the fleet's: ConsecutiveFailures 3 here, 9 agreed"
+		if why := p.why(); why.Policy == nil || why.Policy.ConsecutiveFailures != 3 || why.Policies != differs {
 			t.Errorf("two: %+v", why)
 		}
 		if got := get(h, "/api/breakers/mcp"); got.status != http.StatusOK || !strings.Contains(got.body, `"policy":{"window_calls":100`) {
 			t.Errorf("the API says %s", got.body)
 		}
+		if got := get(h, "/api/breakers/mcp/roster"); !strings.Contains(got.body, `"differences":["ConsecutiveFailures 3 here, 9 agreed"]`) {
+			t.Errorf("the API's roster is %s", got.body)
+		}
+		elsewhere := visit(handler(t, s), nil)
+		time.Sleep(2 * time.Second)
+		if why := elsewhere.why(); why.Policies != differs {
+			t.Errorf("a page that no replica serves: %+v", why)
+		}
+		elsewhere.leave()
 		order(t, s, store.Command{Action: store.Retune, Policy: store.Policy{Probes: 2}})
 		time.Sleep(2 * time.Second)
-		if why := p.why(); why.Policy != nil {
-			t.Errorf("under a retuned policy nobody knows the fleet's: %+v", why)
+		if why := p.why(); why.Policy != nil || why.Policies != differs {
+			t.Errorf("under a retuned policy: %+v", why)
 		}
 		p.leave()
 	})

@@ -24,7 +24,7 @@ type Explanation struct {
 	Next     string    `json:"next,omitempty"` // such as "the first probe may go at 20:22:03 UTC"
 	NextAt   time.Time `json:"next_at,omitzero"`
 	Own      string    `json:"own,omitempty"`      // such as "3 of 3 replicas refuse by their own verdict"
-	Policies string    `json:"policies,omitempty"` // such as "web-7 reports another policy than the fleet's"
+	Policies string    `json:"policies,omitempty"` // such as "web-7 reports another policy than the fleet's: OpenFor 30s here, 10s agreed"
 }
 
 // Explain puts s into words. The history is [Store.History], newest first, and the roster is [Store.Roster]. Either may be
@@ -157,17 +157,44 @@ func explainOwn(roster []Replica) string {
 }
 
 func explainConflict(s Snapshot, roster []Replica) string {
-	others := namesOf(roster, func(r Replica) bool { return r.Conflict })
-	switch {
-	case len(others) == 1:
-		return others[0] + " reports another policy than the fleet's"
-	case len(others) > 1:
-		return few(others) + " report another policy than the fleet's"
-	case s.PolicyConflict:
-		return "a replica reports another policy than the fleet's"
-	default:
-		return ""
+	var names, kinds []string
+	of := map[string][]string{} // the replicas that differ in the same fields
+	for _, r := range roster {
+		if r.Conflict {
+			name, kind := printable(display(r.Name)), strings.Join(r.Differences(), "; ")
+			if of[kind] == nil {
+				kinds = append(kinds, kind)
+			}
+			names, of[kind] = append(names, name), append(of[kind], name)
+		}
 	}
+	const report = " another policy than the fleet's"
+	switch {
+	case len(names) == 0 && s.PolicyConflict:
+		return "a replica reports" + report
+	case len(names) == 0:
+		return ""
+	case len(names) == 1:
+		return strings.TrimSuffix(names[0]+" reports"+report+": "+kinds[0], ": ")
+	case len(kinds) == 1:
+		return strings.TrimSuffix(few(names)+" report"+report+": "+kinds[0], ": ")
+	default:
+		return few(names) + " report" + report + explainKinds(kinds, of)
+	}
+}
+
+// explainKinds tells of some ways in which policies differ from the fleet's, and which replicas differ so.
+func explainKinds(kinds []string, of map[string][]string) (text string) {
+	const most = 3
+	for _, kind := range kinds[:min(len(kinds), most)] {
+		if kind != "" { // an older release's store does not tell it
+			text += "; " + few(of[kind]) + ": " + kind
+		}
+	}
+	if more := len(kinds) - most; more > 0 {
+		text += fmt.Sprintf("; %d more in other ways", more)
+	}
+	return text
 }
 
 // namesOf gives the display names of some replicas, fit for a line.

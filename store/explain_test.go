@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -142,18 +143,23 @@ func TestAnOutageIsExplainedFromItsFirstCauseOn(t *testing.T) {
 	f.wants("reset", store.Explanation{})
 }
 
-// TestWhenTheHistoryBeginsTooLateItIsSaid: each round of failed probes writes two entries, and fifty are kept.
-func TestWhenTheHistoryBeginsTooLateItIsSaid(t *testing.T) {
+// TestTheFirstCauseOfALongOutageIsKept: each round of failed probes writes two entries, of which fifty are kept. After 25 rounds
+// the breaker was once "not closed since" the oldest of them "or earlier", with that one's cause.
+func TestTheFirstCauseOfALongOutageIsKept(t *testing.T) {
 	f := tellOf(t)
 	f.report("web-7#a", 2, false, explained)
-	for range 30 {
+	for range 60 {
 		f.now = f.now.Add(3 * time.Minute)
 		f.probe("web-7#a", store.Failure)
+		if e := f.explain(); e.State != "not closed since 20:21:03 UTC" || e.Cause != tripped1 {
+			t.Fatalf("%q, %q", e.State, e.Cause)
+		}
 	}
-	e := f.explain()
-	oldest := f.now.Add(-24 * 3 * time.Minute)
-	if want := oldest.Format("not closed since 15:04:05 UTC or earlier"); e.State != want || !e.Since.Equal(oldest) {
-		t.Errorf("%q at %v; want %q", e.State, e.Since, want)
+	f.command(store.Command{Action: store.Reset})
+	f.wants("reset", store.Explanation{})
+	f.report("web-9#b", 2, false, explained)
+	if e := f.explain(); e.State != f.now.Format("not closed since 15:04:05 UTC") || !strings.HasSuffix(e.Cause, "seen by web-9") {
+		t.Errorf("after it: %q, %q", e.State, e.Cause)
 	}
 }
 
@@ -208,9 +214,31 @@ func TestReplicasWithAnotherPolicyAreNamed(t *testing.T) {
 	other.Probes = 1
 	f.report("web-7#a", 0, false, explained)
 	f.report("web-8#b", 0, false, other)
-	f.wants("one", store.Explanation{Policies: "web-8 reports another policy than the fleet's"})
+	f.wants("one", store.Explanation{Policies: "web-8 reports another policy than the fleet's: Probes 1 here, 2 agreed"})
 	f.report("web-9#b", 0, false, other)
-	f.wants("two", store.Explanation{Policies: "web-8 and web-9 report another policy than the fleet's"})
+	f.wants("two", store.Explanation{Policies: "web-8 and web-9 report another policy than the fleet's: Probes 1 here, 2 agreed"})
+	other.OpenFor = 2 * time.Minute
+	f.report("web-10#c", 0, false, other)
+	const three = "web-10, web-8 and web-9 report another policy than the fleet's; web-10: OpenFor 2m0s here, 1m0s agreed; " +
+		"Probes 1 here, 2 agreed; web-8 and web-9: Probes 1 here, 2 agreed"
+	f.wants("three", store.Explanation{Policies: three})
+	f.command(store.Command{Action: store.Retune, Policy: other})
+	if got := f.explain().Policies; got != three {
+		t.Errorf("while another policy is in force, the fleet's is compared: %q", got)
+	}
+	f.command(store.Command{Action: store.Restore})
+	for i := range 3 {
+		other.Probes = 10 + i
+		f.report(fmt.Sprintf("web-2%d#d", i), 0, false, other)
+	}
+	if got := f.explain().Policies; !strings.HasSuffix(got, "; 2 more in other ways") || strings.Contains(got, "Probes 12") {
+		t.Errorf("five ways: %q", got)
+	}
+	f.report("web-30#e", 0, false, explained)
+	roster, err := f.store.Roster(context.Background(), "mcp")
+	if agrees := roster[len(roster)-4]; err != nil || agrees.Name != "web-30#e" || agrees.Policy != (store.Policy{}) || agrees.Differences() != nil {
+		t.Errorf("a replica with the fleet's policy: %+v, %v", agrees, err)
+	}
 	if got := f.snapshot().Explain(nil, nil).Policies; got != "a replica reports another policy than the fleet's" {
 		t.Errorf("without a roster: %q", got)
 	}

@@ -1,6 +1,10 @@
 package store
 
-import "time"
+import (
+	"fmt"
+	"reflect"
+	"time"
+)
 
 // Tally counts the calls of a window.
 type Tally struct {
@@ -119,4 +123,18 @@ type Replica struct {
 	Calls, Failures uint64        // that it reported
 	OwnOpen         bool          // its own verdict is open
 	Conflict        bool          // its policy is not the fleet's
+	Policy, Agreed  Policy        // if Conflict: its policy, and the fleet's; zero if the store does not tell, as one of an older release
+}
+
+// Differences says in which fields r's policy differs from the fleet's, such as "OpenFor 30s here, 10s agreed". It is nil if there
+// is not a difference, or if the store does not tell.
+func (r Replica) Differences() []string {
+	var out []string
+	here, agreed := reflect.ValueOf(r.Policy), reflect.ValueOf(r.Agreed)
+	for i := range here.NumField() {
+		if h, a := here.Field(i).Interface(), agreed.Field(i).Interface(); h != a {
+			out = append(out, fmt.Sprintf("%s %v here, %v agreed", here.Type().Field(i).Name, h, a))
+		}
+	}
+	return out
 }

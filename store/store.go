@@ -39,7 +39,8 @@ type Store interface {
 	Versions(ctx context.Context, names ...string) ([]Version, error)
 	// Roster lists who reports on a breaker, by name; none for an unknown one.
 	Roster(ctx context.Context, name string) ([]Replica, error)
-	// History lists transitions, newest first; limit <= 0 is 50, which is also how many are kept.
+	// History lists transitions, newest first; limit <= 0 is all that are kept: 50, and the one since which the breaker was not
+	// closed, if that is older. Between the last two there may then be a gap.
 	History(ctx context.Context, name string, limit int) ([]Transition, error)
 	// Watch calls fn, never twice at once, first with a Resync, again with one after any gap, and with every transition
 	// in between. It returns ctx.Err() or ErrClosed. fn may call the store; while it blocks, later events wait or

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -172,5 +173,28 @@ func TestJSONIsTheOneFormOfTheStore(t *testing.T) {
 	d.must("retune", "mcp", "probes=7", "-json")
 	if d.read("mcp").Policy.Probes != 7 {
 		t.Error("retune -json changed nothing")
+	}
+}
+
+// TestListShowAndRosterTellInWhichFieldsPoliciesDiffer: the store alone tells it, to any reader.
+func TestListShowAndRosterTellInWhichFieldsPoliciesDiffer(t *testing.T) {
+	d := newDesk(t)
+	d.closed("mcp")
+	other := d.read("mcp").Policy
+	other.OpenFor, other.Probes = 30*time.Second, 7
+	d.report(store.Report{Name: "mcp", Replica: "web-3#c3", Seq: 1, Policy: other})
+	differences := []string{"OpenFor 30s here, 1m0s agreed", "Probes 7 here, 3 agreed"}
+	want := "another policy than the fleet's: " + strings.Join(differences, "; ")
+	for _, args := range [][]string{{"list"}, {"show", "mcp"}} {
+		if out := d.must(args...); !strings.Contains(out, "web-3 reports "+want) {
+			t.Errorf("%q: %s; want %q", args, out, want)
+		}
+	}
+	if out := d.must("roster", "mcp"); !strings.Contains(out, "  "+want) {
+		t.Errorf("roster: %s; want %q", out, want)
+	}
+	var roster []replicaJSON
+	if err := json.Unmarshal([]byte(d.must("roster", "mcp", "--json")), &roster); err != nil || !slices.Equal(roster[len(roster)-1].Differences, differences) {
+		t.Error(roster, err)
 	}
 }

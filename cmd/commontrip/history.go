@@ -6,17 +6,18 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/commontrip/commontrip/internal/limits"
 	"github.com/commontrip/commontrip/store"
 	redisstore "github.com/commontrip/commontrip/store/redis"
 )
 
-const historyMost = 50
+const historyMost = limits.HistoryKept + 1
 
 func (a *app) history() *cobra.Command {
 	limit := historyMost
 	c := &cobra.Command{
 		Use: "history NAME", Short: "What happened to a breaker, why, and which replicas saw it", Args: oneName, ValidArgsFunction: a.completeName,
-		Long: "Shows transitions and commands, newest first; the store keeps 50.\n\nJSON: an array of transitions.",
+		Long: "Shows transitions and commands, newest first. The store keeps 50, and the one since which the breaker is not\nclosed if that is older.\n\nJSON: an array of transitions.",
 		RunE: a.with(func(ctx context.Context, s *redisstore.Store, args []string) error {
 			if limit < 1 || limit > historyMost {
 				return misuse("--limit is %d; want 1..%d", limit, historyMost)
@@ -45,7 +46,7 @@ func (a *app) history() *cobra.Command {
 			return nil
 		}),
 	}
-	c.Flags().IntVarP(&limit, "limit", "n", historyMost, "at most this many, 1 to 50")
+	c.Flags().IntVarP(&limit, "limit", "n", historyMost, fmt.Sprintf("at most this many, 1 to %d", historyMost))
 	return c
 }
 

@@ -19,14 +19,16 @@ type replicaJSON struct {
 	Failures uint64 `json:"failures"`
 	OwnOpen  bool   `json:"own_open"`
 	Conflict bool   `json:"conflict"`
+
+	Differences []string `json:"differences,omitempty"`
 }
 
 func (a *app) roster() *cobra.Command {
 	return &cobra.Command{
 		Use: "roster NAME", Short: "Who reports on a breaker", Args: oneName, ValidArgsFunction: a.completeName,
 		Long: "Shows the replicas that reported on a breaker within the last minute: when they were heard, what they reported\n" +
-			"since they started, and whether their own verdict or their policy is another than the fleet's.\n\n" +
-			"JSON: an array of {name, seen_ms, calls, failures, own_open, conflict}.",
+			"since they started, and whether their own verdict or their policy is another than the fleet's, and in which fields.\n\n" +
+			"JSON: an array of {name, seen_ms, calls, failures, own_open, conflict, differences}.",
 		RunE: a.with(func(ctx context.Context, s *redisstore.Store, args []string) error {
 			if _, err := read(ctx, s, args[0]); err != nil {
 				return err
@@ -39,7 +41,7 @@ func (a *app) roster() *cobra.Command {
 			if a.flags.json {
 				out := make([]replicaJSON, len(roster))
 				for i, r := range roster {
-					out[i] = replicaJSON{r.Name, r.Seen.Milliseconds(), r.Calls, r.Failures, r.OwnOpen, r.Conflict}
+					out[i] = replicaJSON{r.Name, r.Seen.Milliseconds(), r.Calls, r.Failures, r.OwnOpen, r.Conflict, r.Differences()}
 				}
 				return a.writeJSON(out)
 			}
@@ -62,7 +64,8 @@ func (a *app) writeRoster(roster []store.Replica) {
 			notes = append(notes, "its own verdict is open")
 		}
 		if r.Conflict {
-			notes = append(notes, "another policy than the fleet's")
+			note := "another policy than the fleet's: " + strings.Join(r.Differences(), "; ")
+			notes = append(notes, strings.TrimSuffix(note, ": "))
 		}
 		t.add(quote(r.Name), span(r.Seen)+" ago", r.Calls, r.Failures, cell{strings.Join(notes, "; "), yellow})
 	}

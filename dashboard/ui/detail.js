@@ -158,7 +158,8 @@ function showRoster(node, roster) {
     el('td', {}, `${duration(r.seen_ms)} ago`),
     el('td', { class: 'num' }, count(r.calls)),
     el('td', { class: 'num' }, count(r.failures)),
-    el('td', {}, r.own_open && el('span', { class: 'tag alarm' }, 'own verdict open'), r.conflict && el('span', { class: 'tag' }, 'other policy'))));
+    el('td', {}, r.own_open && el('span', { class: 'tag alarm' }, 'own verdict open'), r.conflict && el('span', { class: 'tag' }, 'other policy'),
+      r.differences && el('span', { class: 'sub', 'data-says': 'differences' }, r.differences.join('; ')))));
   node.replaceChildren(el('table', {}, el('thead', {}, el('tr', {}, ...head)), el('tbody', {}, ...rows)));
 }
 

@@ -48,7 +48,7 @@ export function explained() {
       said(lines.latest, x.latest ? `${clock(x.latest_at)}: ${x.latest}` : '');
       said(lines.next, x.next ? `Next: ${beside(x.next, x.next_at)}` : '');
       said(lines.own, x.own ?? '');
-      said(lines.policies, [x.policies, differences(row)].filter(Boolean).join('. '));
+      said(lines.policies, x.policies?.includes(' here, ') ? x.policies : [x.policies, differences(row)].filter(Boolean).join('. '));
       said(lines.standing, standing(row));
     },
   };
@@ -56,7 +56,7 @@ export function explained() {
 
 const lately = (row) => (row.errors.length && row.state === 'closed' ? `lately ${errors(row.errors)}` : '');
 
-// differences names what this replica's policy says otherwise than the fleet's.
+// differences names what this replica's policy says otherwise than the fleet's. The explanation tells it of all, once the roster was read.
 function differences(row) {
   const mine = row.here?.policy;
   if (!mine) return '';

@@ -321,24 +321,26 @@ func (c *coder) machine(m *Machine) {
 }
 
 func (c *coder) policy(field uint64, p *compiledPolicy) {
-	c.group(field, func(c *coder) {
-		number(c, 1, &p.windowTime)
-		number(c, 2, &p.consecutiveFor)
-		number(c, 3, &p.slowCallAfter)
-		number(c, 4, &p.openFor)
-		number(c, 5, &p.openForMax)
-		number(c, 6, &p.probeLease)
-		number(c, 7, &p.rampUp)
-		number(c, 8, &p.consecutiveFailures)
-		number(c, 9, &p.minCalls)
-		number(c, 10, &p.probeSuccesses)
-		number(c, 11, &p.failureRate)
-		number(c, 12, &p.slowCallRate)
-		number(c, 13, &p.windowCalls)
-		number(c, 14, &p.places)
-		number(c, 15, &p.reporters)
-		c.flag(16, &p.observe)
-	})
+	c.group(field, func(c *coder) { c.policyFields(p) })
+}
+
+func (c *coder) policyFields(p *compiledPolicy) {
+	number(c, 1, &p.windowTime)
+	number(c, 2, &p.consecutiveFor)
+	number(c, 3, &p.slowCallAfter)
+	number(c, 4, &p.openFor)
+	number(c, 5, &p.openForMax)
+	number(c, 6, &p.probeLease)
+	number(c, 7, &p.rampUp)
+	number(c, 8, &p.consecutiveFailures)
+	number(c, 9, &p.minCalls)
+	number(c, 10, &p.probeSuccesses)
+	number(c, 11, &p.failureRate)
+	number(c, 12, &p.slowCallRate)
+	number(c, 13, &p.windowCalls)
+	number(c, 14, &p.places)
+	number(c, 15, &p.reporters)
+	c.flag(16, &p.observe)
 }
 
 func (c *coder) totals(t *store.Totals) {
@@ -431,6 +433,7 @@ func (c *coder) history(h *history) {
 	text(c, 2, &h.cause)
 	number(c, 3, &h.oldest)
 	list(c, 4, &h.entries, (*coder).entry)
+	part(c, 5, &h.outage, (*coder).entry)
 }
 
 func (c *coder) entry(e *entry) {
@@ -480,6 +483,7 @@ func (c *coder) roster(r *roster) {
 		number(c, 6, &e.failures)
 		c.flag(7, &e.ownOpen)
 		c.flag(8, &e.conflict)
+		part(c, 9, &e.policy, (*coder).policyFields)
 	})
 }
 

@@ -13,6 +13,7 @@ type history struct {
 	cause   string
 	entries []entry // grows to limits.HistoryKept, then a ring
 	oldest  int
+	outage  *entry // the one since which the breaker was not closed, if the ring begins in the middle of that time
 }
 
 // entry is a transition whose At is in machine time.
@@ -29,11 +30,18 @@ func (m *Machine) openHistory() *history {
 	return m.history
 }
 
-// add writes an entry, over the oldest one if all are taken.
+// add writes an entry, over the oldest one if all are taken. What began an outage is kept as long as the outage lasts.
 func (h *history) add(e entry) {
 	if len(h.entries) < limits.HistoryKept {
 		h.entries = append(h.entries, e)
 		return
+	}
+	switch gone := h.entries[h.oldest]; {
+	case gone.Effective() == store.Closed:
+		h.outage = nil
+	// mutant: outage
+	case h.outage == nil:
+		h.outage = &gone
 	}
 	h.entries[h.oldest] = e
 	h.oldest = (h.oldest + 1) % limits.HistoryKept
@@ -47,9 +55,13 @@ func (h *history) len() int {
 	return len(h.entries)
 }
 
-// ago gives the nth newest entry, from 0, as t shows it. It shares no memory with the machine.
+// ago gives the nth newest entry, from 0, as t shows it.
 func (h *history) ago(n int, t moment) store.Transition {
-	e := &h.entries[(h.oldest+len(h.entries)-1-n)%len(h.entries)]
+	return h.entries[(h.oldest+len(h.entries)-1-n)%len(h.entries)].shown(t)
+}
+
+// shown is an entry as t shows it. It shares no memory with the machine.
+func (e *entry) shown(t moment) store.Transition {
 	out := e.Transition
 	out.At = t.date(e.at)
 	out.Errors, out.Witnesses = slices.Clone(out.Errors), slices.Clone(out.Witnesses)
@@ -79,8 +91,8 @@ func (m *Machine) lastMade() *store.Transition {
 	return &made
 }
 
-// History gives the newest entries, newest first; limit <= 0 is all that are kept, 50. A name that is not shown has
-// none.
+// History gives the newest entries, newest first; limit <= 0 is all that are kept: 50, and the one since which the breaker
+// was not closed, if that is older. A name that is not shown has none.
 func (m *Machine) History(now int64, name string, limit int) []store.Transition {
 	if m.phase != shown {
 		return nil
@@ -92,9 +104,14 @@ func (m *Machine) History(now int64, name string, limit int) []store.Transition 
 	t := m.moment(now)
 	var out []store.Transition
 	for i := range n {
-		e := m.history.ago(i, t)
-		e.Name = name
-		out = append(out, e)
+		out = append(out, m.history.ago(i, t))
+	}
+	closed := func(e store.Transition) bool { return e.Effective() == store.Closed }
+	if n > 0 && m.history.outage != nil && (limit <= 0 || limit > n) && !slices.ContainsFunc(out, closed) {
+		out = append(out, m.history.outage.shown(t))
+	}
+	for i := range out {
+		out[i].Name = name
 	}
 	return out
 }

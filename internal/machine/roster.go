@@ -27,6 +27,7 @@ type replica struct {
 	seen            int64 // its last report
 	active          int64 // the slice of its last report with outcomes
 	calls, failures uint64
+	policy          *compiledPolicy // of its last report, if it is not the fleet's and a release that tells it wrote it
 	ownOpen         bool
 	conflict        bool
 }
@@ -76,9 +77,11 @@ func (m *Machine) touchReplica(req request, report *store.Report, policy compile
 	if last := sliceOf(e.seen); last != slice {
 		r.seen.arrive(slice, last)
 	}
-	e.seen, e.ownOpen, e.conflict = req.at, report.OwnOpen, policy != m.fleet
+	e.seen, e.ownOpen, e.conflict, e.policy = req.at, report.OwnOpen, policy != m.fleet, nil
 	if e.conflict {
 		r.conflict = req.at + limits.ConflictFor
+		other := policy
+		e.policy = &other
 	}
 	if !again {
 		e.seq = report.Seq
@@ -153,10 +156,14 @@ func (m *Machine) Roster(now int64) []store.Replica {
 		if !e.counts(sliceOf(t.at)) {
 			continue
 		}
-		out = append(out, store.Replica{
+		shown := store.Replica{
 			Name: e.name, Seen: duration(t.at - e.seen), Calls: e.calls, Failures: e.failures,
 			OwnOpen: e.ownOpen, Conflict: e.conflict,
-		})
+		}
+		if e.policy != nil {
+			shown.Policy, shown.Agreed = e.policy.policy(), m.fleet.policy()
+		}
+		out = append(out, shown)
 	}
 	return out
 }

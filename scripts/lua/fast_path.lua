@@ -27,7 +27,7 @@ repeat -- once: break leaves the report to the full path
       or (f[7] or '') .. (f[9] or '') .. (f[13] or '') .. (f[15] or '') ~= ''
       or not (f[4] and state and totals and tally and roster and f[16]) then break end
   local at, off, kept = match(f[4], '^(%d+) (%-?%d+) (%d+)$')
-  local seen, last, calls, failures, active = match(f[16], '^(%d+) (%d+) (%d+) (%d+) [01] [01] (%-?%d+)$')
+  local seen, last, calls, failures, active = match(f[16], '^(%d+) (%d+) (%d+) (%d+) [01] 0 (%-?%d+)$')
   if not (find(state, '^[012] %d+ %d+ %d+ %d+$') and at and seen) then break end
 
   now = ARGV[1]

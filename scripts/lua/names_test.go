@@ -44,6 +44,8 @@ var functionsOfOne = map[string]string{
 		judge.witnesses`,
 	"Lua keeps a policy as a text, and one of a newer release whole": `
 		policy.policy_differs`,
+	"Go does it where it keeps the entries": `
+		transition.keep_outage`,
 	"Lua makes a function only if it is needed": `
 		transition.changes outcomes.adverse`,
 	"Lua takes a run at once, if none of its outcomes can trip; Go takes one outcome after another": `

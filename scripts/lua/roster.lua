@@ -70,7 +70,13 @@ local function touch_replica(b, name, raw, entry, report, again, active)
   local last = slice_of(entry.seen)
   if last ~= slice then arrive(roll_roster(b).seen, slice, last) end
   entry.seen, entry.own, entry.conflict = b.m, report.own, policy_differs(b.fleet, report.policy) and 1 or 0
-  if entry.conflict == 1 then roll_roster(b).conflict = b.m + 1 end
+  if entry.conflict == 1 then
+    roll_roster(b).conflict = b.m + 1
+    b.writes[#b.writes + 1] = 'p:' .. name
+    b.writes[#b.writes + 1] = report.policy
+  elseif string.find(raw, '^%d+ %d+ %d+ %d+ [01] 1 ') then
+    b.drops[#b.drops + 1] = 'p:' .. name
+  end
   if not again then entry.seq = report.seq end
   if active and entry.slice ~= slice then
     arrive(roll_roster(b).active, slice, entry.slice)
@@ -104,7 +110,10 @@ local function sweep(b, mine)
         b.moved_to, b.moved_name = here, names[2]
       end
       b.drops[#b.drops + 1] = last
-      if name then b.drops[#b.drops + 1] = 'r:' .. name end
+      if name then
+        b.drops[#b.drops + 1] = 'r:' .. name
+        b.drops[#b.drops + 1] = 'p:' .. name
+      end
       t.size = t.size - 1
     end
   end

@@ -29,9 +29,12 @@
 --               it first failed, the end of its ban
 --   count       entries leases: ever written to the history, ever granted
 --   h0..h49     the history, entry n in field n mod 50 (transition.lua)
+--   outage      number and entry: what began the time in which the breaker is not closed, if h0..h49 begin with entry
+--               number in the middle of that time
 --   roster      the roster's counters (roster.lua)
 --   q0..        the roster's names, numbered
 --   r:<name>    one entry of the roster
+--   p:<name>    the policy that this replica reports, if it is not the fleet's
 --   tomb        phase generation rev end, of a tombstone: phase 1 removed, 2 removed but brought back by a replica and
 --               still hidden; then the numbers that the removal made
 

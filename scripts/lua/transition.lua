@@ -39,6 +39,27 @@ local function changes()
       labels = count_labels(b) }
   end
 
+  -- Keeps what began an outage as long as the outage lasts: before the next entry is written over the oldest one. An older
+  -- release does not keep it, so that the field may be of another time.
+  local function keep_outage(b, slot)
+    local oldest, gone = b.history - HISTORY_KEPT, field(b, slot)
+    local to, mode = string.match(gone, '^%d+ (%d+) (%d+) ')
+    local number, kept = string.match(field(b, 'outage'), '^(%d+)\n(.*)$')
+    to, mode = tonumber(to), tonumber(mode)
+    if mode == FORCED_CLOSED or to == CLOSED and mode ~= FORCED_OPEN then
+      kept = nil
+    -- mutant: outage
+    elseif tonumber(number) ~= oldest then
+      kept = gone
+    end
+    local value = kept and text(oldest + 1) .. '\n' .. kept or ''
+    if value ~= b.f.outage then
+      b.f.outage = value
+      b.writes[#b.writes + 1] = 'outage'
+      b.writes[#b.writes + 1] = value
+    end
+  end
+
   -- Completes an entry and writes it: numbers; then reason, cause, why, labels, witnesses in a line each. e says why it
   -- happens: reason, cause, why, action, witnesses (a list). An adoption is told to all, but was made by nobody.
   local function append_entry(b, entry, e, adoption)
@@ -46,7 +67,9 @@ local function changes()
       b.rev, e.action or 0, b.m, entry.tally) .. table.concat({ e.reason, e.cause, e.why or '', entry.labels,
       table.concat(e.witnesses or {}, '\t') }, '\n')
     load_count(b)
-    b.writes[#b.writes + 1] = 'h' .. text(b.history % HISTORY_KEPT)
+    local slot = 'h' .. text(b.history % HISTORY_KEPT)
+    if b.history >= HISTORY_KEPT then keep_outage(b, slot) end
+    b.writes[#b.writes + 1] = slot
     b.writes[#b.writes + 1] = line
     b.history = b.history + 1
     b.entries[#b.entries + 1] = line

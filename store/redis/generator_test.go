@@ -18,6 +18,7 @@ type generator struct {
 	calm     int // how many times; 1: not calm
 	healthy  bool
 	heavy    bool // runs of hundreds of outcomes
+	outage   bool // the breaker seldom closes, while it moves often
 	d        *duel
 	now      int64
 	policies []store.Policy
@@ -43,6 +44,9 @@ func newGenerator(r *rand.Rand, d *duel) *generator {
 		g.replicas = append(g.replicas, fmt.Sprintf("web-%d#a", i))
 	}
 	g.calm, g.healthy, g.heavy = pick(g, 1, 1, 4, 25), g.IntN(2) == 0, g.IntN(4) == 0
+	if g.IntN(6) == 0 {
+		g.calm, g.outage = 1, true
+	}
 	return g
 }
 
@@ -100,6 +104,8 @@ func (g *generator) next() step {
 
 func (g *generator) request() any {
 	switch n := g.IntN(1000); {
+	case g.outage && n < 500:
+		return g.command()
 	case n < 600:
 		return g.report()
 	case n < 750:
@@ -251,6 +257,9 @@ func (g *generator) settlement() store.Settlement {
 			t.Replica = g.replica()
 		}
 	}
+	if g.outage && g.IntN(100) > 0 {
+		t.Outcome = store.Failure
+	}
 	if g.rarely(15) {
 		t.Lease.Generation = g.generation()
 	}
@@ -262,6 +271,9 @@ func (g *generator) settlement() store.Settlement {
 
 func (g *generator) command() store.Command {
 	c := store.Command{Action: store.Action(1 + g.IntN(7)), By: "oncall", Why: pick(g, "", "INC-42")}
+	if g.outage && g.IntN(100) > 0 {
+		c.Action = pick(g, store.ForceOpen, store.Lift, store.Trip, store.Trip)
+	}
 	switch c.Action {
 	case store.ForceOpen, store.ForceClosed, store.Retune, store.Trip:
 		c.For = g.millis(0, 0, 1, second, 10*second, 3600*second, 30*24*3600*second, 31*24*3600*second)

@@ -129,3 +129,51 @@ func TestAPushOfANewerReleaseIsTold(t *testing.T) {
 		t.Errorf("%q", words)
 	}
 }
+
+// TestWhatAnOlderReleaseDoesNotKeepIsNotTold: a script of 0.1 writes over the oldest entry, and keeps neither that one nor the
+// number beside what began an outage. It does not know a replica's policy either.
+func TestWhatAnOlderReleaseDoesNotKeepIsNotTold(t *testing.T) {
+	s, set := newer(t)
+	ctx := t.Context()
+	trips := func(n int) {
+		t.Helper()
+		for range n {
+			if _, err := s.Command(ctx, store.Command{Name: "x", Action: store.Trip, By: "oncall"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	oldest := func(entries int) store.Transition {
+		t.Helper()
+		history, err := s.History(ctx, "x", 0)
+		if err != nil || len(history) != entries {
+			t.Fatalf("%d entries, %v; want %d", len(history), err, entries)
+		}
+		return history[entries-1]
+	}
+	trips(60) // after a trip and a reset: the third entry began it
+	if began := oldest(51); began.From != store.Closed || began.To != store.Open {
+		t.Errorf("the outage began with %+v", began)
+	}
+	set("count", "63 0", "h12", "1 1 0 1 2 0 4 1700000000000 0 0 0 0\noperator\nann\n\n\n")
+	if e := oldest(50); e.From != store.Open {
+		t.Errorf("after an entry of 0.1 the oldest is %+v", e)
+	}
+	trips(1)
+	if e := oldest(51); e.From != store.Open {
+		t.Errorf("what is known to be the oldest is %+v", e)
+	}
+
+	r := plainReport("web-1#1", 1)
+	r.Policy.OpenFor = time.Second
+	if result := s.Sync(ctx, []store.Report{r})[0]; result.Err != nil {
+		t.Fatal(result.Err)
+	}
+	for _, policy := range []string{"", "1 2 3", "what comes after"} {
+		set("p:web-1#1", policy)
+		roster, err := s.Roster(ctx, "x")
+		if err != nil || len(roster) != 2 || !roster[1].Conflict || roster[1].Policy != (store.Policy{}) || roster[1].Differences() != nil {
+			t.Errorf("beside %q the roster is %+v, %v", policy, roster, err)
+		}
+	}
+}

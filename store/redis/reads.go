@@ -338,6 +338,9 @@ func (d *decoder) roster(name string, whole *call, f snapshotFields) []store.Rep
 			continue
 		}
 		if r, ok := d.replica(replica, value, f.m); ok {
+			if r.Conflict {
+				d.differs(&r, all["p:"+replica], f.policy)
+			}
 			out = append(out, r)
 		}
 	}
@@ -377,11 +380,11 @@ func (s *Store) History(ctx context.Context, name string, limit int) ([]store.Tr
 // Histories gives [Store.History] of each of the names, in a few exchanges. Breakers that are not there have no entry. An
 // *[store.UnreadableError] comes beside the histories of the others. It writes nothing.
 func (s *Store) Histories(ctx context.Context, limit int, names ...string) (map[string][]store.Transition, error) {
-	if limit <= 0 || limit > limits.HistoryKept {
-		limit = limits.HistoryKept
+	if limit <= 0 {
+		limit = limits.HistoryKept + 1
 	}
-	fields := make([]string, 0, limits.HistoryKept+1)
-	fields = append(fields, "count")
+	fields := make([]string, 0, limits.HistoryKept+2)
+	fields = append(fields, "count", "outage")
 	for i := range limits.HistoryKept {
 		fields = append(fields, "h"+strconv.Itoa(i))
 	}
@@ -390,18 +393,28 @@ func (s *Store) Histories(ctx context.Context, limit int, names ...string) (map[
 	})
 }
 
-// history reads the count of entries that were ever written, and those that are kept.
+// history reads the count of entries that were ever written, those that are kept, and the one that began an outage, if they
+// begin in the middle of it.
 func (d *decoder) history(name string, fields []string, f snapshotFields, limit int) []store.Transition {
 	written := d.numbers("count", fields[0], 2)[0]
 	if d.problem != "" {
 		return nil
 	}
 	var out []store.Transition
-	for i := written - 1; i >= max(written-limits.HistoryKept, 0) && len(out) < limit; i-- {
+	add := func(entry string) {
 		one := decoder{of: "history"}
-		if t := one.transition(name, fields[1+i%limits.HistoryKept], f.off); one.problem == "" {
+		if t := one.transition(name, entry, f.off); one.problem == "" {
 			out = append(out, t)
 		}
+	}
+	oldest := max(written-limits.HistoryKept, 0)
+	for i := written - 1; i >= oldest && len(out) < limit; i-- {
+		add(fields[2+i%limits.HistoryKept])
+	}
+	closed := func(t store.Transition) bool { return t.Effective() == store.Closed }
+	number, entry, _ := strings.Cut(fields[1], "\n")
+	if number == strconv.FormatInt(oldest, 10) && len(out) < limit && !slices.ContainsFunc(out, closed) {
+		add(entry)
 	}
 	return out
 }

@@ -274,6 +274,15 @@ func (d *decoder) witnesses(s string) []string {
 	return names[:min(len(names), limits.WitnessesShown)]
 }
 
+// differs reads the policy of a replica that has another one than the fleet's. An older release does not tell it, and what a
+// newer one tells is passed over if it means nothing here.
+func (d *decoder) differs(r *store.Replica, own, agreed string) {
+	one := decoder{of: d.of}
+	if policy := one.policy("p:", own); one.problem == "" {
+		r.Policy, r.Agreed = policy, d.policy("policy", agreed)
+	}
+}
+
 // replica reads an entry of the roster; false if it no longer counts.
 func (d *decoder) replica(name, s string, m int64) (store.Replica, bool) {
 	n := d.numbers("replica", s, 7, 6)

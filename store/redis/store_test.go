@@ -503,6 +503,60 @@ func TestTheRosterIsSwept(t *testing.T) {
 	}
 }
 
+// TestAPolicyThatDiffersTakesRoomOnlyWhileItDiffers: the hash keeps it until its replica agrees, or is gone.
+func TestAPolicyThatDiffersTakesRoomOnlyWhileItDiffers(t *testing.T) {
+	now := time.UnixMilli(nowMillis)
+	srv := redistest.Start(t)
+	s := openOn(t, srv.SocketURL(), WithClock(func() time.Time { return now }))
+	c, ctx := admin(t, srv), context.Background()
+	seq := uint64(0)
+	report := func(replica string, change func(r *store.Report)) {
+		t.Helper()
+		seq++
+		r := plainReport(replica, seq)
+		change(&r)
+		if got := s.Sync(ctx, []store.Report{r})[0]; got.Err != nil {
+			t.Fatal(got.Err)
+		}
+	}
+	agrees := func(*store.Report) {}
+	differs := func(r *store.Report) { r.Policy.OpenFor = 9 * time.Second }
+	kept := func(when string, want ...string) {
+		t.Helper()
+		fields, err := c.HKeys(ctx, s.keys.breaker("x")).Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		fields = slices.DeleteFunc(fields, func(f string) bool { return !strings.HasPrefix(f, "p:") })
+		if slices.Sort(fields); !slices.Equal(fields, want) {
+			t.Errorf("%s the hash keeps %v; want %v", when, fields, want)
+		}
+	}
+	report("a#1", agrees)
+	report("b#1", differs)
+	report("c#1", differs)
+	kept("while two differ", "p:b#1", "p:c#1")
+	report("b#1", agrees)
+	kept("while one differs", "p:c#1")
+	report("a#1", func(r *store.Report) { differs(r); r.Announce = true })
+	report("b#1", func(r *store.Report) { differs(r); r.Known = store.Known{} })
+	snapshots, err := s.Read(ctx, "x")
+	if err != nil || len(snapshots) != 1 {
+		t.Fatal(snapshots, err)
+	}
+	report("c#1", func(r *store.Report) { differs(r); r.Known = snapshots[0].Known() }) // which the fast path must not take
+	kept("after the announcement")
+	report("d#1", agrees)
+	kept("while another differs", "p:d#1")
+	for range 3 {
+		now = now.Add(30 * time.Second)
+		for range 5 {
+			report("a#1", differs)
+		}
+	}
+	kept("when it is gone")
+}
+
 // TestAScriptsTimeDoesNotGrowWithTheRoster compares what the server spends, by the least of many batches.
 func TestAScriptsTimeDoesNotGrowWithTheRoster(t *testing.T) {
 	if testing.Short() {

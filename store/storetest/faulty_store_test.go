@@ -23,6 +23,7 @@ type bad struct {
 	commanded  func(c store.Command, out *store.Result)
 	read       func(names []string)
 	versions   func(v []store.Version)
+	roster     func(name string, r []store.Replica)
 	history    func(h []store.Transition) []store.Transition
 	watch      func(fn func(store.Event)) func(store.Event)
 	remove     func(name string) error
@@ -102,6 +103,14 @@ func (b *bad) Versions(ctx context.Context, names ...string) ([]store.Version, e
 		b.versions(v)
 	}
 	return v, err
+}
+
+func (b *bad) Roster(ctx context.Context, name string) ([]store.Replica, error) {
+	r, err := b.Store.Roster(ctx, name)
+	if b.roster != nil {
+		b.roster(name, r)
+	}
+	return r, err
 }
 
 func (b *bad) History(ctx context.Context, name string, limit int) ([]store.Transition, error) {

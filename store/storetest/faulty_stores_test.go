@@ -361,6 +361,36 @@ var faultyStores = []struct {
 			return h
 		}
 	})},
+	{"forgets what began an outage", "what began an outage is kept", faulty(func(b *bad) {
+		b.history = func(h []store.Transition) []store.Transition { return h[:min(len(h), 50)] }
+	})},
+	{"tells what began an outage that is over", "what began an outage is kept", faulty(func(b *bad) {
+		var began memo[string, store.Transition]
+		b.history = func(h []store.Transition) []store.Transition {
+			if len(h) > 50 {
+				began.put(tier, h[50])
+			} else if old, ok := began.get(tier); ok && len(h) == 50 {
+				return append(h, old)
+			}
+			return h
+		}
+	})},
+	{"tells of no policy that differs", "a roster tells the policy that differs", faulty(func(b *bad) {
+		b.roster = func(_ string, r []store.Replica) {
+			for i := range r {
+				r[i].Policy, r[i].Agreed = store.Policy{}, store.Policy{}
+			}
+		}
+	})},
+	{"compares with the policy in force", "a roster tells the policy that differs", faulty(func(b *bad) {
+		b.roster = func(name string, r []store.Replica) {
+			for i := range r {
+				if r[i].Conflict {
+					r[i].Agreed = b.now(name).Policy
+				}
+			}
+		}
+	})},
 	{"begins a watch in the middle", "a watch begins with a Resync", faulty(func(b *bad) {
 		b.watch = func(fn func(store.Event)) func(store.Event) {
 			return func(e store.Event) {

@@ -179,4 +179,39 @@ var openingRules = []rule{
 			}
 		},
 	},
+	{
+		"what began an outage is kept",
+		"The entry since which the breaker was not closed is kept behind the newest 50, whole, for as long as it is not closed.",
+		func(f *fixture) {
+			f.policy = doubling
+			f.tell("b", store.Run{Outcome: store.Failure, Label: "503", Count: 1})
+			began := f.newest()
+			for i := range 40 {
+				f.round(store.Failure)
+				history := f.history()
+				same(f, "entries", len(history), min(3+2*i, 51))
+				same(f, "the oldest", history[len(history)-1], began)
+			}
+			for limit, want := range map[int]int{1: 1, 50: 50, 51: 51, 1000: 51} {
+				history, err := f.store.History(f.ctx, tier, limit)
+				if err != nil {
+					f.Fatal(err)
+				}
+				same(f, "entries", len(history), want)
+			}
+			f.round(store.Success)
+			same(f, "entries once it is closed", len(f.history()), 50)
+			f.trip()
+			began = f.newest()
+			f.force(store.ForceClosed, 0)
+			f.force(store.ForceOpen, 0)
+			forced := f.newest()
+			for range 60 {
+				f.do(store.Trip)
+			}
+			history := f.history()
+			same(f, "entries below a force", len(history), 51)
+			same(f, "the oldest", history[50], forced)
+		},
+	},
 }

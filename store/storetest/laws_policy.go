@@ -203,4 +203,36 @@ var policyRules = []rule{
 			same(f, "retuned", f.read().Policy, f.policy)
 		},
 	},
+	{
+		"a roster tells the policy that differs",
+		"An entry whose policy is not the fleet's tells both, field by field, whatever is retuned; any other entry tells none.",
+		func(f *fixture) {
+			f.touch()
+			told := func(replica string, policy, agreed store.Policy) {
+				f.Helper()
+				m := f.member(replica)
+				same(f, replica+"'s policy", m.Policy, policy)
+				same(f, "the one agreed beside it", m.Agreed, agreed)
+				same(f, "conflict", m.Conflict, policy != agreed)
+			}
+			other := store.Policy{
+				WindowTime: 90 * sec, ConsecutiveFailures: 7, ConsecutiveFor: 1234 * ms, FailureRate: 0.1234, SlowCallRate: 0.9999,
+				SlowCallAfter: 250 * ms, MinCalls: 33, Reporters: 16, OpenFor: 1500 * ms, OpenForMax: 24 * hour, Probes: 1000,
+				ProbeSuccesses: 1_000_000, ProbeLease: 17 * ms, RampUp: 45 * sec, Observe: true,
+			}
+			f.differ("b", other)
+			told("a", store.Policy{}, store.Policy{})
+			told("b", other, f.policy)
+			f.differ("b", another)
+			told("b", another, f.policy)
+			f.retune(other, 0)
+			told("b", another, f.policy)
+			f.touch()
+			told("a", store.Policy{}, store.Policy{})
+			f.announce("b", another)
+			told("b", store.Policy{}, store.Policy{})
+			f.touch()
+			told("a", f.policy, another)
+		},
+	},
 }

@@ -86,7 +86,9 @@ var repeatRules = []rule{
 			f.after(10 * sec)
 			r.OwnOpen, r.Policy.OpenFor = true, 5*sec
 			f.send(r)
-			same(f, "the roster", f.roster(), []store.Replica{{Name: "a", Calls: 1, Failures: 1, OwnOpen: true, Conflict: true}})
+			same(f, "the roster", f.roster(), []store.Replica{{
+				Name: "a", Calls: 1, Failures: 1, OwnOpen: true, Conflict: true, Policy: r.Policy.WithDefaults(), Agreed: f.policy.WithDefaults(),
+			}})
 			truly(f, "the conflict is shown", f.read().PolicyConflict)
 		},
 	},

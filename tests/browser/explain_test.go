@@ -115,7 +115,8 @@ func TestPoliciesThatDifferAreNamedByTheirFields(t *testing.T) {
 	}
 	address, _ := serve(t, f.store, dashboard.WithManager(m))
 	page.do(chromedp.Navigate(address))
-	page.await(says("mcp", "policies") + ".includes('Failures in a row: 9 in the fleet, 1000 here')")
+	page.await(says("mcp", "policies") + ".includes('ConsecutiveFailures 1000 here, 9 agreed')")
 	page.do(chromedp.Navigate(address + "#/b/mcp"))
-	page.await("document.querySelector('.detail [data-says=\"policies\"]')?.textContent.includes('Failures in a row: 9 in the fleet, 1000 here')")
+	page.await("document.querySelector('.detail [data-says=\"policies\"]')?.textContent.includes('ConsecutiveFailures 1000 here, 9 agreed')")
+	page.await("document.querySelector('.detail [data-says=\"differences\"]')?.textContent === 'ConsecutiveFailures 1000 here, 9 agreed'")
 }

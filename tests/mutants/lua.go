@@ -26,6 +26,7 @@ var atLua = []mark{
 	{"one more success than asked for closes", "enough", Swap(">=", ">"), "12.01"},
 	{"a lower generation is adopted", "older", Swap(">", "~="), "4.12"},
 	{"a known half-open stays half-open", "half-open", Never(), "4.06"},
+	{"what began an outage goes with the others", "outage", Never(), "10.12"},
 	{"numbers do not begin at the time", "next-number", Arg(1), "2.05"},
 	{"machine time goes back", "moment", Arg(2), "1.03"},
 	{"numbers are written as Lua prints them", "digits", Swap("'%d'", "'%.14g'"), "2.02"},

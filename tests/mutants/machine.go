@@ -47,6 +47,7 @@ var atMachine = []mark{
 	{"a streak lasts from a failure long gone", "begins", Never(), "7.10"},
 	{"the end of a force ends what is open below", "open-below", Never(), "13.20"},
 	{"the end of a force ends a reset below", "reset-below", Plus(-1), "13.21"},
+	{"what began an outage goes with the others", "outage", Never(), "10.12"},
 	{"one more success than asked for closes", "enough", Swap(">=", ">"), "12.01"},
 	{"one replica's failed probe reopens a fleet", "reopen", Always(), "12.19"},
 	{"who fails again does not reopen", "reopen", DropTerm(1), "12.20"},
