@@ -4,7 +4,7 @@
 //
 // # Policies as a guard
 //
-// [New] makes a guard of policies, the outermost first. It stands where any guard may stand, such as around a breaker or in
+// [New] makes a guard of policies, the outermost first. It stands like any other guard, such as inside of a breaker or in
 // the Guards of a fallback.Tier:
 //
 //	places, err := failsafeguard.New(bulkhead.New[any](100))

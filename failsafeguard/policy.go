@@ -75,6 +75,7 @@ func bounded[R any](
 	}
 	probe := execution.CopyForCancellable().(policy.ExecutionInternal[R])
 	defer probe.Cancel(nil)
-	defer context.AfterFunc(permit.Context(), func() { probe.Cancel(nil) })()
+	stop := context.AfterFunc(permit.Context(), func() { probe.Cancel(nil) })
+	defer stop()
 	return inner(probe)
 }
