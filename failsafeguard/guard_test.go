@@ -114,10 +114,18 @@ func TestADeadlineThatEndsTheWaitForAPlaceIsARefusal(t *testing.T) {
 		if !errors.Is(err, context.DeadlineExceeded) || !breaker.IsRefusal(err) || card.State() != breaker.Closed {
 			t.Errorf("%v, a refusal: %v, the breaker is %v", err, breaker.IsRefusal(err), card.State())
 		}
-		if err := g.Run(ctx, works); !errors.Is(err, context.DeadlineExceeded) || !breaker.IsRefusal(err) {
-			t.Errorf("of a context that had ended: %v, a refusal: %v", err, breaker.IsRefusal(err))
-		}
 	})
+}
+
+func TestAContextThatHasEndedAsksNoPolicyAndNoTier(t *testing.T) {
+	why := errors.New("the server stops")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(why)
+	g := newGuard(t, bulkhead.NewBuilder[any](1).OnAcquired(func(failsafe.ExecutionEvent[any]) { t.Error("a place was taken") }).Build())
+	err := g.Run(ctx, func(context.Context) error { t.Error("reached"); return nil })
+	if !errors.Is(err, why) || !breaker.IsRefusal(err) {
+		t.Errorf("%v, a refusal: %v; want the cause, as one", err, breaker.IsRefusal(err))
+	}
 }
 
 // What several attempts say together: a refusal only if none of them reached the tier.

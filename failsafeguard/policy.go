@@ -47,14 +47,11 @@ var _ policy.Executor[any] = (*executor[any])(nil)
 // Apply puts the breaker around inner.
 func (e *executor[R]) Apply(inner func(failsafe.Execution[R]) *common.PolicyResult[R]) func(failsafe.Execution[R]) *common.PolicyResult[R] {
 	return func(exec failsafe.Execution[R]) *common.PolicyResult[R] {
-		execution := exec.(policy.ExecutionInternal[R])
 		permit, err := e.breaker.Acquire(exec.Context())
 		if err != nil {
-			if ended, with := execution.IsCanceledWithResult(); ended {
-				return with
-			}
 			return &common.PolicyResult[R]{Error: err, Done: true}
 		}
+		execution := exec.(policy.ExecutionInternal[R])
 		err = breaker.ErrPanic // should inner not come back
 		defer func() { permit.Done(err) }()
 		result := bounded(&permit, execution, inner)
