@@ -92,6 +92,25 @@ func TestAProbesContextEndsWithItsLease(t *testing.T) {
 	})
 }
 
+// What hangs on the context of an ordinary call, such as a response's body, can be read after the call has returned.
+func TestOnlyAProbesContextEndsWithItsResult(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		card := newBreaker(t)
+		executor := failsafe.With[any](failsafeguard.Policy[any](card))
+		var given context.Context
+		call := func(result error) {
+			_ = executor.RunWithExecution(func(exec failsafe.Execution[any]) error { given = exec.Context(); return result })
+		}
+		if call(errTier); given.Err() != nil {
+			t.Errorf("the context of an ordinary call: %v", given.Err())
+		}
+		time.Sleep(time.Minute)
+		if call(nil); given.Err() == nil || card.State() != breaker.Closed {
+			t.Errorf("the context of a probe that has returned: %v; the breaker is %v", given.Err(), card.State())
+		}
+	})
+}
+
 func TestAPanicUnderAPolicyCountsAndGoesUp(t *testing.T) {
 	card := newBreaker(t)
 	func() {
