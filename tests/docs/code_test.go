@@ -16,12 +16,15 @@ import (
 	"testing"
 )
 
-const modulePath = "github.com/commontrip/commontrip"
+const (
+	modulePath   = "github.com/commontrip/commontrip"
+	failsafePath = "github.com/failsafe-go/failsafe-go"
+)
 
 // imports is where the packages come from that a block calls by these names.
 var imports = map[string]string{
 	"context": "context", "errors": "errors", "fmt": "fmt", "io": "io", "http": "net/http", "log": "log", "os": "os", "slog": "log/slog",
-	"synctest": "testing/synctest", "testing": "testing", "time": "time",
+	"atomic": "sync/atomic", "runtime": "runtime", "sync": "sync", "synctest": "testing/synctest", "testing": "testing", "time": "time",
 	"breaker": modulePath + "/breaker", "config": modulePath + "/config", "dashboard": modulePath + "/dashboard",
 	"fallback": modulePath + "/fallback", "health": modulePath + "/health", "metrics": modulePath + "/metrics",
 	"retry": modulePath + "/retry", "store": modulePath + "/store", "storetest": modulePath + "/store/storetest",
@@ -32,26 +35,26 @@ var imports = map[string]string{
 	"grpc":   "google.golang.org/grpc", "credentials": "google.golang.org/grpc/credentials", "prometheus": "github.com/prometheus/client_golang/prometheus",
 	"promhttp": "github.com/prometheus/client_golang/prometheus/promhttp",
 	"tls":      "crypto/tls", "redis": "github.com/redis/go-redis/v9",
+	"failsafeguard": modulePath + "/failsafeguard", "failsafe": failsafePath, "adaptivelimiter": failsafePath + "/adaptivelimiter",
+	"bulkhead": failsafePath + "/bulkhead", "circuitbreaker": failsafePath + "/circuitbreaker", "hedgepolicy": failsafePath + "/hedgepolicy",
+	"ratelimiter": failsafePath + "/ratelimiter", "retrypolicy": failsafePath + "/retrypolicy", "gobreaker": "github.com/sony/gobreaker/v2",
 	"sdkmetric": "go.opentelemetry.io/otel/sdk/metric", "otelbridge": "go.opentelemetry.io/contrib/bridges/prometheus",
 }
 
 // A block is a file if it has a package clause, else declarations, else statements. What stands around it (ctx, a
-// store, a tier's call) is given by testdata/given.go. A block that bridges to OpenTelemetry is compiled in the module
-// that depends on it.
+// store, a tier's call) is given by testdata/given.go. A block that uses a library which the main module does without is
+// compiled in a module that depends on it.
 func TestEveryBlockOfGoCompilesAndItsTestsPass(t *testing.T) {
-	for _, module := range []struct {
-		dir, given string
-		mine       func(block) bool
-	}{
-		{".", "given.go", func(b block) bool { return !strings.Contains(b.text(), "sdkmetric.") }},
-		{"tests/deploy/queries", "given_otel.go", func(b block) bool { return strings.Contains(b.text(), "sdkmetric.") }},
-	} {
-		t.Run(module.dir, func(t *testing.T) {
-			dir := newModule(t, module.dir)
+	given := map[string]string{
+		".": "given.go", "tests/deploy/queries": "given_otel.go", "tests/peers": "given_peers.go", "failsafeguard": "given_peers.go",
+	}
+	for module, given := range given {
+		t.Run(module, func(t *testing.T) {
+			dir := newModule(t, module)
 			var blocks []block
 			for _, b := range goBlocks(t) {
-				if module.mine(b) {
-					writeBlock(t, dir, b, module.given)
+				if moduleOf(b) == module {
+					writeBlock(t, dir, b, given)
 					blocks = append(blocks, b)
 				}
 			}
@@ -63,6 +66,19 @@ func TestEveryBlockOfGoCompilesAndItsTestsPass(t *testing.T) {
 			goTool(t, dir, "test", "-mod=mod", "-trimpath", "-vet=off", "-count=1", "./...")
 		})
 	}
+}
+
+// moduleOf is the module that has what a block needs.
+func moduleOf(b block) string {
+	switch text := b.text(); {
+	case strings.Contains(text, "sdkmetric."):
+		return "tests/deploy/queries"
+	case strings.Contains(text, "gobreaker."):
+		return "tests/peers"
+	case regexp.MustCompile(`\b(failsafe|failsafeguard|circuitbreaker|retrypolicy)\.`).MatchString(text):
+		return "failsafeguard"
+	}
+	return "."
 }
 
 // goBlocks are the blocks of all documents, and those that were promised to compile as they stand.
@@ -94,7 +110,11 @@ func newModule(t *testing.T, of string) string {
 			t.Fatal(err)
 		}
 	}
-	goTool(t, dir, "mod", "edit", "-module=docs.test", "-require="+modulePath+"@v0.0.0", "-replace="+modulePath+"="+here)
+	edit := []string{"mod", "edit", "-module=docs.test", "-require=" + modulePath + "@v0.0.0", "-replace=" + modulePath + "=" + here}
+	if of == "failsafeguard" {
+		edit = append(edit, "-require="+modulePath+"/"+of+"@v0.0.0", "-replace="+modulePath+"/"+of+"="+filepath.Join(here, of))
+	}
+	goTool(t, dir, edit...)
 	return dir
 }
 
@@ -119,7 +139,7 @@ func writeBlock(t *testing.T, dir string, b block, given string) {
 		pkg = name
 	}
 	file := name + ".go"
-	if strings.Contains(b.text(), "*testing.T)") || strings.Contains(b.text(), "testing.TB)") {
+	if regexp.MustCompile(`\*testing\.T\)|testing\.TB\)|(?m)^func Example`).MatchString(b.text()) {
 		file = name + "_test.go"
 	}
 	files := map[string]string{file: code}

@@ -32,7 +32,7 @@ var notDocs = regexp.MustCompile(`(^|/)testdata/|^CHANGELOG\.md$`)
 // pages reads every document that the repository has.
 func pages(t *testing.T) (all []page) {
 	t.Helper()
-	for _, glob := range []string{"*.md", "docs/*.md", "examples/*.md"} {
+	for _, glob := range []string{"*.md", "docs/*.md", "docs/migrate/*.md", "examples/*.md"} {
 		files, err := filepath.Glob(filepath.Join(root, glob))
 		if err != nil {
 			t.Fatal(err)
