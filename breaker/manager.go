@@ -65,6 +65,7 @@ func NewManager(s store.Store, opts ...ManagerOption) (*Manager, error) {
 	}
 	m.defaults.audience = &audience{replica, listen(c.listen)}
 	m.reporter = newReporter(&m.core, m.defaults.audience)
+	m.reporter.stats.observe = m.defaults.exchanged
 	m.core.ctx = m.reporter.exchangeContext() //nolint:fatcontext // set once, before anybody uses it
 	return m, nil
 }
