@@ -170,8 +170,8 @@ the next one makes values only; what a registry and the text format add is about
 const tail = `
 ## OpenTelemetry
 
-The collector speaks OpenTelemetry through the bridge go.opentelemetry.io/contrib/bridges/prometheus, which reads any
-Prometheus registry; this module itself does not depend on it:
+Package oteltrip shows the same to OpenTelemetry's own API, and puts events on spans: see [opentelemetry.md](opentelemetry.md). A service
+that has the collector already can send what it shows through the bridge go.opentelemetry.io/contrib/bridges/prometheus, which reads any Prometheus registry; this module itself does not depend on it:
 
 ` + "```go" + `
 registry := prometheus.NewRegistry()

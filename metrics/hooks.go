@@ -26,7 +26,7 @@ func newHooks(labels prometheus.Labels) hooks {
 		served: counters(figures.FallbackServed), failed: counters(figures.FallbackFailed), passed: counters(figures.FallbackPassed),
 		retries: counters(figures.Retries), waits: counters(figures.RetryWaits),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: figures.Prefix + t.Name, Help: t.Help, ConstLabels: labels, Buckets: prometheus.DefBuckets,
+			Name: figures.Prefix + t.Name, Help: t.Help, ConstLabels: labels, Buckets: figures.FallbackBounds,
 		}, t.Labels),
 	}
 }

@@ -52,6 +52,12 @@ const (
 	Same  Join = "max" // all know the same
 )
 
+// ExchangeBounds and FallbackBounds are the upper bounds of the buckets of the two histograms, in seconds.
+var (
+	ExchangeBounds = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1}
+	FallbackBounds = []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
+)
+
 // ID is a metric's place in the table.
 type ID int
 
