@@ -55,7 +55,11 @@ func Example() {
 	_ = reader.Collect(ctx, &read)
 	for _, one := range read.ScopeMetrics[0].Metrics {
 		if calls, ok := one.Data.(metricdata.Sum[float64]); ok && one.Name == "commontrip.calls" {
-			fmt.Println(one.Name, one.Unit, calls.DataPoints[0].Value)
+			total := 0.0
+			for _, point := range calls.DataPoints { // one an outcome
+				total += point.Value
+			}
+			fmt.Println(one.Name, one.Unit, total)
 		}
 	}
 	// Output:
