@@ -70,7 +70,7 @@ func (c *collector) text() string {
 	return c.sent.String()
 }
 
-// service is the process, and where it answers.
+// service is the process, and its addresses.
 type service struct {
 	*exec.Cmd
 	outside, inside string

@@ -31,7 +31,7 @@ func newLogger() *zap.Logger {
 	return zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(encoder), zapcore.Lock(os.Stderr), zap.InfoLevel))
 }
 
-// startTraces sends spans to where OTEL_EXPORTER_OTLP_ENDPOINT says, under the name in OTEL_SERVICE_NAME. Without an endpoint no
+// startTraces sends spans to OTEL_EXPORTER_OTLP_ENDPOINT, under the name in OTEL_SERVICE_NAME. Without an endpoint no
 // span is made.
 func startTraces(ctx context.Context) (end func(context.Context) error, _ error) {
 	if os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") == "" && os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") == "" {
