@@ -28,6 +28,9 @@ func Do[T any](ctx context.Context, b *Breaker, fn func(context.Context) (T, err
 		if !a.refusal.calls.try() {
 			a.refusal.calls.addSharded()
 		}
+		if b.config.observers != nil {
+			return v, b.config.refused(ctx, &a.refusal.err)
+		}
 		return v, &a.refusal.err
 	}
 	return doSlowly(ctx, b, fn)
@@ -68,6 +71,9 @@ func (b *Breaker) Run(ctx context.Context, fn func(context.Context) error) (err 
 		if !a.refusal.calls.try() {
 			a.refusal.calls.addSharded()
 		}
+		if b.config.observers != nil {
+			return b.config.refused(ctx, &a.refusal.err)
+		}
 		return &a.refusal.err
 	}
 	_, err = doSlowly(ctx, b, func(ctx context.Context) (struct{}, error) { return struct{}{}, fn(ctx) })
@@ -97,6 +103,9 @@ func (b *Breaker) Acquire(ctx context.Context) (Permit, error) {
 	case refuses:
 		if !a.refusal.calls.try() {
 			a.refusal.calls.addSharded()
+		}
+		if b.config.observers != nil {
+			return Permit{}, b.config.refused(ctx, &a.refusal.err)
 		}
 		return Permit{}, &a.refusal.err
 	}
@@ -211,7 +220,7 @@ func (b *Breaker) admitSlowly(ctx context.Context) (Permit, error) {
 			b.awake()
 		case a.refusal != nil && !a.refusal.lets(uptime()):
 			a.refusal.calls.add()
-			return Permit{}, &a.refusal.err
+			return Permit{}, b.config.refused(ctx, &a.refusal.err)
 		case a.needsLease():
 			if partOfProbe(ctx, &b.coordinator) {
 				return Permit{epoch: a.epoch, ctx: part{ctx}, state: ended}, nil
@@ -228,7 +237,7 @@ func (b *Breaker) admitSlowly(ctx context.Context) (Permit, error) {
 		}
 	}
 	b.refused.of(RefusedProbing).add()
-	return Permit{}, &OpenError{Name: b.name, Refusal: RefusedProbing, wait: time.Millisecond}
+	return Permit{}, b.config.refused(ctx, &OpenError{Name: b.name, Refusal: RefusedProbing, wait: time.Millisecond})
 }
 
 // endPlainly ends a plain call of Do or Run.

@@ -47,7 +47,7 @@ func (p *probes) withoutLease(ctx context.Context, a *admission, refusal *OpenEr
 		return ctx, false, nil
 	default:
 		p.c.refused.of(refusal.Refusal).add()
-		return nil, false, refusal
+		return nil, false, p.c.config.refused(ctx, refusal)
 	}
 }
 

@@ -16,6 +16,10 @@ import (
 	"github.com/commontrip/commontrip/store"
 )
 
+// DefaultErrorLabel names an error as [WithErrorLabel] says that it is done by default; nil has no name. It names a refusal, a
+// retry or a tier's error to those who watch, as reports name failures.
+func DefaultErrorLabel(err error) string { return new(config).labelOf(err) }
+
 // labelOf names a failure's error by c's rules, in a form that every store takes.
 func (c *config) labelOf(err error) (label string) {
 	if err == nil {

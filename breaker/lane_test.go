@@ -21,7 +21,7 @@ type testLane struct {
 func laneOf(n int) *testLane {
 	l := &testLane{}
 	l.lane = &lane{
-		timing: Timing{}.WithDefaults(), remote: true, salt: 12345, stats: &exchangeStats{}, waiters: map[*member][]chan struct{}{},
+		timing: Timing{}.WithDefaults(), remote: true, salt: 12345, stats: &exchangeStats{observe: func(time.Duration) {}}, waiters: map[*member][]chan struct{}{},
 		wake: func() { l.woken++ }, turned: func(_ *lane, t turn) {
 			l.turning.Lock()
 			defer l.turning.Unlock()

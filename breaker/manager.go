@@ -64,7 +64,7 @@ func NewManager(s store.Store, opts ...ManagerOption) (*Manager, error) {
 		defaults: c.config, breakers: map[string]*Breaker{}, joining: map[*Breaker]chan struct{}{}, leaving: map[string]chan struct{}{}, closed: make(chan struct{}),
 	}
 	m.defaults.audience = &audience{replica, listen(c.listen)}
-	m.reporter = newReporter(&m.core, m.defaults.audience)
+	m.reporter = newReporter(&m.core, m.defaults.audience, m.defaults.exchanged)
 	m.core.ctx = m.reporter.exchangeContext() //nolint:fatcontext // set once, before anybody uses it
 	return m, nil
 }

@@ -67,6 +67,8 @@ type config struct {
 	label    func(error) string // nil: defaultLabel
 	listen   []func(Event)
 	audience *audience // made of listen, with the listeners that a Manager adds
+
+	observers []Observer
 }
 
 // managerConfig is a Manager's options, gathered.

@@ -77,6 +77,7 @@ func (call *probe) conclude(how ending) {
 // fleet.
 func (call *probe) settle(how ending) {
 	p := call.from
+	defer p.c.config.probed(call.caller, Probe{Name: p.c.name, Outcome: how.outcome, Slow: how.slow, Label: how.label})
 	if call.local != nil {
 		p.c.settleLocal(call.local, how)
 	}

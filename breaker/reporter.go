@@ -29,8 +29,10 @@ type reporter struct {
 	losses uint64  // how often listeners were told that the store is lost
 }
 
-func newReporter(c *core, a *audience) *reporter {
-	r := &reporter{core: c, audience: a, made: now(), wakes: make(chan struct{}, 1), lanes: map[int]*lane{}}
+func newReporter(c *core, a *audience, exchanged func(took time.Duration)) *reporter {
+	r := &reporter{
+		core: c, audience: a, stats: exchangeStats{observe: exchanged}, made: now(), wakes: make(chan struct{}, 1), lanes: map[int]*lane{},
+	}
 	r.ctx, r.stop = context.WithCancel(context.Background())
 	return r
 }

@@ -116,6 +116,7 @@ type exchangeStats struct {
 	exchanges, errors atomic.Uint64
 	localAt           atomic.Int64 // uptime of a local store's last answer
 	latencies         latencies    // of a remote store's
+	observe           func(took time.Duration)
 }
 
 // note counts an exchange that was sent at that time.
@@ -126,7 +127,9 @@ func (s *exchangeStats) note(sent instant, err error, remote bool) {
 	}
 	switch {
 	case remote:
-		s.latencies.note(uptime() - sent.up)
+		took := uptime() - sent.up
+		s.latencies.note(took)
+		s.observe(took)
 	case answered(err):
 		s.localAt.Store(int64(uptime()))
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/health"
+	"github.com/commontrip/commontrip/internal/figures"
 )
 
 // Breakers is what a Collector reads breakers from: a *breaker.Manager.
@@ -25,7 +26,7 @@ type Collector struct {
 	labels   prometheus.Labels
 	constant []*dto.LabelPair // the labels
 	limit    int
-	descs    [metricCount]*prometheus.Desc
+	descs    [len(figures.Table)]*prometheus.Desc
 	hooks    hooks
 	pages    atomic.Pointer[[]*page] // by name, of the last scrape
 }
@@ -70,9 +71,9 @@ func NewCollector(b Breakers, opts ...Option) *Collector {
 	if c.limit < 1 {
 		c.limit = defaultLimit
 	}
-	for i := range table {
-		m := &table[i]
-		c.descs[i] = prometheus.NewDesc(prefix+m.name, m.help, m.labels, c.labels)
+	for i := range figures.Table {
+		m := &figures.Table[i]
+		c.descs[i] = prometheus.NewDesc(figures.Prefix+m.Name, m.Help, m.Labels, c.labels)
 	}
 	for name, value := range c.labels {
 		c.constant = append(c.constant, pair(name, value))
@@ -93,12 +94,12 @@ func (c *Collector) Describe(out chan<- *prometheus.Desc) {
 func (c *Collector) Collect(out chan<- prometheus.Metric) {
 	st := c.breakers.Status()
 	shown := st.Breakers[:min(len(st.Breakers), c.limit)]
-	c.replica(out, &st, len(shown))
+	show(c, out, st.Replica, &figures.Replica{ManagerStatus: &st, Shown: len(shown)}, figures.OfReplica)
 	c.latencies(out, st.Latencies)
 	c.rows(out, shown)
 	for _, checks := range c.checks {
 		for _, status := range checks.All() {
-			c.check(out, &status)
+			show(c, out, status.Name, &status, figures.OfCheck)
 		}
 	}
 	c.hooks.collect(out)
@@ -106,23 +107,23 @@ func (c *Collector) Collect(out chan<- prometheus.Metric) {
 
 // rows shows the breakers.
 func (c *Collector) rows(out chan<- prometheus.Metric, breakers []breaker.Status) {
-	pages, rows := c.pagesOf(breakers), make([]row, len(breakers))
+	pages, rows := c.pagesOf(breakers), make([]figures.Breaker, len(breakers))
 	for i := range breakers {
-		rows[i] = row{&breakers[i], pastOf(breakers[i].Events)}
+		rows[i] = figures.NewBreaker(&breakers[i])
 	}
 	first := 0 // of the family's series in a page
-	for _, f := range families {
-		samples := make([]sample, 0, len(rows)*len(f.columns)) // one allocation for all
+	for _, f := range figures.OfBreaker {
+		samples := make([]sample, 0, len(rows)*len(f.Columns)) // one allocation for all
 		for i := range rows {
-			for j, column := range f.columns {
-				value := column.read(&rows[i])
-				if column.rare && value == 0 {
+			for j, column := range f.Columns {
+				value := column.Read(&rows[i])
+				if column.Rare && value == 0 {
 					continue
 				}
 				samples = append(samples, sample{&pages[i].series[first+j], value})
 				out <- &samples[len(samples)-1]
 			}
 		}
-		first += len(f.columns)
+		first += len(f.Columns)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/commontrip/commontrip/breaker"
+	"github.com/commontrip/commontrip/internal/figures"
 	memorystore "github.com/commontrip/commontrip/store/memory"
 )
 
@@ -31,14 +32,14 @@ func TestTheWrittenTableIsTheCollectors(t *testing.T) {
 
 func TestEveryMetricIsDescribed(t *testing.T) {
 	seen := map[string]bool{}
-	for i, m := range table {
-		if m.name == "" || m.help == "" || m.join == "" || seen[m.name] {
+	for i, m := range figures.Table {
+		if m.Name == "" || m.Help == "" || m.Join == "" || seen[m.Name] {
 			t.Errorf("metric %d: %+v", i, m)
 		}
-		if !strings.HasSuffix(m.help, ".") {
-			t.Errorf("%s: the help is not a sentence", m.name)
+		if !strings.HasSuffix(m.Help, ".") {
+			t.Errorf("%s: the help is not a sentence", m.Name)
 		}
-		seen[m.name] = true
+		seen[m.Name] = true
 	}
 }
 
@@ -84,21 +85,21 @@ func document(t *testing.T) string {
 	fmt.Fprintf(&s, head, one-none, none, defaultLimit)
 	for _, section := range []struct {
 		title    string
-		from, to id
+		from, to figures.ID
 	}{
-		{"A replica and its store", replicaInfo, exchangeDuration},
-		{"A breaker, in this replica", state, disowned},
-		{"A breaker, in the fleet", fleetState, policyObserve},
-		{"Active checks", healthState, healthTook},
-		{"Fallback chains and retries", fallbackServed, retryWaits},
+		{"A replica and its store", figures.ReplicaInfo, figures.ExchangeDuration},
+		{"A breaker, in this replica", figures.State, figures.Disowned},
+		{"A breaker, in the fleet", figures.FleetState, figures.PolicyObserve},
+		{"Active checks", figures.HealthState, figures.HealthTook},
+		{"Fallback chains and retries", figures.FallbackServed, figures.RetryWaits},
 	} {
 		fmt.Fprintf(&s, "\n## %s\n\n| metric | type | labels | replicas | |\n|---|---|---|---|---|\n", section.title)
-		for _, m := range table[section.from : section.to+1] {
+		for _, m := range figures.Table[section.from : section.to+1] {
 			labels := "-"
-			if len(m.labels) > 0 {
-				labels = "`" + strings.Join(m.labels, "`, `") + "`"
+			if len(m.Labels) > 0 {
+				labels = "`" + strings.Join(m.Labels, "`, `") + "`"
 			}
-			fmt.Fprintf(&s, "| `%s%s` | %s | %s | %s | %s |\n", prefix, m.name, m.kind, labels, m.join, m.help)
+			fmt.Fprintf(&s, "| `%s%s` | %s | %s | %s | %s |\n", figures.Prefix, m.Name, m.Kind, labels, m.Join, m.Help)
 		}
 	}
 	fmt.Fprint(&s, "\n## Values of labels\n\n| label | values |\n|---|---|\n")
@@ -110,32 +111,33 @@ func document(t *testing.T) string {
 }
 
 func labelValues() [][2]string {
-	var ends []string
-	for _, w := range ways {
-		ends = append(ends, fmt.Sprintf("%s by %s", w.to, w.reason))
-	}
 	return [][2]string{
-		{"state", words(states)},
-		{"outcome", "failure, ignored, success"},
-		{"refusal", words(refusals)},
-		{"to, reason", strings.Join(ends, ", ") + "; `other` for a reason of a newer version"},
-		{"mode", words(modes)},
-		{"command", "mode, policy"},
-		{"action", words(actions)},
-		{"health", words(healths)},
+		{"state", values(figures.OfBreaker, figures.State)},
+		{"outcome", values(figures.OfBreaker, figures.Calls)},
+		{"refusal", values(figures.OfBreaker, figures.Refused)},
+		{"to, reason", values(figures.OfBreaker, figures.Transitions) + "; `other` for a reason of a newer version"},
+		{"mode", values(figures.OfBreaker, figures.Mode)},
+		{"command", values(figures.OfBreaker, figures.CommandSince)},
+		{"action", values(figures.OfBreaker, figures.Commands)},
+		{"health", values(figures.OfCheck, figures.HealthState)},
 		{"why", "skipped, failed"},
 	}
 }
 
-func words[T any](values []T) string {
-	texts := make([]string, len(values))
-	for i, v := range values {
-		texts[i] = fmt.Sprint(v)
+// values are those of a metric's labels behind the first.
+func values[T any](families []figures.Family[T], metric figures.ID) string {
+	var texts []string
+	for _, f := range families {
+		for _, column := range f.Columns {
+			if f.Metric == metric && !column.Rare {
+				texts = append(texts, strings.Join(column.Values, " by "))
+			}
+		}
 	}
 	return strings.Join(texts, ", ")
 }
 
-const head = `<!-- Made by: go test ./metrics -update. Change metrics/table.go instead. -->
+const head = `<!-- Made by: go test ./metrics -update. Change internal/figures/table.go instead. -->
 # Metrics
 
 ` + "```go" + `
@@ -168,8 +170,8 @@ the next one makes values only; what a registry and the text format add is about
 const tail = `
 ## OpenTelemetry
 
-The collector speaks OpenTelemetry through the bridge go.opentelemetry.io/contrib/bridges/prometheus, which reads any
-Prometheus registry; this module itself does not depend on it:
+Package oteltrip shows the same to OpenTelemetry's own API, and puts events on spans: see [opentelemetry.md](opentelemetry.md). A service
+that has the collector already can send what it shows through the bridge go.opentelemetry.io/contrib/bridges/prometheus, which reads any Prometheus registry; this module itself does not depend on it:
 
 ` + "```go" + `
 registry := prometheus.NewRegistry()

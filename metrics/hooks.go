@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/commontrip/commontrip/fallback"
+	"github.com/commontrip/commontrip/internal/figures"
 	"github.com/commontrip/commontrip/retry"
 )
 
@@ -16,17 +17,17 @@ type hooks struct {
 }
 
 func newHooks(labels prometheus.Labels) hooks {
-	counters := func(m id) *prometheus.CounterVec {
-		t := &table[m]
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + t.name, Help: t.help, ConstLabels: labels}, t.labels)
+	counters := func(m figures.ID) *prometheus.CounterVec {
+		t := &figures.Table[m]
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: figures.Prefix + t.Name, Help: t.Help, ConstLabels: labels}, t.Labels)
 	}
-	t := &table[fallbackDuration]
+	t := &figures.Table[figures.FallbackDuration]
 	return hooks{
-		served: counters(fallbackServed), failed: counters(fallbackFailed), passed: counters(fallbackPassed),
-		retries: counters(retries), waits: counters(retryWaits),
+		served: counters(figures.FallbackServed), failed: counters(figures.FallbackFailed), passed: counters(figures.FallbackPassed),
+		retries: counters(figures.Retries), waits: counters(figures.RetryWaits),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: prefix + t.name, Help: t.help, ConstLabels: labels, Buckets: prometheus.DefBuckets,
-		}, t.labels),
+			Name: figures.Prefix + t.Name, Help: t.Help, ConstLabels: labels, Buckets: figures.FallbackBounds,
+		}, t.Labels),
 	}
 }
 

@@ -4,19 +4,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/commontrip/commontrip/breaker"
+	"github.com/commontrip/commontrip/internal/figures"
 )
-
-// replica shows what a replica says of itself and its store.
-func (c *Collector) replica(out chan<- prometheus.Metric, st *breaker.ManagerStatus, shown int) {
-	c.put(out, replicaInfo, 1, st.Replica)
-	c.put(out, breakers, float64(len(st.Breakers)))
-	c.put(out, breakersLeftOut, float64(len(st.Breakers)-shown))
-	c.put(out, storeUp, number(st.StoreUp))
-	c.put(out, storeSilence, st.SinceExchange.Seconds())
-	c.put(out, storeLosses, float64(st.StoreLosses))
-	c.put(out, exchanges, float64(st.Exchanges))
-	c.put(out, exchangeErrors, float64(st.ExchangeErrors))
-}
 
 func (c *Collector) latencies(out chan<- prometheus.Metric, l breaker.Latencies) {
 	buckets := make(map[float64]uint64, len(l.Bounds))
@@ -27,7 +16,7 @@ func (c *Collector) latencies(out chan<- prometheus.Metric, l breaker.Latencies)
 			buckets[l.Bounds[i].Seconds()] = count
 		}
 	}
-	desc := c.descs[exchangeDuration]
+	desc := c.descs[figures.ExchangeDuration]
 	shown, err := prometheus.NewConstHistogram(desc, count, l.Sum.Seconds(), buckets)
 	if err != nil {
 		shown = prometheus.NewInvalidMetric(desc, err)

@@ -9,11 +9,12 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"github.com/commontrip/commontrip/breaker"
+	"github.com/commontrip/commontrip/internal/figures"
 )
 
 // series is a line of a scrape but for its value.
 type series struct {
-	metric id
+	metric figures.ID
 	desc   *prometheus.Desc
 	labels []*dto.LabelPair // by name
 }
@@ -30,7 +31,7 @@ func (s *sample) Desc() *prometheus.Desc { return s.series.desc }
 // Write is for the registry.
 func (s *sample) Write(m *dto.Metric) error {
 	m.Label = s.series.labels
-	if table[s.series.metric].kind == counter {
+	if figures.Table[s.series.metric].Kind == figures.Counter {
 		m.Counter = &dto.Counter{Value: &s.value}
 	} else {
 		m.Gauge = &dto.Gauge{Value: &s.value}
@@ -48,11 +49,11 @@ type page struct {
 func (c *Collector) newPage(name string) *page {
 	p := &page{name, make([]series, 0, columnCount)}
 	breaker := pair("breaker", name)
-	for _, f := range families {
-		for _, column := range f.columns {
-			labels := slices.Concat(c.constant, column.labels, []*dto.LabelPair{breaker})
+	for i, f := range figures.OfBreaker {
+		for j := range f.Columns {
+			labels := slices.Concat(c.constant, shared[i][j], []*dto.LabelPair{breaker})
 			slices.SortFunc(labels, func(a, b *dto.LabelPair) int { return cmp.Compare(a.GetName(), b.GetName()) })
-			p.series = append(p.series, series{f.metric, c.descs[f.metric], labels})
+			p.series = append(p.series, series{f.Metric, c.descs[f.Metric], labels})
 		}
 	}
 	return p
@@ -76,8 +77,26 @@ func (c *Collector) pagesOf(breakers []breaker.Status) []*page {
 	return pages
 }
 
-// pair makes a label. Series share what they have in common, so that a registry, which reads every label of every series
-// several times, finds it in the processor's cache.
+// shared are the labels that the columns of figures.OfBreaker have beside the breaker's name, and columnCount is their number.
+// All breakers' series share them, so that a registry, which reads every label of every series several times, finds them in the
+// processor's cache.
+var shared, columnCount = func() (all [][][]*dto.LabelPair, n int) {
+	for _, f := range figures.OfBreaker {
+		var family [][]*dto.LabelPair
+		for _, column := range f.Columns {
+			var labels []*dto.LabelPair
+			for i, value := range column.Values {
+				labels = append(labels, pair(figures.Table[f.Metric].Labels[1+i], value))
+			}
+			family = append(family, labels)
+			n++
+		}
+		all = append(all, family)
+	}
+	return all, n
+}()
+
+// pair makes a label.
 func pair(name, value string) *dto.LabelPair {
 	value = label(value)
 	return &dto.LabelPair{Name: &name, Value: &value}
@@ -86,17 +105,14 @@ func pair(name, value string) *dto.LabelPair {
 // label makes a text fit for a label.
 func label(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }
 
-// put shows a value that belongs to no breaker, with its labels' values in the table's order.
-func (c *Collector) put(out chan<- prometheus.Metric, m id, value float64, values ...string) {
-	for i, v := range values {
-		values[i] = label(v)
+// show shows what belongs to no breaker: of a replica, or of a check of that name.
+func show[T any](c *Collector, out chan<- prometheus.Metric, name string, of *T, families []figures.Family[T]) {
+	for _, f := range families {
+		desc, names := c.descs[f.Metric], figures.Table[f.Metric].Labels
+		for _, column := range f.Columns {
+			values := slices.Concat([]string{label(name)}, column.Values)
+			labels := prometheus.MakeLabelPairs(desc, values[:len(names)])
+			out <- &sample{&series{f.Metric, desc, labels}, column.Read(of)}
+		}
 	}
-	out <- &sample{&series{m, c.descs[m], prometheus.MakeLabelPairs(c.descs[m], values)}, value}
-}
-
-func number(yes bool) float64 {
-	if yes {
-		return 1
-	}
-	return 0
 }

@@ -81,7 +81,7 @@ func (a *attempts) next(ctx context.Context, err error) error {
 		return a.exhausted(ByBudget, err)
 	}
 	for _, fn := range a.onRetry {
-		fn(Attempt{Number: a.made, Err: err, Wait: wait, Elapsed: now() - a.started})
+		fn(ctx, Attempt{Number: a.made, Err: err, Wait: wait, Elapsed: now() - a.started})
 	}
 	if end := pause(ctx, wait); end != nil {
 		return guard.Join(end, "attempt", err)

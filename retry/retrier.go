@@ -16,11 +16,11 @@ type Retrier struct {
 	policy  Policy
 	retryIf func(error) bool // nil: every error
 	budget  *Budget          // nil: none
-	onRetry []func(Attempt)
+	onRetry []func(context.Context, Attempt)
 	draw    func(n uint64) uint64 // uniform in [0, n)
 }
 
-// Option is a part of a retrier's behaviour; see [WithRetryIf], [WithBudget] and [WithOnRetry].
+// Option is a part of a retrier's behaviour; see [WithRetryIf], [WithBudget], [WithOnRetry] and [WithObserver].
 type Option func(*Retrier) error
 
 // New returns a retrier that follows p, its zero fields filled with their defaults. A bad field gives a *[PolicyError],
@@ -94,6 +94,17 @@ func WithOnRetry(fn func(Attempt)) Option {
 	return func(r *Retrier) error {
 		if fn == nil {
 			return errors.New("retry: WithOnRetry: nil function")
+		}
+		r.onRetry = append(r.onRetry, func(_ context.Context, a Attempt) { fn(a) })
+		return nil
+	}
+}
+
+// WithObserver is [WithOnRetry] for an fn that needs the caller's context too.
+func WithObserver(fn func(context.Context, Attempt)) Option {
+	return func(r *Retrier) error {
+		if fn == nil {
+			return errors.New("retry: WithObserver: nil function")
 		}
 		r.onRetry = append(r.onRetry, fn)
 		return nil

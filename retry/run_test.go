@@ -135,6 +135,8 @@ func TestAnErrorThatIsNotTriedAgainIsReturnedAsItIsInTheLastAttemptToo(t *testin
 	}
 }
 
+type caller struct{}
+
 func TestOnRetrySeesEachFailedAttemptBeforeItsWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
@@ -148,9 +150,14 @@ func TestOnRetrySeesEachFailedAttemptBeforeItsWait(t *testing.T) {
 				seen = append(seen, a)
 				order = append(order, "first")
 			}),
-			retry.WithOnRetry(func(retry.Attempt) { order = append(order, "second") }),
+			retry.WithObserver(func(ctx context.Context, a retry.Attempt) {
+				if !same(ctx.Value(caller{}), "me") || a != seen[len(seen)-1] {
+					t.Errorf("saw %+v for the caller %v", a, ctx.Value(caller{}))
+				}
+				order = append(order, "second")
+			}),
 		)
-		_ = r.Run(t.Context(), func(context.Context) error { <-time.After(100 * time.Millisecond); return errBoom })
+		_ = r.Run(context.WithValue(t.Context(), caller{}, "me"), func(context.Context) error { <-time.After(100 * time.Millisecond); return errBoom })
 		want := []retry.Attempt{
 			{Number: 1, Err: errBoom, Wait: time.Second, Elapsed: 100 * time.Millisecond},
 			{Number: 2, Err: errBoom, Wait: 2 * time.Second, Elapsed: 1200 * time.Millisecond},
@@ -268,7 +275,7 @@ func TestMisusePanicsWithASentence(t *testing.T) {
 
 func TestNilOptionsAreRefusedByNew(t *testing.T) {
 	for name, opt := range map[string]retry.Option{
-		"nil Option": nil, "WithRetryIf": retry.WithRetryIf(nil), "WithOnRetry": retry.WithOnRetry(nil), "WithBudget": retry.WithBudget(nil),
+		"nil Option": nil, "WithRetryIf": retry.WithRetryIf(nil), "WithOnRetry": retry.WithOnRetry(nil), "WithObserver": retry.WithObserver(nil), "WithBudget": retry.WithBudget(nil),
 	} {
 		if r, err := retry.New(retry.Policy{}, opt); r != nil || err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: got %v, %v", name, r, err)

@@ -47,6 +47,7 @@ var kept = map[string][]string{
 	module + "/store/postgres":            {},
 	module + "/scripts/lua":               {"store/redis"},
 	module + "/internal/limits":           {"internal/machine", "scripts/lua", "store/kit", "store/memory", "store/redis"},
+	module + "/internal/figures":          {"metrics", "oteltrip"},
 	module + "/internal/machine":          {"store/kit", "store/memory", "store/storetest", "breaker"},
 	module + "/cmd":                       {},
 	module + "/examples":                  {},
@@ -54,6 +55,8 @@ var kept = map[string][]string{
 	"go.uber.org/zap":                     {"zaplog"},
 	"google.golang.org/grpc":              {"transport/breakergrpc"},
 	"github.com/prometheus/client_golang": {"metrics"},
+	"go.opentelemetry.io/otel":            {"oteltrip"},
+	"go.opentelemetry.io/otel/sdk":        {},
 	"pgregory.net/rapid":                  {"store/storetest"},
 	"github.com/testcontainers":           {},
 }

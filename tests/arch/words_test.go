@@ -213,9 +213,10 @@ var houseWords = []struct {
 
 // plainWords are the folders whose comments and texts have been put into plain words.
 var plainWords = []string{
-	"cmd/commontrip", "config", "dashboard", "deploy", "examples", "failsafeguard", "fallback", "health", "metrics", "retry", "store/*", "transport",
-	"zaplog", "CONTRIBUTING.md", "Makefile", "README.md", "scripts/*", "docs/cli.md", "docs/composition.md", "docs/configuration.md", "docs/guide.md",
-	"docs/metrics.md", "docs/migrate", "docs/operations.md", "docs/production-checklist.md", "docs/semantics.md", "docs/troubleshooting.md",
+	"cmd/commontrip", "config", "dashboard", "deploy", "examples", "failsafeguard", "fallback", "health", "metrics", "oteltrip", "retry",
+	"store/*", "transport", "zaplog", "CONTRIBUTING.md", "Makefile", "README.md", "scripts/*", "docs/cli.md", "docs/composition.md",
+	"docs/configuration.md", "docs/guide.md", "docs/metrics.md", "docs/migrate", "docs/opentelemetry.md", "docs/operations.md",
+	"docs/production-checklist.md", "docs/semantics.md", "docs/troubleshooting.md",
 }
 
 // ownMeaning are uses that mean what the word says: a place, a time that is over, an absence, the field's own term.
