@@ -44,35 +44,70 @@ type Server struct {
 	port int
 	cmd  *exec.Cmd
 	done chan struct{} // closed when the process has ended
+	dead bool          // killed, and not started again
 }
 
 // Start makes a cluster, starts a server on it and waits until it answers. It writes nothing to disk in a hurry. Settings are
 // more lines of postgresql.conf, such as "max_connections = 5".
 func Start(t testing.TB, settings ...string) *Server {
 	t.Helper()
+	s := newServer(t)
+	if err := s.init(settings); err != nil {
+		t.Fatalf("initdb: %v", err)
+	}
+	s.startAnywhere()
+	return s
+}
+
+// newServer makes the folder of a server, and ends with the test what will run in it.
+func newServer(t testing.TB) *Server {
+	t.Helper()
 	s := &Server{t: t, bin: Require(t)}
 	var err error
 	if s.dir, err = os.MkdirTemp("", "postgrestest"); err != nil { // not t.TempDir: a socket's path may be 107 bytes long
 		t.Fatal(err)
 	}
+	if os.Getuid() == 0 {
+		if s.as, err = accountOf("postgres"); err != nil {
+			t.Fatal(err)
+		}
+		s.own(s.dir)
+	}
 	t.Cleanup(func() {
+		if s.dead { // it left shared memory behind, which its next start finds
+			_ = s.start(s.port)
+		}
 		s.end()
 		if t.Failed() {
 			t.Logf("log of the PostgreSQL in %s:\n%s", s.dir, s.logTail())
 		}
 		_ = os.RemoveAll(s.dir)
 	})
-	if err := s.init(settings); err != nil {
-		t.Fatalf("initdb: %v", err)
+	return s
+}
+
+// own gives a file to the user that the server runs as.
+func (s *Server) own(path string) {
+	s.t.Helper()
+	if s.as == nil {
+		return
 	}
+	if err := os.Chown(path, int(s.as.uid), int(s.as.gid)); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// startAnywhere starts the server on a free port.
+func (s *Server) startAnywhere() {
+	s.t.Helper()
+	var err error
 	for range 5 { // another process may take the port between the look and the start
-		if err = s.start(); err == nil {
-			return s
+		if err = s.start(0); err == nil {
+			return
 		}
 		s.end()
 	}
-	t.Fatalf("PostgreSQL does not start: %v\n%s", err, s.logTail())
-	return nil
+	s.t.Fatalf("PostgreSQL does not start: %v\n%s", err, s.logTail())
 }
 
 // Require gives the folder of the server's programs. It skips the test if there is none, or fails it if REQUIRE_POSTGRES=1 is
@@ -80,6 +115,9 @@ func Start(t testing.TB, settings ...string) *Server {
 func Require(t testing.TB) (folder string) {
 	t.Helper()
 	if path, err := exec.LookPath("initdb"); err == nil {
+		if real, err := filepath.EvalSymlinks(path); err == nil { // the other programs may have no link beside it
+			path = real
+		}
 		return filepath.Dir(path)
 	}
 	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb") // Debian's place, which is not in PATH
@@ -100,32 +138,26 @@ func (s *Server) init(settings []string) error {
 	if err := os.WriteFile(password, []byte(Password), 0o600); err != nil {
 		return err
 	}
-	if os.Getuid() == 0 {
-		var err error
-		if s.as, err = accountOf("postgres"); err != nil {
-			return err
-		}
-		for _, path := range []string{s.dir, password} {
-			if err := os.Chown(path, int(s.as.uid), int(s.as.gid)); err != nil {
-				return err
-			}
-		}
-	}
+	s.own(password)
 	out, err := s.command("initdb", "-D", s.data(), "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync",
 		"--auth-local=trust", "--auth-host=scram-sha-256", "--pwfile", password).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, out)
 	}
-	conf := append([]string{
+	return s.configure(append([]string{
 		"listen_addresses = '127.0.0.1'", "unix_socket_directories = '" + s.dir + "'", "max_connections = 400",
 		"fsync = off", "full_page_writes = off", "synchronous_commit = off", "shared_buffers = 32MB",
 		"autovacuum_naptime = 5min", "password_encryption = 'scram-sha-256'", "log_min_messages = warning", "jit = off",
-	}, settings...)
+	}, settings...)...)
+}
+
+// configure adds lines to postgresql.conf. Of two lines about one setting the later one holds.
+func (s *Server) configure(lines ...string) error {
 	file, err := os.OpenFile(filepath.Join(s.data(), "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		return err
 	}
-	_, err = file.WriteString(strings.Join(conf, "\n") + "\n")
+	_, err = file.WriteString(strings.Join(lines, "\n") + "\n")
 	return errors.Join(err, file.Close())
 }
 
@@ -153,14 +185,17 @@ func (s *Server) command(program string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// start runs the server.
-func (s *Server) start() error {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
+// start runs the server on a port; 0: a free one.
+func (s *Server) start(port int) error {
+	if port == 0 {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		port = listener.Addr().(*net.TCPAddr).Port
+		_ = listener.Close()
 	}
-	s.port = listener.Addr().(*net.TCPAddr).Port
-	_ = listener.Close()
+	s.port = port
 	log, err := os.OpenFile(s.logFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
@@ -173,7 +208,7 @@ func (s *Server) start() error {
 	if err := <-started; err != nil {
 		return err
 	}
-	s.cmd, s.done = cmd, done
+	s.cmd, s.done, s.dead = cmd, done, false
 	return s.answers()
 }
 
@@ -202,6 +237,7 @@ func (s *Server) end() {
 	if s.cmd == nil {
 		return
 	}
+	s.Cont() // one that a test has stopped does not end
 	_ = s.cmd.Process.Signal(syscall.SIGQUIT)
 	<-s.done
 	s.cmd = nil
