@@ -268,10 +268,9 @@ func failOver(t *testing.T, scenario *scoreboard.Scenario, what string, synchron
 	pause(300 * time.Millisecond)
 	alone := 0
 	if synchronous {
-		standby.Stop() // the primary commits on its own disk, and must acknowledge nothing
+		standby.Detach() // the primary commits on its own disk, and must acknowledge nothing
 		pause(700 * time.Millisecond)
 		primary.Kill()
-		standby.Cont()
 	} else {
 		rest()
 		before := s.onlyOnThePrimary(standby)
