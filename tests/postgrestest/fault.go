@@ -63,7 +63,7 @@ func (s *Server) Stop() { s.halt() }
 
 // Cont lets them go on.
 func (s *Server) Cont() {
-	for _, pid := range s.processes() {
+	for _, pid := range s.Processes() {
 		send(pid, resume)
 	}
 }
@@ -71,15 +71,15 @@ func (s *Server) Cont() {
 // halt stops all processes of the server, the first one first, so that none is born meanwhile.
 func (s *Server) halt() []int {
 	send(s.cmd.Process.Pid, halt)
-	all := s.processes()
+	all := s.Processes()
 	for _, pid := range all {
 		send(pid, halt)
 	}
 	return all
 }
 
-// processes are the server's first process and those that it has started.
-func (s *Server) processes() []int {
+// Processes are the server's first process and those that it has started, by their id.
+func (s *Server) Processes() []int {
 	s.t.Helper()
 	out, err := exec.Command("ps", "-A", "-o", "pid=,ppid=").Output()
 	if err != nil {

@@ -274,6 +274,20 @@ func (s *Server) Exec(t testing.TB, statements string) {
 	}
 }
 
+// Query reads one row as the superuser.
+func (s *Server) Query(t testing.TB, query string, into ...any) {
+	t.Helper()
+	ctx := context.Background()
+	conn, err := pgx.Connect(ctx, s.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	if err := conn.QueryRow(ctx, query).Scan(into...); err != nil {
+		t.Fatalf("%v in: %s", err, query)
+	}
+}
+
 // Dir is the folder of the server's socket.
 func (s *Server) Dir() string { return s.dir }
 
