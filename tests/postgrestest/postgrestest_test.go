@@ -48,6 +48,9 @@ func TestAServerThatIsKilledOrStoppedComesBack(t *testing.T) {
 }
 
 func TestAStandbyFollowsUntilItIsDetachedAndTakesWritesOncePromoted(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it starts three servers")
+	}
 	s := Start(t)
 	standby := s.Standby("second")
 	s.Exec(t, "CREATE TABLE t (n int); INSERT INTO t VALUES (1)")

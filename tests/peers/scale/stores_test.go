@@ -39,28 +39,30 @@ func TestTableStores(t *testing.T) {
 	redis, postgres := redistest.Start(t), startPostgres(t)
 	memory := memorystore.New()
 	t.Cleanup(func() { _ = memory.Close() })
-	all := []*contender{
+	listed := []*contender{
 		{name: "memory", open: func() (store.Store, error) { return memorystore.NewLink(memory), nil }},
 		{name: "Redis", open: func() (store.Store, error) { return redisstore.Open(redis.URL(), redisstore.WithTimeout(patience)) }},
 		{name: "PostgreSQL", open: onPostgres(postgres, patience)},
 		{name: "PostgreSQL, async commit", open: onPostgres(postgres, patience, postgresstore.WithPrefix("async"), postgresstore.WithAsyncCommit())},
 	}
-	rounds := measure.Pick(1, 5)
+	all, reading := slices.Clone(listed), measure.Read()
+	rounds := measure.Pick(1, 3)
 	for range rounds {
 		rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 		for _, c := range all {
 			c.round(t)
 		}
 	}
-	slices.SortStableFunc(all, func(a, b *contender) int { return len(a.name) - len(b.name) })
 	table := page.NewTable("store", "Sync of 1 report", "of 100 about 100 breakers", "one hot breaker, reports/s", fmt.Sprintf("trip to the last of %d watchers", watchers))
-	for _, c := range []string{"memory", "Redis", "PostgreSQL", "PostgreSQL, async commit"} {
-		i := slices.IndexFunc(all, func(o *contender) bool { return o.name == c })
-		f := all[i].figure
-		table.Row(c, spread(f[0], seconds), spread(f[1], seconds), spread(f[2], page.Number), spread(f[3], seconds))
+	for _, c := range listed {
+		f := c.figure
+		table.Row(c.name, spread(f[0], seconds), spread(f[1], seconds), spread(f[2], page.Number), spread(f[3], seconds))
 	}
+	servers := measure.ProcessCPU(postgres.Processes()) + measure.ReadLoad(t, redis).CPU
+	noise := measure.Read().Since(reading, servers).Noise()
 	page.Show(t, "stores", fmt.Sprintf("Median (10th to 90th percentile) of single requests, and of %d rounds for the hot breaker, on which %d replicas report at once. "+
-		"Clients and servers share this machine. PostgreSQL waits for its disk (fsync), or for none (async commit).\n\n%s", rounds, hotters, table))
+		"Clients and servers share this machine, of which other processes used %s. PostgreSQL waits for its disk (fsync), or does not (async commit).\n\n%s",
+		rounds, hotters, page.Percent(noise), table))
 }
 
 func spread(values []float64, write func(float64) string) string {
@@ -95,7 +97,7 @@ func (c *contender) round(t *testing.T) {
 		s.reports[0].Name = hot
 		senders = append(senders, s)
 	}
-	c.figure[2] = append(c.figure[2], together16(t, senders))
+	c.figure[2] = append(c.figure[2], allAtOnce(t, senders))
 	c.figure[3] = append(c.figure[3], trips(t, open)...)
 }
 
@@ -143,8 +145,8 @@ func timed(t *testing.T, s *sender) (took []float64) {
 	return took
 }
 
-// together16 gives how many reports a second get through if all send at once.
-func together16(t *testing.T, senders []*sender) float64 {
+// allAtOnce gives how many reports a second get through if all send at once.
+func allAtOnce(t *testing.T, senders []*sender) float64 {
 	t.Helper()
 	var sent atomic.Int64
 	var sending sync.WaitGroup
