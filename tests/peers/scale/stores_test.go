@@ -46,7 +46,7 @@ func TestTableStores(t *testing.T) {
 		{name: "PostgreSQL, async commit", open: onPostgres(postgres, patience, postgresstore.WithPrefix("async"), postgresstore.WithAsyncCommit())},
 	}
 	all, reading := slices.Clone(listed), measure.Read()
-	rounds := measure.Pick(1, 3)
+	rounds := measure.Pick(1, 2)
 	for range rounds {
 		rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 		for _, c := range all {
@@ -131,7 +131,7 @@ func (s *sender) send(t *testing.T) {
 }
 
 // length is how long one figure is measured in a round.
-func length() time.Duration { return measure.Pick(50*time.Millisecond, time.Second) }
+func length() time.Duration { return measure.Pick(50*time.Millisecond, 500*time.Millisecond) }
 
 // timed gives how many seconds each request took, one after the other.
 func timed(t *testing.T, s *sender) (took []float64) {
@@ -193,7 +193,7 @@ func trips(t *testing.T, open func() store.Store) (took []float64) {
 		})
 	}
 	await.Until(t, "all watch", func() bool { return ready.Load() == watchers })
-	for i := range measure.Pick(2, 20) {
+	for i := range measure.Pick(2, 11) {
 		want := int64(i+1) * watchers
 		begun := time.Now()
 		_, err := operator.store.Command(ctx, store.Command{Name: name, Action: []store.Action{store.Trip, store.Reset}[i%2], By: "bench"})
