@@ -6,6 +6,9 @@ import (
 	"github.com/commontrip/commontrip/store"
 )
 
+// MaxNames is how many names a Step is about at most: as many breakers as a replica's Manager reports on at once.
+const MaxNames = 500
+
 // Record is what a Backend keeps under a name. Only the kit reads Data. The other fields are there so that a Backend can find
 // records without reading Data.
 type Record struct {
@@ -31,7 +34,10 @@ type Judge func(now int64, held []Record) Effect
 type Backend interface {
 	// Step calls judge and carries out its Effect as one atomic step: no other step about one of the names comes between what
 	// judge was shown and what it wants done. The names are sorted, each occurs once, and judge's Effect is about these names
-	// only. There may be no names, for a step that only pushes.
+	// only. There are at most [MaxNames], and none for a step that only pushes.
+	//
+	// A record that the Effect does not put needs no check at the end, such as that of a compare-and-swap. What the kit says about it is
+	// then what a read would have shown at the time of the clock. If the Effect puts and pushes nothing, there is nothing to do.
 	//
 	// The clock must be read when nothing can come between any more: after the locks were taken, or together with the records if
 	// a compare-and-swap finds out later. A clock that was read before a wait seems to have stepped back.

@@ -40,12 +40,12 @@ func (m *casMap) get(names []string) (now int64, records []storekit.Record, vers
 	return time.Now().UnixMilli(), records, versions
 }
 
-// swap carries an effect out if all versions are still those.
+// swap carries an effect out if what it puts still has those versions. What it does not put need not be checked.
 func (m *casMap) swap(versions map[string]int, e storekit.Effect) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for name, version := range versions {
-		if m.versions[name] != version {
+	for _, r := range e.Put {
+		if version, read := versions[r.Name]; read && m.versions[r.Name] != version {
 			return false
 		}
 	}

@@ -7,6 +7,9 @@
 //
 //	s, err := storekit.New(backend, storekit.WithKind("etcd"))
 //
+// A Step is about one name as a rule, and about [MaxNames] at most. A back end on compare-and-swap checks at the end only what it
+// writes: a record that a step leaves as it was need not be checked.
+//
 // Package storetest then says whether it is a store: hand it a Harness. The test of this package has a back end on a
 // compare-and-swap map in less than 100 lines, and package postgresstore (store/postgres) is one on PostgreSQL.
 //

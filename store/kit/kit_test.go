@@ -82,6 +82,34 @@ func TestAgainSpreadsTheBudgetOverTheReplicas(t *testing.T) {
 }
 
 // A record that a newer release wrote, or that something spoilt, is that name's trouble only, and stays as it is.
+// steps remembers how many names each step was about.
+type steps struct {
+	storekit.Backend
+	sizes []int
+}
+
+func (b *steps) Step(ctx context.Context, names []string, judge storekit.Judge) error {
+	b.sizes = append(b.sizes, len(names))
+	return b.Backend.Step(ctx, names, judge)
+}
+
+func TestAStepHasABoundedNumberOfNames(t *testing.T) {
+	seen := &steps{Backend: backend{newCASMap()}}
+	s := open(t, seen)
+	reports := make([]store.Report, storekit.MaxNames+3)
+	for i := range reports {
+		reports[i] = report(fmt.Sprintf("tier-%d", i), "a", 1, 1)
+	}
+	for i, result := range s.Sync(t.Context(), reports) {
+		if result.Err != nil || result.Snapshot.Name != reports[i].Name {
+			t.Fatalf("report %d got an answer about %q, %v", i, result.Snapshot.Name, result.Err)
+		}
+	}
+	if !slices.Equal(seen.sizes, []int{storekit.MaxNames, 3}) {
+		t.Errorf("the steps were about %v names, want %d and 3", seen.sizes, storekit.MaxNames)
+	}
+}
+
 func TestARecordThatCannotBeReadIsItsOwnTrouble(t *testing.T) {
 	server := newCASMap()
 	s := open(t, backend{server})

@@ -11,8 +11,17 @@ import (
 	"github.com/commontrip/commontrip/store"
 )
 
-// Sync implements [store.Store]: all reports are one step.
+// Sync implements [store.Store]: up to [MaxNames] reports are one step.
 func (s *Store) Sync(ctx context.Context, reports []store.Report) []store.Result {
+	results := make([]store.Result, 0, len(reports))
+	for some := range slices.Chunk(reports, MaxNames) {
+		results = append(results, s.syncSome(ctx, some)...)
+	}
+	return results
+}
+
+// syncSome makes one step of all reports.
+func (s *Store) syncSome(ctx context.Context, reports []store.Report) []store.Result {
 	results := make([]store.Result, len(reports))
 	normal := make([]store.Report, len(reports))
 	refused := make([]error, len(reports))

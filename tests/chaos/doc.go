@@ -8,15 +8,15 @@
 //	 4  differences between the machine in Lua and the machine in Go: store/redis
 //	 5  requests that are cut, doubled and late on their way to Redis: tests/chaos
 //	 6  kill -9 of a replica at every point of every verb: tests/chaos
-//	 7  kill -9 of Redis at every point of every verb: tests/chaos
+//	 7  kill -9 of Redis at every point of every verb, and of PostgreSQL under load: tests/chaos, tests/chaos/topology
 //	 8  a rolling deploy under the same names: tests/chaos
 //	 9  Close while the store is well, slow or hung: tests/chaos
-//	10  a Redis that hangs under full load; own verdicts beside a shared one: tests/chaos
-//	11  a Redis that is slow, or busy with somebody else's script: tests/chaos
+//	10  a Redis or PostgreSQL that hangs under load; own verdicts beside a shared one: tests/chaos, tests/chaos/topology
+//	11  a Redis or PostgreSQL that is slow, or busy with what somebody else does: tests/chaos, tests/chaos/topology
 //	12  a replica that is halted and resumed beyond its lease and window: tests/chaos
 //	13  wall clocks of replicas that jump: tests/chaos
 //	14  the clock of Redis that jumps: tests/chaos/topology
-//	15  a failover that loses acknowledged writes: tests/chaos/topology
+//	15  a failover that loses acknowledged writes, or must not: tests/chaos/topology
 //	16  Sentinels that find another master: tests/chaos/topology
 //	17  two masters at one time: tests/chaos/topology
 //	18  a Cluster whose slots move, and whose node dies: tests/chaos/topology

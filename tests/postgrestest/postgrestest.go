@@ -47,35 +47,70 @@ type Server struct {
 	port int
 	cmd  *exec.Cmd
 	done chan struct{} // closed when the process has ended
+	dead bool          // killed, and not started again
 }
 
 // Start makes a cluster, starts a server on it and waits until it answers. It writes nothing to disk in a hurry. Settings are
 // more lines of postgresql.conf, such as "max_connections = 5".
 func Start(t testing.TB, settings ...string) *Server {
 	t.Helper()
+	s := newServer(t)
+	if err := s.init(settings); err != nil {
+		t.Fatalf("initdb: %v", err)
+	}
+	s.startAnywhere()
+	return s
+}
+
+// newServer makes the folder of a server, and ends with the test what will run in it.
+func newServer(t testing.TB) *Server {
+	t.Helper()
 	s := &Server{t: t, bin: Require(t)}
 	var err error
 	if s.dir, err = os.MkdirTemp("", "postgrestest"); err != nil { // not t.TempDir: a socket's path may be 107 bytes long
 		t.Fatal(err)
 	}
+	if os.Getuid() == 0 {
+		if s.as, err = accountOf("postgres"); err != nil {
+			t.Fatal(err)
+		}
+		s.own(s.dir)
+	}
 	t.Cleanup(func() {
+		if s.dead { // it left shared memory behind, which its next start finds
+			_ = s.start(s.port)
+		}
 		s.end()
 		if t.Failed() {
 			t.Logf("log of the PostgreSQL in %s:\n%s", s.dir, s.logTail())
 		}
 		_ = os.RemoveAll(s.dir)
 	})
-	if err := s.init(settings); err != nil {
-		t.Fatalf("a new cluster: %v", err)
+	return s
+}
+
+// own gives a file to the user that the server runs as.
+func (s *Server) own(path string) {
+	s.t.Helper()
+	if s.as == nil {
+		return
 	}
+	if err := os.Chown(path, int(s.as.uid), int(s.as.gid)); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// startAnywhere starts the server on a free port.
+func (s *Server) startAnywhere() {
+	s.t.Helper()
+	var err error
 	for range 5 { // another process may take the port between the look and the start
-		if err = s.start(); err == nil {
-			return s
+		if err = s.start(0); err == nil {
+			return
 		}
 		s.end()
 	}
-	t.Fatalf("PostgreSQL does not start: %v\n%s", err, s.logTail())
-	return nil
+	s.t.Fatalf("PostgreSQL does not start: %v\n%s", err, s.logTail())
 }
 
 // Require gives the folder of the server's programs. It skips the test if there is none, or fails it if REQUIRE_POSTGRES=1 is
@@ -83,6 +118,9 @@ func Start(t testing.TB, settings ...string) *Server {
 func Require(t testing.TB) (folder string) {
 	t.Helper()
 	if path, err := exec.LookPath("initdb"); err == nil {
+		if real, err := filepath.EvalSymlinks(path); err == nil { // the other programs may have no link beside it
+			path = real
+		}
 		return filepath.Dir(path)
 	}
 	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb") // Debian's place, which is not in PATH
@@ -118,28 +156,23 @@ func Main(m *testing.M) (code int) {
 
 // init makes the cluster.
 func (s *Server) init(settings []string) error {
-	if os.Getuid() == 0 {
-		var err error
-		if s.as, err = accountOf("postgres"); err != nil {
-			return err
-		}
-		if err := os.Chown(s.dir, int(s.as.uid), int(s.as.gid)); err != nil {
-			return err
-		}
-	}
 	if err := s.copyCluster(); err != nil {
 		return err
 	}
-	conf := append([]string{
+	return s.configure(append([]string{
 		"listen_addresses = '127.0.0.1'", "unix_socket_directories = '" + s.dir + "'", "max_connections = 400",
 		"fsync = off", "full_page_writes = off", "synchronous_commit = off", "shared_buffers = 32MB",
 		"autovacuum_naptime = 5min", "password_encryption = 'scram-sha-256'", "log_min_messages = warning", "jit = off",
-	}, settings...)
+	}, settings...)...)
+}
+
+// configure adds lines to postgresql.conf. Of two lines about one setting the later one holds.
+func (s *Server) configure(lines ...string) error {
 	file, err := os.OpenFile(filepath.Join(s.data(), "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		return err
 	}
-	_, err = file.WriteString(strings.Join(conf, "\n") + "\n")
+	_, err = file.WriteString(strings.Join(lines, "\n") + "\n")
 	return errors.Join(err, file.Close())
 }
 
@@ -151,11 +184,7 @@ func (s *Server) copyCluster() error {
 		return s.initdb(s.data())
 	}
 	if !made.done {
-		if s.as != nil {
-			if err := os.Chown(filepath.Dir(made.dir), int(s.as.uid), int(s.as.gid)); err != nil {
-				return err
-			}
-		}
+		s.own(filepath.Dir(made.dir))
 		if err := s.initdb(made.dir); err != nil {
 			return err
 		}
@@ -170,11 +199,7 @@ func (s *Server) initdb(dir string) error {
 	if err := os.WriteFile(password, []byte(Password), 0o600); err != nil {
 		return err
 	}
-	if s.as != nil {
-		if err := os.Chown(password, int(s.as.uid), int(s.as.gid)); err != nil {
-			return err
-		}
-	}
+	s.own(password)
 	return output(s.command(filepath.Join(s.bin, "initdb"), "-D", dir, "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync",
 		"--auth-local=trust", "--auth-host=scram-sha-256", "--pwfile", password))
 }
@@ -213,14 +238,17 @@ func (s *Server) command(program string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// start runs the server.
-func (s *Server) start() error {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
+// start runs the server on a port; 0: a free one.
+func (s *Server) start(port int) error {
+	if port == 0 {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		port = listener.Addr().(*net.TCPAddr).Port
+		_ = listener.Close()
 	}
-	s.port = listener.Addr().(*net.TCPAddr).Port
-	_ = listener.Close()
+	s.port = port
 	log, err := os.OpenFile(s.logFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
@@ -233,7 +261,7 @@ func (s *Server) start() error {
 	if err := <-started; err != nil {
 		return err
 	}
-	s.cmd, s.done = cmd, done
+	s.cmd, s.done, s.dead = cmd, done, false
 	return s.answers()
 }
 
@@ -262,6 +290,7 @@ func (s *Server) end() {
 	if s.cmd == nil {
 		return
 	}
+	s.Cont() // one that a test has stopped does not end
 	_ = s.cmd.Process.Signal(syscall.SIGQUIT)
 	<-s.done
 	s.cmd = nil
@@ -295,6 +324,20 @@ func (s *Server) Exec(t testing.TB, statements string) {
 	defer conn.Close(ctx)
 	if _, err := conn.Exec(ctx, statements); err != nil {
 		t.Fatalf("%v in:\n%s", err, statements)
+	}
+}
+
+// Query reads one row as the superuser.
+func (s *Server) Query(t testing.TB, query string, into ...any) {
+	t.Helper()
+	ctx := context.Background()
+	conn, err := pgx.Connect(ctx, s.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	if err := conn.QueryRow(ctx, query).Scan(into...); err != nil {
+		t.Fatalf("%v in: %s", err, query)
 	}
 }
 

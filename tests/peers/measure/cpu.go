@@ -80,3 +80,23 @@ func (u Use) Noise() float64 {
 	}
 	return u.Others.Seconds() / (u.Wall.Seconds() * float64(runtime.NumCPU()))
 }
+
+// ProcessCPU is the processor time of some processes so far, user and system, their ended children included; 0 if it is not told.
+func ProcessCPU(pids []int) (sum time.Duration) {
+	for _, pid := range pids {
+		text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+		if err != nil {
+			continue
+		}
+		_, rest, _ := strings.Cut(string(text), ") ") // behind the program's name
+		fields := strings.Fields(rest)
+		if len(fields) < 15 {
+			continue
+		}
+		for _, field := range fields[11:15] { // utime stime cutime cstime
+			n, _ := strconv.ParseInt(field, 10, 64)
+			sum += time.Duration(n) * tick
+		}
+	}
+	return sum
+}

@@ -28,7 +28,7 @@ func clusterReplicas() int { return measure.Pick(2, 20) }
 func cluster(t *testing.T, table *page.Table, hot int) {
 	t.Helper()
 	nodes := redistest.StartCluster(t, 3)
-	f := newFleet(t, redistest.ClusterURL(nodes), clusterReplicas(), tiers, store.Policy{})
+	f := newFleet(t, onRedis(redistest.ClusterURL(nodes)), clusterReplicas(), tiers, store.Policy{})
 	f.run(hot)
 	pass(measure.Pick(200*time.Millisecond, 3*time.Second))
 	loads := make([]measure.Load, len(nodes))

@@ -1,4 +1,4 @@
-// Package scale measures what many breakers and many replicas cost one Redis, and what sharing a verdict saves.
+// Package scale measures what many breakers and many replicas cost one Redis or PostgreSQL, and what sharing a verdict saves.
 package scale
 
 import (
@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/commontrip/commontrip/breaker"
+	"github.com/commontrip/commontrip/store"
 	redisstore "github.com/commontrip/commontrip/store/redis"
 )
 
@@ -32,7 +33,7 @@ type fleet struct {
 }
 
 type member struct {
-	store    *redisstore.Store
+	store    store.Store
 	manager  *breaker.Manager
 	breakers []*breaker.Breaker
 	heard    chan heard
@@ -46,7 +47,7 @@ type heard struct {
 }
 
 // newFleet starts replicas with so many breakers each, and waits until all hold the fleet's verdict.
-func newFleet(t testing.TB, url string, replicas, breakers int, policy breaker.Policy) *fleet {
+func newFleet(t testing.TB, open func() (store.Store, error), replicas, breakers int, policy breaker.Policy) *fleet {
 	t.Helper()
 	f := &fleet{members: make([]*member, replicas), down: make([]atomic.Bool, breakers), stop: func() {}}
 	t.Cleanup(f.close)
@@ -57,7 +58,7 @@ func newFleet(t testing.TB, url string, replicas, breakers int, policy breaker.P
 		starting.Go(func() {
 			places <- struct{}{}
 			defer func() { <-places }()
-			m, err := newMember(url, i, breakers, policy)
+			m, err := newMember(open, i, breakers, policy)
 			if err != nil {
 				errs <- err
 			}
@@ -73,8 +74,8 @@ func newFleet(t testing.TB, url string, replicas, breakers int, policy breaker.P
 	return f
 }
 
-func newMember(url string, number, breakers int, policy breaker.Policy) (*member, error) {
-	s, err := redisstore.Open(url, redisstore.WithTimeout(10*time.Second))
+func newMember(open func() (store.Store, error), number, breakers int, policy breaker.Policy) (*member, error) {
+	s, err := open()
 	if err != nil {
 		return nil, err
 	}
@@ -91,6 +92,11 @@ func newMember(url string, number, breakers int, policy breaker.Policy) (*member
 		}
 	}
 	return m, nil
+}
+
+// onRedis opens stores at a URL.
+func onRedis(url string) func() (store.Store, error) {
+	return func() (store.Store, error) { return redisstore.Open(url, redisstore.WithTimeout(10*time.Second)) }
 }
 
 func tierName(i int) string { return fmt.Sprintf("tier-%d", i) }

@@ -57,7 +57,7 @@ func TestTableFleets(t *testing.T) {
 func measureFleet(t *testing.T, replicas int) fleetCost {
 	t.Helper()
 	srv := redistest.Start(t, "--maxclients", "10000")
-	f := newFleet(t, srv.URL(), replicas, tiers, store.Policy{})
+	f := newFleet(t, onRedis(srv.URL()), replicas, tiers, store.Policy{})
 	f.run(1)
 	pass(measure.Pick(200*time.Millisecond, 4*time.Second))
 	c := fleetCost{replicas: replicas}
