@@ -114,6 +114,7 @@ func (l *latencies) read() Latencies {
 // exchangeStats counts the exchanges of a Manager with its store. It is safe for concurrent use.
 type exchangeStats struct {
 	exchanges, errors atomic.Uint64
+	resyncs           atomic.Uint64
 	localAt           atomic.Int64 // uptime of a local store's last answer
 	latencies         latencies    // of a remote store's
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/health"
+	"github.com/commontrip/commontrip/store"
 )
 
 // Breakers is what a Collector reads breakers from: a *breaker.Manager.
@@ -21,6 +22,7 @@ type Checks interface{ All() []health.Status }
 // safe for concurrent use. Several Managers of one process need a Collector each, told apart by [WithLabels].
 type Collector struct {
 	breakers Breakers
+	pool     store.Pooled // nil: the store tells of no connections
 	checks   []Checks
 	labels   prometheus.Labels
 	constant []*dto.LabelPair // the labels
@@ -62,6 +64,9 @@ func NewCollector(b Breakers, opts ...Option) *Collector {
 		panic("metrics: NewCollector needs a *breaker.Manager; it is nil")
 	}
 	c := &Collector{breakers: b}
+	if m, ok := b.(interface{ Store() store.Store }); ok {
+		c.pool, _ = m.Store().(store.Pooled)
+	}
 	for _, opt := range opts {
 		if opt != nil {
 			opt(c)

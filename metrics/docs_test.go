@@ -86,7 +86,7 @@ func document(t *testing.T) string {
 		title    string
 		from, to id
 	}{
-		{"A replica and its store", replicaInfo, exchangeDuration},
+		{"A replica and its store", replicaInfo, connectionWaits},
 		{"A breaker, in this replica", state, disowned},
 		{"A breaker, in the fleet", fleetState, policyObserve},
 		{"Active checks", healthState, healthTook},
@@ -124,6 +124,7 @@ func labelValues() [][2]string {
 		{"action", words(actions)},
 		{"health", words(healths)},
 		{"why", "skipped, failed"},
+		{"use", "in-use, idle"},
 	}
 }
 
@@ -156,7 +157,7 @@ them: take the max, never the sum. The column "replicas" says which; "-" is each
 **States and modes are one-hot**: one series a value, 1 or 0. A closed breaker is a 0 at "open", not a gap. A state that came
 and went between two scrapes shows in commontrip_transitions_total.
 
-**The number of series is bounded.** A breaker makes %d, a replica %d more, a check 6, a retrier 2, a chain 15 and at most 3
+**The number of series is bounded.** A breaker makes %d, a replica %d more (4 on PostgreSQL), a check 6, a retrier 2, a chain 15 and at most 3
 a tier. At most %d breakers are shown (WithLimit), the first by name; commontrip_breakers_left_out tells how many are not.
 No label holds an error, an address or anything that comes with a call.
 

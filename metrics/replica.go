@@ -16,6 +16,14 @@ func (c *Collector) replica(out chan<- prometheus.Metric, st *breaker.ManagerSta
 	c.put(out, storeLosses, float64(st.StoreLosses))
 	c.put(out, exchanges, float64(st.Exchanges))
 	c.put(out, exchangeErrors, float64(st.ExchangeErrors))
+	c.put(out, resyncs, float64(st.Resyncs))
+	if c.pool != nil {
+		n := c.pool.Connections()
+		c.put(out, connections, float64(n.InUse), "in-use")
+		c.put(out, connections, float64(n.Idle), "idle")
+		c.put(out, connectionsMost, float64(n.Most))
+		c.put(out, connectionWaits, float64(n.Waits))
+	}
 }
 
 func (c *Collector) latencies(out chan<- prometheus.Metric, l breaker.Latencies) {

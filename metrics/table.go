@@ -41,6 +41,10 @@ const (
 	exchanges
 	exchangeErrors
 	exchangeDuration
+	resyncs
+	connections
+	connectionsMost
+	connectionWaits
 
 	state
 	ownVerdict
@@ -107,6 +111,10 @@ var table = [metricCount]metric{
 	exchanges:        {"exchanges_total", counter, total, "Exchanges with the store, of any kind.", nil},
 	exchangeErrors:   {"exchange_errors_total", counter, total, "Exchanges that the store did not answer, or answered with a failure of its own.", nil},
 	exchangeDuration: {"exchange_duration_seconds", histogram, total, "How long exchanges with a remote store took, failed ones included.", nil},
+	resyncs:          {"resyncs_total", counter, total, "How often pushes may have been missed, so that this replica read again; once at its start.", nil},
+	connections:      {"store_connections", gauge, total, "Connections of the store's pool, beside the one that listens (PostgreSQL).", []string{"use"}},
+	connectionsMost:  {"store_connections_max", gauge, total, "Connections that the pool may have (PostgreSQL).", nil},
+	connectionWaits:  {"store_connection_waits_total", counter, total, "Exchanges that waited until a connection was free or made (PostgreSQL).", nil},
 
 	state:       {"state", gauge, each, "1 for the state that rules calls here and now: mode, dry run and own verdict included.", []string{"breaker", "state"}},
 	ownVerdict:  {"own_verdict", gauge, each, "1 while this replica's own verdict rules its calls, not the fleet's.", perBreaker},
