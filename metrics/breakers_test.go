@@ -301,9 +301,9 @@ func TestEachResyncIsCounted(t *testing.T) {
 		if before < 1 {
 			t.Errorf("%v; want the one at the start", before)
 		}
-		shared.Fail(errAway)
-		pass(time.Second)
-		shared.Fail(nil)
+		shared.Cut()
+		pass(time.Minute)
+		shared.Mend()
 		pass(10 * time.Second)
 		if after := r.value("commontrip_resyncs_total"); after <= before {
 			t.Errorf("%v after pushes were lost, %v before", after, before)
