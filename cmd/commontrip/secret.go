@@ -59,7 +59,7 @@ func secretsOf(rawURL string) []string {
 	if rest, ok := strings.CutPrefix(rawURL, strings.Split(rawURL, "://")[0]+"://"); ok {
 		if user := rest[:max(strings.LastIndex(rest, "@"), 0)]; user != "" {
 			_, password, both := strings.Cut(user, ":")
-			if !both {
+			if !both && !isPostgres(rawURL) {
 				password = user
 			}
 			add(password)
@@ -71,8 +71,8 @@ func secretsOf(rawURL string) []string {
 	}
 	if u.User != nil {
 		password, set := u.User.Password()
-		if !set {
-			password = u.User.Username() // a password that lacks its colon
+		if !set && !isPostgres(rawURL) {
+			password = u.User.Username() // a password that lacks its colon; PostgreSQL's may lack a password
 		}
 		add(password)
 	}
