@@ -119,6 +119,9 @@ type exchangeStats struct {
 	latencies         latencies    // of a remote store's
 }
 
+// resynced counts a Resync.
+func (s *exchangeStats) resynced() { s.resyncs.Add(1) }
+
 // note counts an exchange that was sent at that time.
 func (s *exchangeStats) note(sent instant, err error, remote bool) {
 	s.exchanges.Add(1)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes a folder from which `docker build` makes an image of PostgreSQL without any registry: this machine's server, and an
-# empty cluster that lets in whoever reaches it. It is for the demo cluster, whose network nobody else reaches.
+# empty cluster that lets in every client that reaches it. It is for the demo cluster, whose network nobody else reaches.
 # Usage: scripts/postgres-image.sh FOLDER
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -23,7 +23,7 @@ const oldestPostgres = 130000
 type postgresServer struct {
 	*doctor
 	config *pgxpool.Config
-	listen *pgx.ConnConfig // where the store LISTENs
+	listen *pgx.ConnConfig // by which the store LISTENs
 	apart  bool            // listen is another URL than the store's own
 	conn   *pgx.Conn       // nil: not connected yet
 	pooled bool            // a pooler stands between
@@ -74,7 +74,7 @@ func (d *postgresServer) ping(ctx context.Context) error {
 	return conn.Ping(ctx)
 }
 
-// ask reads one row for a check, which fails with the question. no row is no failure.
+// ask reads one row for a check, which fails with the question. A row that is not there is not a failure.
 func (d *postgresServer) ask(ctx context.Context, check, query string, args []any, into ...any) bool {
 	conn, err := d.connected(ctx)
 	if err == nil {
@@ -224,7 +224,7 @@ func (d *postgresServer) checkRequests(ctx context.Context) bool {
 	return true
 }
 
-// checkPush sends a message over the fleet's channel by the store's own way, and waits for it where the store LISTENs.
+// checkPush sends a message over the fleet's channel by the store's own way, and waits for it on the store's way to LISTEN.
 // Replicas take it for a sign of life.
 func (d *postgresServer) checkPush(ctx context.Context) bool {
 	fail := func(err error) bool {
@@ -291,7 +291,7 @@ func (d *postgresServer) checkDurability(ctx context.Context) bool {
 	switch {
 	case fsync == "off" || pages == "off":
 		d.say(problem, "durability", settings+": a machine that crashes may leave a database that cannot be read",
-			"set both to on, unless this database may be lost: replicas bring breakers back once it is made anew and migrated")
+			"set both to on, unless this database may be lost: replicas bring breakers back once it is made again and migrated")
 	case commit == "off":
 		d.say(note, "durability", settings+": a server that crashes loses what it acknowledged within the last half second or so",
 			"nothing, if that is wanted: replicas bring verdicts back, outcomes of that time are lost. Else: ALTER ROLE or DATABASE ... SET synchronous_commit = on")
@@ -339,7 +339,7 @@ func (d *postgresServer) checkVacuum(ctx context.Context) bool {
 		nil, &on, &live, &dead, &size) {
 		return false
 	}
-	found := fmt.Sprintf("commontrip.breakers has %d rows, %d dead ones, %s", live, dead, size)
+	found := fmt.Sprintf("live rows of commontrip.breakers: %d, dead: %d, %s in all", live, dead, size)
 	switch {
 	case !on:
 		d.say(problem, "vacuum", "autovacuum is off: the table grows with each report; "+found, "set autovacuum and track_counts to on, and autovacuum_enabled of the table")
@@ -368,9 +368,9 @@ func (d *postgresServer) checkLocks(ctx context.Context) bool {
 		d.say(fine, "locks", "no request waits for a row", "")
 		return true
 	}
-	d.say(problem, "locks", fmt.Sprintf("%d requests wait for a row, the longest for %s; process %d (user %s, %s) holds it, %s, for %s",
+	d.say(problem, "locks", fmt.Sprintf("requests that wait for a row: %d, the longest for %s; process %d (user %s, %s) holds it, %s, for %s",
 		waiting, span(waited), pid, quote(user), quote(program), state, span(open)),
-		fmt.Sprintf("if it is no replica, end it: SELECT pg_terminate_backend(%d). Nothing but replicas may lock rows of commontrip.breakers", pid))
+		fmt.Sprintf("if it is not a replica, end it: SELECT pg_terminate_backend(%d). Nothing but replicas may lock rows of commontrip.breakers", pid))
 	return true
 }
 

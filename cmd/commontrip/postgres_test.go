@@ -129,7 +129,7 @@ func TestDoctorFindsAGoodPostgreSQLWellAndLeavesNothingBehind(t *testing.T) {
 		"server": "ok: PostgreSQL ", "role": "ok: a primary", "tables": "ok: as this release", "rights": "ok: all there, and no more",
 		"requests": "ok: all that a replica asks for is answered", "push": "the echo took ", "clock": "ok: server: within",
 		"durability":  "ok: fsync on, full_page_writes on, synchronous_commit on: a request returns once it is on this server's disk",
-		"connections": " of 397 are in use", "vacuum": "ok: commontrip.breakers has ", "locks": "ok: no request waits",
+		"connections": " of 397 are in use", "vacuum": "ok: live rows of commontrip.breakers: ", "locks": "ok: no request waits",
 		"breaker mcp": "ok: closed for ", "pooler": "",
 	} {
 		holds(t, found(check), want)
@@ -225,7 +225,7 @@ func TestDoctorSeesWhoHoldsARow(t *testing.T) {
 	await.Until(t, "a session to wait for a while", func() bool {
 		return d.count(srv, "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND clock_timestamp() - query_start > interval '200 ms'") == 1
 	})
-	holds(t, d.examined(ill, longer)("locks"), "problem: 1 requests wait for a row", "(user postgres, batch) holds it, idle in transaction",
+	holds(t, d.examined(ill, longer)("locks"), "problem: requests that wait for a row: 1, the longest for ", "(user postgres, batch) holds it, idle in transaction",
 		fmt.Sprintf("pg_terminate_backend(%d)", sessions[0].PgConn().PID()))
 	if _, err := sessions[0].Exec(ctx, "ROLLBACK"); err != nil {
 		t.Fatal(err)
@@ -348,7 +348,7 @@ func TestDoctorSaysWhatToDoIfThereIsNoWay(t *testing.T) {
 	}
 }
 
-// A store that no other process can ask is no store to look at.
+// A store that no other process can ask cannot be looked at.
 func TestAURLOfNoFleetIsRefused(t *testing.T) {
 	for _, at := range []string{"memory:", "http://127.0.0.1", "etcd://x"} {
 		d := &desk{t: t, env: map[string]string{"COMMONTRIP_URL": at}}
