@@ -30,6 +30,13 @@ if ((EUID == 0)); then
 fi
 (cd "$data" && "${as[@]}" "$bin/initdb" -D "$data/data" -U postgres -E UTF8 --locale=C --auth=trust --no-sync >/dev/null)
 echo 'host all all all trust' >>"$data/data/pg_hba.conf"
+cat >>"$data/data/postgresql.conf" <<-'END'
+	listen_addresses = '*'
+	unix_socket_directories = '/tmp'
+	timezone = 'GMT' # the one that needs no file
+	log_timezone = 'GMT'
+	jit = off
+END
 mkdir -p "$out/cluster/var/lib"
 cp -r "$data/data" "$out/cluster/var/lib/postgres"
 chmod 700 "$out/cluster/var/lib/postgres"
@@ -41,6 +48,5 @@ cat >"$out/Dockerfile" <<-'END'
 	ENV PATH=/usr/bin
 	VOLUME /var/lib/postgres
 	USER 65532:65532
-	ENTRYPOINT ["postgres", "-D", "/var/lib/postgres", "-c", "listen_addresses=*", "-c", "unix_socket_directories=/tmp", \
-		"-c", "timezone=GMT", "-c", "log_timezone=GMT", "-c", "jit=off"]
+	ENTRYPOINT ["postgres", "-D", "/var/lib/postgres"]
 END
