@@ -14,6 +14,8 @@ if ! PATH="$bin:$PATH" scripts/program-root.sh "$out/root" postgres pg_isready; 
 	echo "an image of PostgreSQL can be made on Linux only" >&2
 	exit 1
 fi
+mkdir -p "$out/root$bin" # the server looks for its libraries beside itself
+mv "$out"/root/usr/bin/* "$out/root$bin"
 for folder in "$("$bin/pg_config" --sharedir 2>/dev/null || echo "/usr/share/postgresql/$(basename "$(dirname "$bin")")")" "$(dirname "$bin")/lib"; do
 	mkdir -p "$out/root$folder"
 	cp -rL "$folder/." "$out/root$folder"
@@ -41,11 +43,11 @@ mkdir -p "$out/cluster/var/lib"
 cp -r "$data/data" "$out/cluster/var/lib/postgres"
 chmod 700 "$out/cluster/var/lib/postgres"
 
-cat >"$out/Dockerfile" <<-'END'
+cat >"$out/Dockerfile" <<-END
 	FROM scratch
 	COPY root /
 	COPY --chown=65532:65532 cluster /
-	ENV PATH=/usr/bin
+	ENV PATH=$bin
 	VOLUME /var/lib/postgres
 	USER 65532:65532
 	ENTRYPOINT ["postgres", "-D", "/var/lib/postgres"]
