@@ -114,10 +114,14 @@ func (l *latencies) read() Latencies {
 // exchangeStats counts the exchanges of a Manager with its store. It is safe for concurrent use.
 type exchangeStats struct {
 	exchanges, errors atomic.Uint64
+	resyncs           atomic.Uint64
 	localAt           atomic.Int64 // uptime of a local store's last answer
 	latencies         latencies    // of a remote store's
 	observe           func(took time.Duration)
 }
+
+// resynced counts a Resync.
+func (s *exchangeStats) resynced() { s.resyncs.Add(1) }
 
 // note counts an exchange that was sent at that time.
 func (s *exchangeStats) note(sent instant, err error, remote bool) {

@@ -54,6 +54,7 @@ type ManagerStatus struct {
 	Exchanges, ExchangeErrors uint64        // of any kind
 	Latencies                 Latencies     // of exchanges with a remote store
 	StoreLosses               uint64        // how often the store was lost
+	Resyncs                   uint64        // how often pushes may have been missed, so that every breaker was compared; once at the start
 	Breakers                  []Status      // by name
 }
 
@@ -116,6 +117,7 @@ func (m *Manager) Status() ManagerStatus {
 	st := ManagerStatus{
 		Replica: m.core.replica, StoreUp: r.storeUp(), SinceExchange: r.sinceExchange(now()), StoreLosses: r.storeLosses(),
 		Exchanges: r.stats.exchanges.Load(), ExchangeErrors: r.stats.errors.Load(), Latencies: r.stats.latencies.read(),
+		Resyncs: r.stats.resyncs.Load(),
 	}
 	all := m.all()
 	st.Breakers = slices.Grow(st.Breakers, len(all))

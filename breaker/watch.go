@@ -32,6 +32,7 @@ func backoffOfWatch(fails int) time.Duration {
 // push takes over what a store pushed. After a gap every breaker is compared.
 func (m *Manager) push(e store.Event) {
 	if e.Resync {
+		m.reporter.stats.resynced()
 		for _, l := range m.reporter.laneList() {
 			l.compareAll()
 		}

@@ -127,8 +127,8 @@ func addManager(add adder) {
 	add(row{}, seconds, "0.1", "The longest that one call waits for a probe's lease; 1 ms to 24 h.", "CIRCUIT_BREAKER_CLAIM_TIMEOUT")
 	add(row{zero: true}, "own-verdict, admit-all or reject-all", "own-verdict", "What rules calls while the store is away.", "CIRCUIT_BREAKER_STORE_DOWN")
 	add(row{}, text, "", "This replica's name for display. Unset = host and process number.", "CIRCUIT_BREAKER_REPLICA")
-	add(row{}, link, "", "Where the fleet's verdict is kept: redis://, rediss:// or unix://. Unset = each process for itself. The command line reads it too.", "CIRCUIT_BREAKER_STORE_URL")
-	add(row{}, text, "commontrip", "The fleet's name space in the store; up to 100 bytes, no blanks, quotes and braces. The command line reads it too.", "CIRCUIT_BREAKER_STORE_PREFIX")
+	add(row{}, link, "", "Where the fleet's verdict is kept: redis://, rediss://, unix:// or postgres://. Unset = each process for itself. The command line reads it too.", "CIRCUIT_BREAKER_STORE_URL")
+	add(row{}, text, "commontrip", "The fleet's name space in the store; up to 100 bytes (PostgreSQL: 50), no blanks, quotes and braces. The command line reads it too.", "CIRCUIT_BREAKER_STORE_PREFIX")
 	add(row{}, seconds, "1", "The bound of one exchange with the store; 1 ms to 1 min.", "CIRCUIT_BREAKER_STORE_TIMEOUT")
 }
 

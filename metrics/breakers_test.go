@@ -3,6 +3,7 @@ package metrics_test
 import (
 	"errors"
 	"math"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -252,6 +253,56 @@ func TestALostStoreShowsInOwnVerdictAgeAndExchanges(t *testing.T) {
 		failed, all := r.value("commontrip_exchange_errors_total"), r.value("commontrip_exchanges_total")
 		if timed := r.value("commontrip_exchange_duration_seconds"); failed == 0 || timed != all {
 			t.Errorf("%v exchanges, %v failed, %v timed; want some failures, and all timed", all, failed, timed)
+		}
+	})
+}
+
+// pooled is a store that tells of connections.
+type pooled struct{ store.Store }
+
+func (pooled) Connections() store.Connections {
+	return store.Connections{InUse: 3, Idle: 1, Most: 8, Waits: 7}
+}
+
+func TestConnectionsAreShownIfTheStoreTellsOfThem(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shared := newRemoteStore()
+		r := newReplica(t, pooled{shared}, "a", quick)
+		r.sync()
+		for _, want := range []struct {
+			name  string
+			value float64
+		}{
+			{"store_connections_in_use", 3}, {"store_connections_idle", 1}, {"store_connections_max", 8}, {"store_connection_waits_total", 7},
+		} {
+			if n := r.value("commontrip_" + want.name); n != want.value {
+				t.Errorf("%s is %v; want %v", want.name, n, want.value)
+			}
+		}
+		for _, f := range gather(t, newReplica(t, shared, "b", quick).c) {
+			if strings.Contains(f.GetName(), "connection") {
+				t.Errorf("%s of a store that tells of none", f.GetName())
+			}
+		}
+	})
+}
+
+func TestEachResyncIsCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shared := newRemoteStore()
+		r := newReplica(t, shared, "a", quick)
+		r.sync()
+		pass(time.Second)
+		before := r.value("commontrip_resyncs_total")
+		if before < 1 {
+			t.Errorf("%v; want the one at the start", before)
+		}
+		shared.Cut()
+		pass(time.Minute)
+		shared.Mend()
+		pass(10 * time.Second)
+		if after := r.value("commontrip_resyncs_total"); after <= before {
+			t.Errorf("%v after pushes were lost, %v before", after, before)
 		}
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/health"
 	"github.com/commontrip/commontrip/internal/figures"
+	"github.com/commontrip/commontrip/store"
 )
 
 // Breakers is what a Collector reads breakers from: a *breaker.Manager.
@@ -22,6 +23,7 @@ type Checks interface{ All() []health.Status }
 // safe for concurrent use. Several Managers of one process need a Collector each, told apart by [WithLabels].
 type Collector struct {
 	breakers Breakers
+	pool     store.Pooled // nil: the store tells of no connections
 	checks   []Checks
 	labels   prometheus.Labels
 	constant []*dto.LabelPair // the labels
@@ -62,7 +64,7 @@ func NewCollector(b Breakers, opts ...Option) *Collector {
 	if b == nil {
 		panic("metrics: NewCollector needs a *breaker.Manager; it is nil")
 	}
-	c := &Collector{breakers: b}
+	c := &Collector{breakers: b, pool: figures.PoolOf(b)}
 	for _, opt := range opts {
 		if opt != nil {
 			opt(c)
@@ -95,6 +97,10 @@ func (c *Collector) Collect(out chan<- prometheus.Metric) {
 	st := c.breakers.Status()
 	shown := st.Breakers[:min(len(st.Breakers), c.limit)]
 	show(c, out, st.Replica, &figures.Replica{ManagerStatus: &st, Shown: len(shown)}, figures.OfReplica)
+	if c.pool != nil {
+		n := c.pool.Connections()
+		show(c, out, st.Replica, &n, figures.OfPool)
+	}
 	c.latencies(out, st.Latencies)
 	c.rows(out, shown)
 	for _, checks := range c.checks {

@@ -87,7 +87,7 @@ func document(t *testing.T) string {
 		title    string
 		from, to figures.ID
 	}{
-		{"A replica and its store", figures.ReplicaInfo, figures.ExchangeDuration},
+		{"A replica and its store", figures.ReplicaInfo, figures.ConnectionWaits},
 		{"A breaker, in this replica", figures.State, figures.Disowned},
 		{"A breaker, in the fleet", figures.FleetState, figures.PolicyObserve},
 		{"Active checks", figures.HealthState, figures.HealthTook},
@@ -158,7 +158,7 @@ them: take the max, never the sum. The column "replicas" says which; "-" is each
 **States and modes are one-hot**: one series a value, 1 or 0. A closed breaker is a 0 at "open", not a gap. A state that came
 and went between two scrapes shows in commontrip_transitions_total.
 
-**The number of series is bounded.** A breaker makes %d, a replica %d more, a check 6, a retrier 2, a chain 15 and at most 3
+**The number of series is bounded.** A breaker makes %d, a replica %d more (4 on PostgreSQL), a check 6, a retrier 2, a chain 15 and at most 3
 a tier. At most %d breakers are shown (WithLimit), the first by name; commontrip_breakers_left_out tells how many are not.
 No label holds an error, an address or anything that comes with a call.
 

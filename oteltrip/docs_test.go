@@ -19,6 +19,7 @@ import (
 	"github.com/commontrip/commontrip/health"
 	"github.com/commontrip/commontrip/internal/figures"
 	"github.com/commontrip/commontrip/retry"
+	"github.com/commontrip/commontrip/store"
 	memorystore "github.com/commontrip/commontrip/store/memory"
 )
 
@@ -61,6 +62,11 @@ func document(t *testing.T) string {
 	return strings.NewReplacer("{{outage}}\n", outage.String(), "{{table}}\n", table.String()).Replace(string(text))
 }
 
+// pooled is a store that tells of connections.
+type pooled struct{ *memorystore.Store }
+
+func (pooled) Connections() store.Connections { return store.Connections{InUse: 1, Most: 2} }
+
 // anOutage is what the span of one request tells of a tier that times out: both attempts, and the breaker that they open.
 func anOutage(t *testing.T) (events []string) {
 	t.Helper()
@@ -98,7 +104,7 @@ func anOutage(t *testing.T) (events []string) {
 func everything(t *testing.T) map[string]string {
 	t.Helper()
 	o := newTelemetry(t)
-	m, err := breaker.NewManager(memorystore.New())
+	m, err := breaker.NewManager(pooled{memorystore.New()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -46,6 +46,10 @@ func (t *Telemetry) read(o metric.Observer, b Breakers, checks []Checks) {
 	st := b.Status()
 	shown := st.Breakers[:min(len(st.Breakers), t.limit)]
 	show(t, o, st.Replica, &figures.Replica{ManagerStatus: &st, Shown: len(shown)}, figures.OfReplica)
+	if pool := figures.PoolOf(b); pool != nil {
+		n := pool.Connections()
+		show(t, o, st.Replica, &n, figures.OfPool)
+	}
 	for i := range shown {
 		one := figures.NewBreaker(&shown[i])
 		show(t, o, one.Name, &one, figures.OfBreaker)

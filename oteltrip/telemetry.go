@@ -64,7 +64,9 @@ func New(opts ...Option) (*Telemetry, error) {
 	}
 	t.meter = t.provider.Meter(scope)
 	var problems []error
-	for _, families := range [][]figures.ID{metricsOf(figures.OfReplica), metricsOf(figures.OfBreaker), metricsOf(figures.OfCheck)} {
+	for _, families := range [][]figures.ID{
+		metricsOf(figures.OfReplica), metricsOf(figures.OfPool), metricsOf(figures.OfBreaker), metricsOf(figures.OfCheck),
+	} {
 		for _, id := range families {
 			problems = append(problems, t.observable(id))
 		}

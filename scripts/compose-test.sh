@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Plays the story of the demo cluster end to end, and says what holds. It starts the cluster again and takes it away at the
-# end, whatever happened. Every wait is bounded. Story and end are judged apart:
+# end, whatever happened. Every wait is bounded. With COMPOSE_PROFILES=postgres the cluster is on PostgreSQL. Story and end are
+# judged apart:
 #
 #   0  the story holds, and the cluster is gone
 #   1  the story does not hold, or could not begin
@@ -67,11 +68,11 @@ breaks() {
 	holds "the sum over the replicas counts one trip"
 }
 
-loses_redis() {
-	act "Redis is stopped, then tier2 answers 503 too"
+loses_store() {
+	act "$STORE is killed, then tier2 answers 503 too"
 	local before
 	before="$(stored tier1_mcp generation)"
-	docker kill "$REDIS" >/dev/null
+	docker kill "$KEEPER" >/dev/null
 	within 30 "all five replicas miss the store" held_by 5 tier3_rest "closed [a-z]+ .* away"
 	tell tier2 503
 	within 60 "each replica leaves tier2 by its own verdict" held_by 5 tier2_sdk "$NOT_CLOSED own .* away"
@@ -80,13 +81,15 @@ loses_redis() {
 	within 30 "tier3 serves" serves tier3_rest
 	holds "tier3 serves instead"
 
-	act "Redis is back, without its memory; tier2 is well"
-	docker start "$REDIS" >/dev/null
+	local memory='without its memory'
+	[[ "$STORE" == redis ]] || memory='as its disk has it'
+	act "$STORE is back, $memory; tier2 is well"
+	docker start "$KEEPER" >/dev/null
 	tell tier2 well
 	within 60 "all five replicas are back on the fleet's verdict" held_by 5 tier2_sdk "closed fleet .* up"
 	within 30 "the store knows tier1 again" in_store tier1_mcp "$NOT_CLOSED"
 	(($(stored tier1_mcp generation) >= before)) || fail "the store has forgotten generation $before of tier1"
-	holds "the replicas have told it that tier1 is open; its generation never went back"
+	holds "it holds that tier1 is open; its generation never went back"
 }
 
 # probing finds the replica that has the one probe under way, and kills it.
@@ -165,11 +168,11 @@ fi
 up
 BEGUN=yes
 PAGE="$(compose ps -q page)"
-REDIS="$(compose ps -q redis)"
+KEEPER="$(compose ps -q "$STORE")"
 within 60 "tier1 serves, and all replicas hold it closed" held_by 5 tier1_mcp "closed fleet .* up"
 scrapes 5
 breaks
-loses_redis
+loses_store
 kills_a_prober
 scales
 PLAYED="$SECONDS"

@@ -7,7 +7,7 @@
 #
 # COMMONTRIP_PORT and COMMONTRIP_PROMETHEUS_PORT are ports of the loopback where the cluster and its Prometheus can be looked
 # at, by default 18080 and 19090. With COMPOSE_PROFILES=grafana there is Grafana too, on COMMONTRIP_GRAFANA_PORT, by default
-# 13000; its image comes from a registry.
+# 13000; its image comes from a registry. With COMPOSE_PROFILES=postgres a PostgreSQL keeps the verdicts.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -16,6 +16,11 @@ export COMMONTRIP_PROMETHEUS_PORT="${COMMONTRIP_PROMETHEUS_PORT:-19090}" COMMONT
 URL="http://127.0.0.1:$COMMONTRIP_PORT"
 PROMETHEUS="http://127.0.0.1:$COMMONTRIP_PROMETHEUS_PORT"
 PARTS=10 # containers that say how they are: Redis, three tiers, five replicas, and the page
+STORE=redis
+if [[ ",${COMPOSE_PROFILES:-}," == *,postgres,* ]]; then
+	PARTS=11 STORE=postgres
+	export COMMONTRIP_STORE_URL='postgres://postgres@postgres:5432/postgres?sslmode=disable'
+fi
 
 fail() {
 	echo "compose: $*" >&2
@@ -76,6 +81,9 @@ folders() {
 		go build -trimpath -ldflags='-s -w' -o bin/compose/app/ ./cmd/demo ./cmd/commontrip
 	cp deploy/compose/app.Dockerfile bin/compose/app/Dockerfile
 	doing "gathering what an image of Redis is made of; it may have to be installed" scripts/redis-image.sh bin/compose/redis
+	if [[ "$STORE" == postgres ]]; then
+		doing "gathering what an image of PostgreSQL is made of; it may have to be installed" scripts/postgres-image.sh bin/compose/postgres
+	fi
 	doing "gathering what an image of Prometheus is made of; it may have to be installed" scripts/prometheus-image.sh bin/compose/prometheus
 }
 
@@ -90,7 +98,7 @@ up() {
 	within 60 "Prometheus is ready (see: docker ps)" curl -fsS --max-time 5 "$PROMETHEUS/-/ready"
 	cat <<-END
 
-		The cluster is up: five replicas, three tiers, 50 requests a second.
+		The cluster is up: five replicas, three tiers, 50 requests a second. Its verdicts are kept by $STORE.
 
 		  $URL            the operator's page
 		  $PROMETHEUS/alerts     Prometheus, with the alerts of deploy/prometheus; it scrapes every replica
@@ -103,7 +111,7 @@ up() {
 	END
 }
 
-IMAGES=(commontrip-demo:local commontrip-demo-redis:local commontrip-demo-prometheus:local commontrip-demo-grafana:local)
+IMAGES=(commontrip-demo:local commontrip-demo-redis:local commontrip-demo-postgres:local commontrip-demo-prometheus:local commontrip-demo-grafana:local)
 
 # ours KIND gives what the engine has of the cluster: container, network, volume or image.
 ours() {

@@ -70,6 +70,17 @@ type Info struct {
 	Remote bool   // calls to it are I/O: replicas batch what they report
 }
 
+// Connections is what a store has of connections to its server now, and how often none was at hand.
+type Connections struct {
+	InUse, Idle, Most int
+	Waits             uint64 // exchanges that waited until a connection was free or made, since the store was opened
+}
+
+// Pooled is implemented by stores that can tell of their connections without I/O. What a Watch listens on may be beside them.
+type Pooled interface {
+	Connections() Connections
+}
+
 // Pinger is implemented by stores that can be asked for a sign of life.
 type Pinger interface {
 	Ping(ctx context.Context) error

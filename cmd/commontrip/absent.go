@@ -10,17 +10,18 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/commontrip/commontrip/store"
-	redisstore "github.com/commontrip/commontrip/store/redis"
 )
 
 // unknown is the error of a name that is not there: it says what else may have been meant. A store that gives no more
 // answers adds nothing.
-func (a *app) unknown(ctx context.Context, s *redisstore.Store, name string) error {
+func (a *app) unknown(ctx context.Context, s fleet, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, min(a.patience, a.flags.timeout))
 	defer cancel()
 	text := quote(name)
-	if removed, err := s.Removed(ctx, name); err == nil && removed.By != "" {
-		text += ", removed " + signed(removed) + ", " + a.moment(removed.At)
+	if kept, ok := s.(signer); ok {
+		if removed, err := kept.Removed(ctx, name); err == nil && removed.By != "" {
+			text += ", removed " + signed(removed) + ", " + a.moment(removed.At)
+		}
 	}
 	snapshots, err := s.Read(ctx)
 	near := nearest(name, snapshots)
@@ -62,6 +63,9 @@ func (a *app) nobody(ctx context.Context) string {
 func (a *app) prefixes(ctx context.Context) []string {
 	ctx, cancel := context.WithTimeout(ctx, min(a.patience, a.flags.timeout))
 	defer cancel()
+	if isPostgres(a.set.url.value) {
+		return prefixesInPostgres(ctx, a.set.url.value)
+	}
 	client, err := dial(a.set.url.value, a.flags.timeout)
 	if err != nil {
 		return nil
@@ -98,7 +102,7 @@ func keyOf(prefix, name string) string {
 }
 
 // tellAbsent says which of the names that watch was given are not there yet, or that there are none at all.
-func (a *app) tellAbsent(ctx context.Context, w *watch, s *redisstore.Store) {
+func (a *app) tellAbsent(ctx context.Context, w *watch, s fleet) {
 	for _, name := range w.only {
 		if _, there := w.seen[name]; !there && !isUnreadable(w.unread) {
 			fmt.Fprintln(a.err, "commontrip: "+a.hide(a.unknown(ctx, s, name).Error())+"; still watching")

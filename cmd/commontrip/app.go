@@ -15,7 +15,8 @@ import (
 	"golang.org/x/term"
 
 	"github.com/commontrip/commontrip/store"
-	redisstore "github.com/commontrip/commontrip/store/redis"
+	_ "github.com/commontrip/commontrip/store/postgres"
+	_ "github.com/commontrip/commontrip/store/redis"
 )
 
 const about = `Shows the circuit breakers of a fleet, follows them, and commands them.
@@ -56,9 +57,8 @@ type app struct {
 		timeout             time.Duration
 		json, verbose       bool
 	}
-	set     settings            // once a command has read them
-	options []redisstore.Option // more of them, for tests
-	secrets []string            // what no output may show
+	set     settings // once a command has read them
+	secrets []string // what no output may show
 }
 
 // run carries out one command line and returns the exit code.
@@ -105,7 +105,7 @@ func (a *app) root() *cobra.Command {
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
 	f := root.PersistentFlags()
-	f.StringVar(&a.flags.url, "url", "", "of the store, such as redis://redis:6379 (COMMONTRIP_URL)")
+	f.StringVar(&a.flags.url, "url", "", "of the store, such as redis://redis:6379 or postgres://app@db/app (COMMONTRIP_URL)")
 	f.StringVar(&a.flags.prefix, "prefix", "", "of the fleet's name space, \"commontrip\" if none is set (COMMONTRIP_PREFIX)")
 	f.StringVar(&a.flags.config, "config", "", "a `file` to read instead of commontrip/config")
 	f.DurationVar(&a.flags.timeout, "timeout", 5*time.Second, "how long to wait for the store, 1ms to 1m")
@@ -125,11 +125,11 @@ func (a *app) root() *cobra.Command {
 }
 
 // job is what a command does with the store.
-type job func(ctx context.Context, s *redisstore.Store, args []string) error
+type job func(ctx context.Context, s fleet, args []string) error
 
 // with opens the store for one job, bounded by --timeout.
 func (a *app) with(do job) func(*cobra.Command, []string) error {
-	return a.long(func(ctx context.Context, s *redisstore.Store, args []string) error {
+	return a.long(func(ctx context.Context, s fleet, args []string) error {
 		ctx, cancel := context.WithTimeout(ctx, a.flags.timeout)
 		defer cancel()
 		return do(ctx, s, args)
@@ -159,10 +159,29 @@ func (a *app) long(do job) func(*cobra.Command, []string) error {
 	}
 }
 
+// fleet is a store that this program can open. Beside what every store does, it reads rosters and histories of many breakers in
+// a few exchanges.
+type fleet interface {
+	store.Store
+	store.Pinger
+	Rosters(ctx context.Context, names ...string) (map[string][]store.Replica, error)
+	Histories(ctx context.Context, limit int, names ...string) (map[string][]store.Transition, error)
+}
+
 // open makes the store; it does no I/O.
-func (a *app) open(set settings) (*redisstore.Store, error) {
-	options := append([]redisstore.Option{redisstore.WithPrefix(set.prefix.value), redisstore.WithTimeout(a.flags.timeout)}, a.options...)
-	return redisstore.Open(set.url.value, options...)
+func (a *app) open(set settings) (fleet, error) {
+	s, err := store.OpenURL(set.url.value, store.OpenConfig{Prefix: set.prefix.value, Timeout: a.flags.timeout})
+	if errors.Is(err, store.ErrScheme) { // whose words are for programmers
+		return nil, misuse("the URL (%s) is of no kind of store that there is; want %s", set.url.from, urlForms)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if f, ok := s.(fleet); ok {
+		return f, nil
+	}
+	_ = s.Close()
+	return nil, misuse("the URL (%s) is of a store that no other process can ask; want %s", set.url.from, urlForms)
 }
 
 // read gives the one breaker of that name.

@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/commontrip/commontrip/store"
-	redisstore "github.com/commontrip/commontrip/store/redis"
 )
 
 const (
@@ -72,7 +71,7 @@ func (a *app) act(entry action) *cobra.Command {
 		ValidArgsFunction: a.completeName,
 	}
 	o.declare(c, entry)
-	c.RunE = a.with(func(ctx context.Context, s *redisstore.Store, args []string) error {
+	c.RunE = a.with(func(ctx context.Context, s fleet, args []string) error {
 		command, err := o.command(a, args[0], entry)
 		if err != nil {
 			return err

@@ -13,7 +13,6 @@ import (
 
 	"github.com/commontrip/commontrip/dashboard"
 	"github.com/commontrip/commontrip/store"
-	redisstore "github.com/commontrip/commontrip/store/redis"
 )
 
 const defaultListen = "127.0.0.1:8321"
@@ -31,7 +30,7 @@ func (a *app) dashboard() *cobra.Command {
 	c.Flags().StringVar(&listen, "listen", defaultListen, "a loopback `address` with a port; port 0 takes a free one")
 	c.Flags().BoolVar(&commands, "commands", false, "let the page give commands")
 	c.Flags().StringVar(&o.by, "by", "", "who signs its commands (COMMONTRIP_BY; default user@host of this machine)")
-	c.RunE = a.long(func(ctx context.Context, s *redisstore.Store, _ []string) error {
+	c.RunE = a.long(func(ctx context.Context, s fleet, _ []string) error {
 		address, err := loopback(listen)
 		if err != nil {
 			return err

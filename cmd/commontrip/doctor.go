@@ -7,10 +7,9 @@ import (
 	"os"
 	"slices"
 
-	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
 
-	redisstore "github.com/commontrip/commontrip/store/redis"
+	"github.com/commontrip/commontrip/store"
 )
 
 // level says how bad a finding is. Only a problem makes the exit code 4.
@@ -34,10 +33,26 @@ type finding struct {
 type doctor struct {
 	app      *app
 	set      settings
-	store    *redisstore.Store
-	client   redis.UniversalClient
-	allowed  bool // to send all that the store sends
+	store    fleet
+	server   server
 	findings []finding
+}
+
+// server is what the doctor asks of one kind of server, beyond what every store does.
+type server interface {
+	// ping is a round trip that needs no right and no table.
+	ping(ctx context.Context) error
+	// checks are what to look at between the way and the breakers, in order.
+	checks() []func(context.Context) bool
+	// names lists the fleet's breakers.
+	names(ctx context.Context) ([]string, error)
+	// checkForms looks at how breakers are kept, and gives false if the server fails.
+	checkForms(ctx context.Context, breakers []store.Snapshot) bool
+	// place says where a breaker lies.
+	place(name string) string
+	// forget is what makes the server forget a breaker that cannot be read.
+	forget(name string) string
+	close()
 }
 
 func (d *doctor) say(l level, check, found, do string) {
@@ -47,20 +62,19 @@ func (d *doctor) say(l level, check, found, do string) {
 func (a *app) doctor() *cobra.Command {
 	return &cobra.Command{
 		Use: "doctor", Short: "Look for what is wrong with the store, and say what to do", Args: noName, ValidArgsFunction: cobra.NoFileCompletions,
-		Long: "Looks at the way to the store, the servers, the rights of this user, the scripts, the channel and each breaker, and\n" +
-			"says of each thing that is not as it should be what to do (after ->). Scripts run on a breaker in a name space of its own, PREFIX:doctor-..., which is gone\n" +
-			"afterwards; one message that nobody understands goes over the fleet's channel, at which replicas read once more.\n" +
-			"Names of breakers that are gone are taken out of the list. Nothing else is touched. Each step has --timeout, and so have\n" +
-			"each 100 breakers.\n\n" +
+		Long: "Looks at the way to the store, the servers, the rights of this user, what a replica asks for, the channel and each breaker,\n" +
+			"and says of each thing that is not as it should be what to do (after ->). What a replica asks for is tried on a breaker in a\n" +
+			"name space of its own, PREFIX:doctor-..., which is gone afterwards; one message goes over the fleet's channel (in Redis\n" +
+			"replicas read once more at it). Names of breakers that are gone are taken out of the list. Nothing else is touched. Each step\n" +
+			"has --timeout, and so have each 100 breakers.\n\n" +
 			"A note is something to know. A problem makes the exit code 4.\n\n" +
 			"JSON: an array of {level, check, found, do}.",
-		RunE: a.long(func(ctx context.Context, s *redisstore.Store, _ []string) error {
-			client, err := dial(a.set.url.value, a.flags.timeout)
-			if err != nil {
+		RunE: a.long(func(ctx context.Context, s fleet, _ []string) error {
+			d := &doctor{app: a, set: a.set, store: s}
+			if err := d.attach(); err != nil {
 				return errors.New("the URL cannot be used: " + a.hide(err.Error()))
 			}
-			defer client.Close()
-			d := &doctor{app: a, set: a.set, store: s, client: client}
+			defer d.server.close()
 			d.examine(ctx)
 			if ctx.Err() != nil {
 				return ctx.Err()
@@ -70,13 +84,23 @@ func (a *app) doctor() *cobra.Command {
 	}
 }
 
+// attach makes what the doctor asks the server by. It does no I/O.
+func (d *doctor) attach() (err error) {
+	if isPostgres(d.set.url.value) {
+		d.server, err = newPostgresServer(d)
+	} else {
+		d.server, err = newRedisServer(d)
+	}
+	return err
+}
+
 // examine goes from what everything needs to what hangs on it.
 func (d *doctor) examine(ctx context.Context) {
 	d.checkConfig()
 	if !d.step(ctx, d.checkWay) {
 		return
 	}
-	for _, check := range []func(context.Context) bool{d.checkServers, d.checkRights, d.checkScripts, d.checkPush} {
+	for _, check := range d.server.checks() {
 		d.step(ctx, check)
 	}
 	d.checkBreakers(ctx)

@@ -5,32 +5,22 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
-	"github.com/commontrip/commontrip/internal/limits"
 	"github.com/commontrip/commontrip/store"
 )
 
 // silence is how long a replica that lives is never silent: each reports every 10 s even without calls.
 const silence = 20 * time.Second
 
-// laneSlots is how many of a Cluster's slots make a lane.
-const laneSlots = 512
-
 // atOnce is how many breakers one step looks at: few exchanges for many breakers, and a bound that does not hang on how many
 // there are.
 const atOnce = 100
 
-// checkBreakers looks at each breaker of the index.
+// checkBreakers looks at each breaker of the fleet.
 func (d *doctor) checkBreakers(ctx context.Context) {
-	d.step(ctx, d.sweep)
-	names, err := bounded(ctx, d.app, func(ctx context.Context) ([]string, error) {
-		return d.client.SMembers(ctx, d.set.prefix.value+":names").Result()
-	})
+	names, err := bounded(ctx, d.app, d.server.names)
 	if err != nil {
 		d.say(problem, "breakers", err.Error(), adviceFor(err))
 		return
@@ -47,21 +37,11 @@ func (d *doctor) checkBreakers(ctx context.Context) {
 	}
 }
 
-// sweep takes the names of breakers that are gone out of the index.
-func (d *doctor) sweep(ctx context.Context) bool {
-	gone, err := d.store.Sweep(ctx)
-	if gone > 0 {
-		d.say(fine, "index", fmt.Sprintf("names of breakers that are gone, now taken out: %d", gone), "")
-	}
-	return err == nil
-}
-
 // checkSome looks at some breakers, in a few exchanges. It gives false if the store fails, and not a breaker.
 func (d *doctor) checkSome(ctx context.Context, names []string) bool {
 	snapshots, bad := d.store.Read(ctx, names...)
 	rosters, noRoster := d.store.Rosters(ctx, names...)
-	schemas, noSchema := d.schemas(ctx, names)
-	for _, err := range []error{bad, noRoster, noSchema} {
+	for _, err := range []error{bad, noRoster} {
 		if err != nil && !isUnreadable(err) {
 			d.say(problem, "breakers", "not all looked at: "+err.Error(), adviceFor(err))
 			return false
@@ -69,8 +49,7 @@ func (d *doctor) checkSome(ctx context.Context, names []string) bool {
 	}
 	for _, s := range snapshots {
 		check := "breaker " + quote(s.Name)
-		d.say(fine, check, fmt.Sprintf("%s for %s, %s, %d replicas", stateOf(s), span(s.Age), d.place(s.Name), s.Replicas), "")
-		d.checkSchema(check, schemas[s.Name])
+		d.say(fine, check, fmt.Sprintf("%s for %s, %s, %d replicas", stateOf(s), span(s.Age), d.server.place(s.Name), s.Replicas), "")
 		d.checkStanding(check, s)
 		if roster, read := rosters[s.Name]; read {
 			d.checkReplicas(check, s, roster)
@@ -78,7 +57,7 @@ func (d *doctor) checkSome(ctx context.Context, names []string) bool {
 	}
 	d.sayUnreadable(bad)
 	d.sayUnreadable(noRoster)
-	return true
+	return d.server.checkForms(ctx, snapshots)
 }
 
 // sayUnreadable tells of breakers that hold what cannot be read. The reason is that of the first.
@@ -97,50 +76,7 @@ func (d *doctor) sayUnreadable(err error) {
 			found += ": " + bad.Err.Error()
 		}
 		d.say(problem, check, found, "run the newest version everywhere. What an older one cannot read, or no version wrote, replicas bring back "+
-			"from what they know after: UNLINK "+shell(keyOf(d.set.prefix.value, name)))
-	}
-}
-
-// place is where the breaker lies.
-func (d *doctor) place(name string) string {
-	lane := d.store.Lane(name)
-	if _, cluster := d.client.(*redis.ClusterClient); !cluster {
-		return fmt.Sprintf("lane %d", lane)
-	}
-	return fmt.Sprintf("lane %d (slots %d-%d)", lane, lane*laneSlots, (lane+1)*laneSlots-1)
-}
-
-// schemas reads how each breaker lies in its hash, in one exchange.
-func (d *doctor) schemas(ctx context.Context, names []string) (map[string]string, error) {
-	pipe := d.client.Pipeline()
-	for _, name := range names {
-		pipe.HGet(ctx, keyOf(d.set.prefix.value, name), "v")
-	}
-	replies, _ := pipe.Exec(ctx) // each has its own error
-	schemas := map[string]string{}
-	for i, reply := range replies {
-		text, err := reply.(*redis.StringCmd).Result()
-		switch {
-		case err == nil:
-			schemas[names[i]] = text
-		case !errors.Is(err, redis.Nil) && !strings.Contains(err.Error(), "WRONGTYPE"): // gone meanwhile, or told as unreadable
-			return nil, err
-		}
-	}
-	return schemas, nil
-}
-
-// checkSchema compares how the breaker lies in its hash with what the scripts of this program write.
-func (d *doctor) checkSchema(check, text string) {
-	there, err := strconv.Atoi(text)
-	switch {
-	case text == "": // gone meanwhile
-	case err != nil:
-		d.say(problem, check, "its schema is "+strconv.Quote(text), "see what else writes under this prefix; UNLINK the key, and replicas bring back what they know")
-	case there > limits.Schema:
-		d.say(problem, check, fmt.Sprintf("schema %d, newer than this program's %d", there, limits.Schema), "upgrade this program, and each replica that is older")
-	case there < limits.Schema:
-		d.say(note, check, fmt.Sprintf("schema %d, older than this program's %d", there, limits.Schema), "wait: the next report brings it up to date")
+			"from what they know after: "+d.server.forget(name))
 	}
 }
 

@@ -15,8 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/commontrip/commontrip/store"
 	"github.com/commontrip/commontrip/tests/redistest"
 )
@@ -279,10 +277,14 @@ func TestDoctorsOwnTimeoutIsNoBreakersFault(t *testing.T) {
 	over, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
 	defer cancel()
 	x := &doctor{app: d.app(io.Discard, io.Discard), store: d.fleet}
-	if x.client = redis.NewClient(&redis.Options{Addr: d.server.Addr()}); x.checkSome(over, []string{"mcp"}) {
+	x.set.url.value = "redis://" + d.server.Addr()
+	if err := x.attach(); err != nil {
+		t.Fatal(err)
+	}
+	defer x.server.close()
+	if x.checkSome(over, []string{"mcp"}) {
 		t.Error("a time-out goes unseen")
 	}
-	defer x.client.Close()
 	if len(x.findings) != 1 || x.findings[0].Check != "breakers" || !strings.Contains(x.findings[0].Do, "longer --timeout") {
 		t.Errorf("%+v; want the time-out, and what to do about it", x.findings)
 	}

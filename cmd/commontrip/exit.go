@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/commontrip/commontrip/store"
-	redisstore "github.com/commontrip/commontrip/store/redis"
 )
 
 // The exit codes; the root's help explains them.
@@ -80,14 +79,6 @@ const askDoctor = "; commontrip doctor may tell why"
 func isUnreadable(err error) bool {
 	_, is := errors.AsType[*store.UnreadableError](err)
 	return is
-}
-
-// unread makes what a reply lacks a failure of the one breaker that it is about.
-func unread(name string, err error) error {
-	if _, is := errors.AsType[*redisstore.ReplyError](err); is {
-		return &store.UnreadableError{Names: []string{name}, Err: err}
-	}
-	return err
 }
 
 // unreadableText names those breakers.

@@ -87,7 +87,7 @@ func TestWhatIsWrongIsRefusedWithFieldValueAndRange(t *testing.T) {
 		{[]string{"list", "--timeout", "0s"}, "--timeout is 0s; want 1ms..1m"},
 		{[]string{"list", "--timeout", "2m"}, "--timeout is 2m0s; want 1ms..1m"},
 		{[]string{"list", "--prefix", "a{b"}, `prefix is "a{b"; want 1..100 bytes`},
-		{[]string{"list", "--url", "http://x"}, "want redis://[user:password@]host"},
+		{[]string{"list", "--url", "http://x"}, "want redis://, rediss://, unix:// or postgres://"},
 		{[]string{"list", "--bogus"}, "unknown flag: --bogus"},
 		{[]string{"list", "mcp"}, "takes no argument"},
 		{[]string{"lift"}, "takes the name of one breaker"},
@@ -113,7 +113,7 @@ func TestWhatIsWrongIsRefusedWithFieldValueAndRange(t *testing.T) {
 func TestWithoutAStoreNothingIsGuessed(t *testing.T) {
 	d := newDesk(t)
 	delete(d.env, "COMMONTRIP_URL")
-	if code, _, err := d.run("list"); code != misused || !strings.Contains(err, "--url redis://host:6379, COMMONTRIP_URL") {
+	if code, _, err := d.run("list"); code != misused || !strings.Contains(err, "postgres://host/database), COMMONTRIP_URL") {
 		t.Errorf("exit code %d, %q", code, err)
 	}
 }

@@ -8,7 +8,6 @@ import (
 
 	"github.com/commontrip/commontrip/internal/limits"
 	"github.com/commontrip/commontrip/store"
-	redisstore "github.com/commontrip/commontrip/store/redis"
 )
 
 const historyMost = limits.HistoryKept + 1
@@ -18,7 +17,7 @@ func (a *app) history() *cobra.Command {
 	c := &cobra.Command{
 		Use: "history NAME", Short: "What happened to a breaker, why, and which replicas saw it", Args: oneName, ValidArgsFunction: a.completeName,
 		Long: "Shows transitions and commands, newest first. The store keeps 50, and the one since which the breaker is not\nclosed if that is older.\n\nJSON: an array of transitions.",
-		RunE: a.with(func(ctx context.Context, s *redisstore.Store, args []string) error {
+		RunE: a.with(func(ctx context.Context, s fleet, args []string) error {
 			if limit < 1 || limit > historyMost {
 				return misuse("--limit is %d; want 1..%d", limit, historyMost)
 			}
@@ -26,10 +25,11 @@ func (a *app) history() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			entries, err := s.History(ctx, args[0], limit)
+			histories, err := s.Histories(ctx, limit, args[0])
 			if err != nil {
-				return unread(args[0], err)
+				return err
 			}
+			entries := histories[args[0]]
 			if a.flags.json {
 				return a.writeJSON(append([]store.Transition{}, entries...))
 			}

@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/commontrip/commontrip/store"
-	redisstore "github.com/commontrip/commontrip/store/redis"
 )
 
 func (a *app) list() *cobra.Command {
@@ -19,11 +18,11 @@ func (a *app) list() *cobra.Command {
 		Long: "Shows all breakers of the fleet, by name. Looking never changes a breaker. One that cannot be read is named on standard\n" +
 			"error, with exit code 6.\n\n" +
 			"JSON: an array of snapshots.",
-		RunE: a.with(func(ctx context.Context, s *redisstore.Store, _ []string) error { return a.all(ctx, s) }),
+		RunE: a.with(func(ctx context.Context, s fleet, _ []string) error { return a.all(ctx, s) }),
 	}
 }
 
-func (a *app) all(ctx context.Context, s *redisstore.Store) error {
+func (a *app) all(ctx context.Context, s fleet) error {
 	snapshots, bad := s.Read(ctx)
 	if bad != nil && !isUnreadable(bad) {
 		return bad
@@ -52,7 +51,7 @@ func (a *app) all(ctx context.Context, s *redisstore.Store) error {
 
 // around reads what explains the breakers: the histories of those that are not simply closed, and who reports on each. What
 // cannot be read of one is left out.
-func around(ctx context.Context, s *redisstore.Store, snapshots []store.Snapshot) (map[string][]store.Transition, map[string][]store.Replica, error) {
+func around(ctx context.Context, s fleet, snapshots []store.Snapshot) (map[string][]store.Transition, map[string][]store.Replica, error) {
 	var moved, used []string
 	for _, x := range snapshots {
 		if x.State != store.Closed || x.Mode != store.Auto {
@@ -125,7 +124,7 @@ func (a *app) show() *cobra.Command {
 		Long: "Shows one breaker in full: state, window, standing commands, policy, and the replicas that report on it. Without a\n" +
 			"name it is list.\n\nJSON: the snapshot.",
 		ValidArgsFunction: a.completeName,
-		RunE: a.with(func(ctx context.Context, s *redisstore.Store, args []string) error {
+		RunE: a.with(func(ctx context.Context, s fleet, args []string) error {
 			if len(args) == 0 {
 				return a.all(ctx, s)
 			}
@@ -137,12 +136,12 @@ func (a *app) show() *cobra.Command {
 				return a.writeJSON(x)
 			}
 			rosters, noRoster := s.Rosters(ctx, args[0])
-			history, noHistory := s.History(ctx, args[0], 0)
-			a.full(x, history, rosters[args[0]])
+			histories, noHistory := s.Histories(ctx, 0, args[0])
+			a.full(x, histories[args[0]], rosters[args[0]])
 			if noRoster == nil {
 				a.writeRoster(rosters[args[0]])
 			}
-			return errors.Join(noRoster, unread(args[0], noHistory))
+			return errors.Join(noRoster, noHistory)
 		}),
 	}
 }

@@ -34,7 +34,7 @@ var noon = time.Date(2030, 3, 1, 12, 0, 0, 0, time.UTC)
 type desk struct {
 	t      *testing.T
 	server *miniredis.Miniredis // nil: a real one
-	fleet  *redisstore.Store
+	fleet  fleet
 	env    map[string]string
 	in     string // what the operator types; "" = nobody is there
 	colour bool
@@ -51,11 +51,15 @@ func newDesk(t *testing.T) *desk {
 
 func deskAt(t *testing.T, url string) *desk {
 	t.Helper()
-	fleet, err := redisstore.Open(url, redisstore.WithTimeout(patient))
+	opened, err := store.OpenURL(url, store.OpenConfig{Timeout: patient})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = fleet.Close() })
+	t.Cleanup(func() { _ = opened.Close() })
+	fleet, ok := opened.(fleet)
+	if !ok {
+		t.Fatalf("%T lacks what this program needs", opened)
+	}
 	return &desk{t: t, fleet: fleet, env: map[string]string{"COMMONTRIP_URL": url, "COMMONTRIP_BY": "oncall"}}
 }
 

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -23,8 +22,7 @@ func (a *app) migrate() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			scheme, _, _ := strings.Cut(strings.ToLower(set.url.value), ":")
-			if scheme != "postgres" && scheme != "postgresql" {
+			if !isPostgres(set.url.value) {
 				return misuse("only a store in PostgreSQL has tables; the URL (%s) is of another kind: want postgres://...", set.url.from)
 			}
 			ctx, cancel := context.WithTimeout(c.Context(), a.flags.timeout)

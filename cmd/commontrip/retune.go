@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/commontrip/commontrip/store"
-	redisstore "github.com/commontrip/commontrip/store/redis"
 )
 
 func (a *app) retune() *cobra.Command {
@@ -29,7 +28,7 @@ func (a *app) retune() *cobra.Command {
 	}
 	o.declare(c, entry)
 	c.Flags().BoolVar(&dry, "dry-run", false, "show what would change, and change nothing")
-	c.RunE = a.with(func(ctx context.Context, s *redisstore.Store, args []string) error {
+	c.RunE = a.with(func(ctx context.Context, s fleet, args []string) error {
 		command, err := o.command(a, args[0], entry)
 		if err != nil {
 			return err

@@ -114,7 +114,7 @@ func (l lack) further() string {
 
 // grant is the command that gives the user what it lacks, and takes nothing away. A pattern stands in it only if it was
 // denied: Redis refuses one for a user that has all keys (~*) or all channels (&*).
-func (d *doctor) grant(ctx context.Context, l lack) string {
+func (d *redisServer) grant(ctx context.Context, l lack) string {
 	words := []string{"ACL SETUSER", d.user(ctx)}
 	for _, command := range l.commands {
 		words = append(words, "+"+command)
@@ -129,7 +129,7 @@ func (d *doctor) grant(ctx context.Context, l lack) string {
 }
 
 // user is the name by which the server knows this program.
-func (d *doctor) user(ctx context.Context) string {
+func (d *redisServer) user(ctx context.Context) string {
 	if name, err := d.client.Do(ctx, "acl", "whoami").Text(); err == nil {
 		return name
 	}

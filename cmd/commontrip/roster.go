@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/commontrip/commontrip/store"
-	redisstore "github.com/commontrip/commontrip/store/redis"
 )
 
 // replicaJSON is the JSON form of a store.Replica, the same that the dashboard gives.
@@ -29,7 +28,7 @@ func (a *app) roster() *cobra.Command {
 		Long: "Shows the replicas that reported on a breaker within the last minute: when they were heard, what they reported\n" +
 			"since they started, and whether their own verdict or their policy is another than the fleet's, and in which fields.\n\n" +
 			"JSON: an array of {name, seen_ms, calls, failures, own_open, conflict, differences}.",
-		RunE: a.with(func(ctx context.Context, s *redisstore.Store, args []string) error {
+		RunE: a.with(func(ctx context.Context, s fleet, args []string) error {
 			if _, err := read(ctx, s, args[0]); err != nil {
 				return err
 			}

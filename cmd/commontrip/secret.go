@@ -12,6 +12,9 @@ const (
 	sureFrom = 6 // bytes: a shorter secret may be a part of any word, and is looked for in its place only
 )
 
+// listenURL is the parameter of a PostgreSQL's URL that is a URL itself.
+const listenURL = "listen_url"
+
 // keep notes what the URL has that no output may show.
 func (a *app) keep(rawURL string) {
 	for _, secret := range secretsOf(rawURL) {
@@ -56,7 +59,7 @@ func secretsOf(rawURL string) []string {
 	if rest, ok := strings.CutPrefix(rawURL, strings.Split(rawURL, "://")[0]+"://"); ok {
 		if user := rest[:max(strings.LastIndex(rest, "@"), 0)]; user != "" {
 			_, password, both := strings.Cut(user, ":")
-			if !both {
+			if !both && !isPostgres(rawURL) {
 				password = user
 			}
 			add(password)
@@ -68,16 +71,22 @@ func secretsOf(rawURL string) []string {
 	}
 	if u.User != nil {
 		password, set := u.User.Password()
-		if !set {
-			password = u.User.Username() // a password that lacks its colon
+		if !set && !isPostgres(rawURL) {
+			password = u.User.Username() // a password that lacks its colon; PostgreSQL's may lack a password
 		}
 		add(password)
 	}
 	for key, values := range u.Query() {
-		if secretKey(key) {
-			for _, v := range values {
+		for _, v := range values {
+			switch {
+			case secretKey(key):
 				add(v)
 				add(url.QueryEscape(v))
+			case key == listenURL:
+				for _, secret := range secretsOf(v) {
+					add(secret)
+					add(url.QueryEscape(secret))
+				}
 			}
 		}
 	}
@@ -101,8 +110,11 @@ func shownURL(rawURL string) string {
 	}
 	query := u.Query()
 	for key := range query {
-		if secretKey(key) {
+		switch {
+		case secretKey(key):
 			query.Set(key, hidden)
+		case key == listenURL:
+			query.Set(key, shownURL(query.Get(key)))
 		}
 	}
 	u.RawQuery = query.Encode()

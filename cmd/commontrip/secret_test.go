@@ -11,6 +11,21 @@ import (
 
 const canary = "cAnaRy-9#"
 
+// A user of PostgreSQL without a password was taken for one, and "postgres" was hidden wherever it stood.
+func TestAUserOfPostgreSQLIsNoSecret(t *testing.T) {
+	if got := secretsOf("postgres://postgres@db/postgres?sslmode=disable"); len(got) > 0 {
+		t.Errorf("%q", got)
+	}
+	const nested = "postgres://app:outer-secret@pool/app?listen_url=postgres%3A%2F%2Fapp%3Ainner%2523secret%40db%2Fapp"
+	a := &app{}
+	a.keep(nested)
+	for _, text := range []string{shownURL(nested), a.hide("it is " + nested), a.hide("pq: inner#secret, inner%23secret and inner%2523secret of app")} {
+		if strings.Contains(text, "outer-secret") || strings.Contains(text, "inner") {
+			t.Errorf("%q", text)
+		}
+	}
+}
+
 func TestNoOutputShowsThePassword(t *testing.T) {
 	guarded := miniredis.RunT(t)
 	guarded.RequireAuth("another")

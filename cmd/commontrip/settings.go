@@ -17,6 +17,9 @@ import (
 // setting is a value and what it came from.
 type setting struct{ value, from string }
 
+// urlForms are the URLs of the stores that a fleet can share.
+const urlForms = "redis://, rediss://, unix:// or postgres://"
+
 // settings say which store is meant, and who speaks.
 type settings struct {
 	url, prefix, by setting
@@ -68,7 +71,7 @@ func (a *app) settings() (settings, error) {
 		return settings{}, bad
 	}
 	if s.url.value == "" {
-		return settings{}, misuse("which store? Give --url redis://host:6379, COMMONTRIP_URL, CIRCUIT_BREAKER_STORE_URL, or a line \"url = ...\" in %s", quote(a.configPath()))
+		return settings{}, misuse("which store? Give --url (such as redis://host:6379 or postgres://host/database), COMMONTRIP_URL, CIRCUIT_BREAKER_STORE_URL, or a line \"url = ...\" in %s", quote(a.configPath()))
 	}
 	if s.prefix.value == "" {
 		s.prefix = setting{"commontrip", "the default"}

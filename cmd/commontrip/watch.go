@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/commontrip/commontrip/store"
-	redisstore "github.com/commontrip/commontrip/store/redis"
 )
 
 func (a *app) watch() *cobra.Command {
@@ -21,7 +20,7 @@ func (a *app) watch() *cobra.Command {
 			"Ctrl-C. A lost connection is made again; what was missed is then shown as how the breaker is now. A breaker that cannot be\n" +
 			"read is named on standard error; if there is one at the end, the exit code is 6.\n\n" +
 			"JSON: one object a line, {\"snapshot\"} for how a breaker is, {\"transition\", \"snapshot\"} for what happened.",
-		RunE: a.long(func(ctx context.Context, s *redisstore.Store, args []string) error {
+		RunE: a.long(func(ctx context.Context, s fleet, args []string) error {
 			for _, name := range args {
 				if err := store.ValidateName(name); err != nil {
 					return err

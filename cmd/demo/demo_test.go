@@ -17,9 +17,11 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jedib0t/go-pretty/v6/text"
 
 	"github.com/commontrip/commontrip/tests/await"
+	"github.com/commontrip/commontrip/tests/postgrestest"
 )
 
 // build makes the demo's binary, once for all tests.
@@ -66,7 +68,7 @@ func demo(t *testing.T, args ...string) *exec.Cmd {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(binary, args...)
-	cmd.Env = append(os.Environ(), "REDIS_URL=")
+	cmd.Env = append(os.Environ(), "REDIS_URL=", "DATABASE_URL=")
 	return cmd
 }
 
@@ -257,6 +259,51 @@ func TestABadFlagIsStatus2(t *testing.T) {
 			t.Errorf("%v: status %d and %q; want 2 and a reason", args, got, out)
 		}
 	}
+}
+
+func TestAStoreThatCannotBeUsedIsStatus1AndASentence(t *testing.T) {
+	for url, want := range map[string]string{
+		"postgres://app:hunter2@127.0.0.1:1/app": "connection refused", "mysql://app:hunter2@h/app": "want postgres://",
+		"postgres:///app?host=/tmp&password=hunter2": "cuts the network", "postgres://a:hunter2@h1,h2/app": "cuts the network",
+		"postgres://app:hunter2@h/app?sslmode=verify-full": "sslmode=require",
+	} {
+		cmd := demo(t, "-only", "fleet")
+		cmd.Env = append(cmd.Env, "DATABASE_URL="+url)
+		out, _ := cmd.CombinedOutput()
+		if got := cmd.ProcessState.ExitCode(); got != 1 || !bytes.Contains(out, []byte(want)) || bytes.Contains(out, []byte("hunter2")) {
+			t.Errorf("%s: status %d and %q; want 1 and %q", url, got, out, want)
+		}
+	}
+	cmd := demo(t, "-only", "fleet")
+	cmd.Env = append(cmd.Env, "DATABASE_URL=postgres://h/app", "REDIS_URL=redis://h:6379")
+	if out, _ := cmd.CombinedOutput(); cmd.ProcessState.ExitCode() != 1 || !bytes.Contains(out, []byte("want one of them")) {
+		t.Errorf("%v, %q; want one store", cmd.ProcessState, out)
+	}
+}
+
+func TestTheFleetKeepsItsPromisesOnPostgreSQL(t *testing.T) {
+	srv := postgrestest.Start(t)
+	log := filepath.Join(t.TempDir(), "log")
+	cmd := demo(t, "-only", "fleet", "-speed", "1.5", "-log", log)
+	cmd.Env = append(cmd.Env, "DATABASE_URL="+srv.TCPURL(srv.Addr()))
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Errorf("the demo ended with %v", err)
+	}
+	judge(t, out, log, "the PostgreSQL of DATABASE_URL keeps their verdict", "PostgreSQL, away for some seconds")
+	if bytes.Contains(out, []byte("Redis")) {
+		t.Error("it speaks of Redis")
+	}
+	conn, err := pgx.Connect(t.Context(), srv.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	var left int
+	if err := conn.QueryRow(t.Context(), "SELECT count(*) FROM commontrip.breakers").Scan(&left); err != nil || left != 0 {
+		t.Errorf("%d rows are left, %v", left, err)
+	}
+	goneSoon(t, cmd.Path)
 }
 
 func TestARedisThatIsNotThereIsStatus1AndASentence(t *testing.T) {

@@ -111,7 +111,7 @@ func (f *fleet) hear(m *member, t tally) {
 
 // learn adds to the news what one replica was told. f.mu is held.
 func (f *fleet) learn(h heard) {
-	late := h.At.Sub(h.Transition.At) + f.redis.ahead
+	late := h.At.Sub(h.Transition.At) + f.shared.ahead
 	i := slices.IndexFunc(f.news, func(n news) bool { // a breaker and its two numbers name a transition
 		return n.Name == h.Transition.Name && n.Generation == h.Transition.Generation && n.Rev == h.Transition.Rev
 	})

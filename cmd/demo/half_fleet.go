@@ -27,7 +27,7 @@ type fleetHalf struct {
 
 	dead       []tally               // all that was counted until the tier was well again
 	reached    map[string]tier.Count // the same by the tier's own count, by way
-	calm, away []tally               // just before and just after Redis was away
+	calm, away []tally               // just before and just after the store was away
 	waitAlone  time.Duration         // the longest that a breaker that shares nothing added to a call
 }
 
@@ -47,7 +47,7 @@ func openFleetHalf(ctx context.Context, s *stage) (scenes []func(context.Context
 	return []func(context.Context){
 		h.healthy, h.dies,
 		h.worse("The tier takes calls and never answers", hangs), h.worse("The tier refuses connections", refuses),
-		h.recovers, h.lonely, h.operated, h.redisAway, h.redisBack, h.measure,
+		h.recovers, h.lonely, h.operated, h.storeAway, h.storeBack, h.measure,
 	}, err
 }
 
@@ -59,7 +59,7 @@ func (h *fleetHalf) healthy(ctx context.Context) {
 	h.scene("%d replicas call one tier, %.0f calls a second in all", len(h.members), total)
 	first, last := h.members[0], h.members[len(h.members)-1]
 	h.screen.note("from %s, %.0f a second, to %s, %.0f", first.name, first.rate, last.name, last.rate)
-	h.screen.note("%s keeps their verdict", h.redis.name)
+	h.screen.note("%s keeps their verdict", h.shared.name)
 	h.pause(ctx, 3*time.Second)
 	well := h.all(ctx, patience, func(t tally) bool { return t.StoreUp && isClosed(t.Tiers[payments]) })
 	n := len(h.transitions())
@@ -147,7 +147,7 @@ func (h *fleetHalf) operated(ctx context.Context) {
 // command gives one, says what it did, and gives its number.
 func (h *fleetHalf) command(ctx context.Context, c store.Command) (rev uint64) {
 	c.Name, c.By = payments, "oncall"
-	done, err := h.redis.operator.Command(ctx, c)
+	done, err := h.shared.operator.Command(ctx, c)
 	if err != nil {
 		h.fail(fmt.Errorf("%s: %w", c.Action, err))
 		return 0
@@ -158,41 +158,42 @@ func (h *fleetHalf) command(ctx context.Context, c store.Command) (rev uint64) {
 	return done.Snapshot.Rev
 }
 
-func (h *fleetHalf) redisAway(ctx context.Context) {
-	h.scene("Redis hangs, and then is gone")
+func (h *fleetHalf) storeAway(ctx context.Context) {
+	h.scene("%s hangs, and then is gone", h.shared.product)
 	h.calm = h.census(ctx)
-	h.redis.hang()
+	h.shared.hang()
 	lost := h.all(ctx, patience, func(t tally) bool { return !t.StoreUp })
-	h.redis.lose()
+	h.shared.lose()
 	h.screen.note("each replica stands on its own verdict, and says so")
-	h.report.promise(lost, "a replica without Redis knows it", "all say so: %t", lost)
+	h.report.promise(lost, "a replica without "+h.shared.product+" knows it", "all say so: %t", lost)
 	h.pause(ctx, 2500*time.Millisecond)
 	h.away = h.census(ctx)
 }
 
-func (h *fleetHalf) redisBack(ctx context.Context) {
-	h.scene("Redis is back%s", map[bool]string{true: ", and has forgotten everything"}[h.redis.embedded != nil])
+func (h *fleetHalf) storeBack(ctx context.Context) {
+	h.scene("%s is back%s", h.shared.product, map[bool]string{true: ", and has forgotten everything"}[h.shared.forget != nil])
 	before := uint64(0)
 	for _, t := range h.look(ctx) {
 		before = max(before, t.Tiers[payments].Generation)
 	}
-	h.redis.heal()
+	h.shared.heal()
 	up := h.all(ctx, patience, func(t tally) bool { return t.StoreUp })
 	now, agree := h.agree(ctx)
-	if h.redis.embedded != nil {
+	if h.shared.forget != nil {
 		h.screen.note("the replicas told it all again: %s, generation %d", now.State, now.Generation)
 	}
-	h.report.promise(up && agree, "Redis, even emptied, and fleet agree again", "agreed: %t", up && agree)
+	emptied := map[bool]string{true: ", even emptied,"}[h.shared.forget != nil]
+	h.report.promise(up && agree, h.shared.product+emptied+" and fleet agree again", "agreed: %t", up && agree)
 	if agree {
 		h.report.law(now.Generation >= before, "and take no step back", "generation %d, before %d", now.Generation, before)
 	}
 	h.pause(ctx, 1500*time.Millisecond)
 }
 
-// agree waits until every replica holds what Redis holds.
+// agree waits until every replica holds what the store holds.
 func (h *fleetHalf) agree(ctx context.Context) (now store.Snapshot, agreed bool) {
 	for limit := time.Now().Add(patience); !agreed && time.Now().Before(limit) && ctx.Err() == nil; {
-		found, err := h.redis.operator.Read(ctx, payments)
+		found, err := h.shared.operator.Read(ctx, payments)
 		if err != nil {
 			h.fail(err)
 		}
@@ -256,16 +257,16 @@ func (h *fleetHalf) pushes() {
 		"each transition is everywhere in "+brief(bar), "missed %d; slowest %s", missed, brief(slowest.last))
 }
 
-// absence says what it cost that Redis was away.
+// absence says what it cost that the store was away.
 func (h *fleetHalf) absence(last count) {
 	before, after := sum(h.calm, shared), sum(h.away, shared)
 	calls, errs, refusals := after.Calls-before.Calls, after.Foreign-before.Foreign, after.Refused-before.Refused
 	wait := max(sum(h.dead, shared).Wait, before.Wait, last.Wait)
-	row := h.report.table("Redis, away for some seconds", "", "while there", "while away", "eight alone")
+	row := h.report.table(h.shared.product+", away for some seconds", "", "while there", "while away", "eight alone")
 	row("calls", before.Calls, calls, sum(h.away, alone).Calls)
 	row("errors not the tier's own", before.Foreign, errs, 0)
 	row("longest wait added to a call", brief(wait), brief(after.Wait), brief(h.waitAlone))
-	h.report.law(last.Foreign == 0, "without Redis no call fails by the breaker", "%d of %d", errs, calls)
+	h.report.law(last.Foreign == 0, "without "+h.shared.product+" no call fails by the breaker", "%d of %d", errs, calls)
 	h.report.promise(refusals == 0, "nor is refused", "%d of %d", refusals, calls)
 	// One call may wait for the claim of a probe.
 	bar, longest := h.timing.ClaimTimeout+150*time.Millisecond+h.waitAlone, max(wait, after.Wait)

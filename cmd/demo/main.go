@@ -26,7 +26,7 @@ import (
 const usage = `usage: demo [flags]
 
 A fleet on this machine: eight replica processes with one breaker between them, tiers that are broken in the ways that
-tiers break, and a Redis that goes away. It takes about a minute, and ends with what was counted in this run, and with
+tiers break, and a store that goes away. It takes about a minute, and ends with what was counted in this run, and with
 status 1 if a promise did not hold. A promise that did not hold while this machine had no time for the fleet is not judged.
 The fleet's page, which operators use, is served meanwhile at the address that is said first.
 
@@ -34,9 +34,11 @@ The fleet's page, which operators use, is served meanwhile at the address that i
   tiers   an account service of three tiers, tier1_mcp, tier2_sdk, tier3_rest: fallback, retry, health checks
 
 Environment:
-  REDIS_URL   redis://host:port of a Redis to use; without it one runs in this process. What the demo writes there has a
-              prefix of its own, and is removed at the end.
-  NO_COLOR    set: no colours.
+  REDIS_URL     redis://host:port of a Redis to use; without it one runs in this process. What the demo writes there has a
+                prefix of its own, and is removed at the end.
+  DATABASE_URL  postgres://host:port/database of a PostgreSQL to use instead. The same holds there, but for the empty tables of
+                the schema commontrip, which stay. Its user must be allowed to make them, unless they are there.
+  NO_COLOR      set: no colours.
 
 Flags:
 `
@@ -130,13 +132,13 @@ func tell(ctx context.Context, o options) (kept bool, err error) {
 		s.logs = f
 	}
 	go s.report.own.run(ctx)
-	s.redis, err = openRedis(ctx, os.Getenv("REDIS_URL"))
-	defer func() { err = errors.Join(err, s.redis.close()) }()
+	s.shared, err = openShared(ctx)
+	defer func() { err = errors.Join(err, s.shared.close()) }()
 	if err != nil {
 		return false, err
 	}
 	var told atomic.Bool // until then, commands of the page would break promises
-	page, err := dashboard.New(s.redis.operator, dashboard.WithOperator(func(*http.Request) (string, error) {
+	page, err := dashboard.New(s.shared.operator, dashboard.WithOperator(func(*http.Request) (string, error) {
 		if !told.Load() {
 			return "", errors.New("the story is being told")
 		}
@@ -191,7 +193,7 @@ type stage struct {
 	pace   pace
 	screen *screen
 	report *report
-	redis  *redisSide
+	shared *sharedStore
 	logs   io.Writer
 	fail   context.CancelCauseFunc // ends the story, with an error
 	ends   []func()                // of what this half has started
@@ -253,8 +255,8 @@ func (s *stage) pause(ctx context.Context, d time.Duration) { wait(ctx, s.pace.o
 func (s *stage) environment(more ...string) []string {
 	lease := max(s.pace.of(time.Second), 2*callTimeout) // always longer than a call may take
 	return append([]string{
-		"CIRCUIT_BREAKER_STORE_URL=" + s.redis.url,
-		"CIRCUIT_BREAKER_STORE_PREFIX=" + s.redis.prefix,
+		"CIRCUIT_BREAKER_STORE_URL=" + s.shared.url,
+		"CIRCUIT_BREAKER_STORE_PREFIX=" + s.shared.prefix,
 		"CIRCUIT_BREAKER_FAILURE_THRESHOLD=5",
 		"CIRCUIT_BREAKER_FAILURE_RATE=0.5",
 		"CIRCUIT_BREAKER_MIN_CALLS=20",

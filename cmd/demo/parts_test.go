@@ -149,7 +149,7 @@ func TestAPulseTellsItsLatestBeatOnceAndOneThatIsDueAtOnce(t *testing.T) {
 func TestNewsSaysWhichReplicasWereToldAndWhen(t *testing.T) {
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	opened := store.Transition{Name: payments, Generation: 7, To: store.Open, At: at.Add(time.Hour)}
-	f := &fleet{stage: &stage{redis: &redisSide{ahead: time.Hour}}, members: make([]*member, 3)}
+	f := &fleet{stage: &stage{shared: &sharedStore{ahead: time.Hour}}, members: make([]*member, 3)}
 	for _, ms := range []time.Duration{5, 3, 9} {
 		f.learn(heard{at.Add(ms * time.Millisecond), opened})
 	}

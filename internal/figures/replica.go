@@ -3,6 +3,7 @@ package figures
 import (
 	"github.com/commontrip/commontrip/breaker"
 	"github.com/commontrip/commontrip/health"
+	"github.com/commontrip/commontrip/store"
 )
 
 // Replica is a replica as one reading sees it.
@@ -21,6 +22,24 @@ var OfReplica = []Family[Replica]{
 	one(StoreLosses, func(r *Replica) float64 { return float64(r.StoreLosses) }),
 	one(Exchanges, func(r *Replica) float64 { return float64(r.Exchanges) }),
 	one(ExchangeErrors, func(r *Replica) float64 { return float64(r.ExchangeErrors) }),
+	one(Resyncs, func(r *Replica) float64 { return float64(r.Resyncs) }),
+}
+
+// OfPool is what a store tells of its connections.
+var OfPool = []Family[store.Connections]{
+	one(ConnectionsInUse, func(n *store.Connections) float64 { return float64(n.InUse) }),
+	one(ConnectionsIdle, func(n *store.Connections) float64 { return float64(n.Idle) }),
+	one(ConnectionsMost, func(n *store.Connections) float64 { return float64(n.Most) }),
+	one(ConnectionWaits, func(n *store.Connections) float64 { return float64(n.Waits) }),
+}
+
+// PoolOf is what tells of connections; nil: m is no Manager, or its store tells of none.
+func PoolOf(m any) store.Pooled {
+	if m, ok := m.(interface{ Store() store.Store }); ok {
+		pool, _ := m.Store().(store.Pooled)
+		return pool
+	}
+	return nil
 }
 
 var healths = []health.Health{health.Unknown, health.Up, health.Down}

@@ -71,6 +71,11 @@ const (
 	Exchanges
 	ExchangeErrors
 	ExchangeDuration
+	Resyncs
+	ConnectionsInUse
+	ConnectionsIdle
+	ConnectionsMost
+	ConnectionWaits
 
 	State
 	OwnVerdict
@@ -138,6 +143,11 @@ var Table = [metricCount]Metric{
 	Exchanges:        {"exchanges_total", Counter, Total, "exchange", "Exchanges with the store, of any kind.", nil},
 	ExchangeErrors:   {"exchange_errors_total", Counter, Total, "exchange", "Exchanges that the store did not answer, or answered with a failure of its own.", nil},
 	ExchangeDuration: {"exchange_duration_seconds", Histogram, Total, "", "How long exchanges with a remote store took, failed ones included.", nil},
+	Resyncs:          {"resyncs_total", Counter, Total, "resync", "How often pushes may have been missed, so that this replica read again; once at its start.", nil},
+	ConnectionsInUse: {"store_connections_in_use", Gauge, Total, "connection", "Connections of the store's pool that carry an exchange (PostgreSQL).", nil},
+	ConnectionsIdle:  {"store_connections_idle", Gauge, Total, "connection", "Connections of the store's pool that wait for one (PostgreSQL).", nil},
+	ConnectionsMost:  {"store_connections_max", Gauge, Total, "connection", "Connections that the pool may have (PostgreSQL).", nil},
+	ConnectionWaits:  {"store_connection_waits_total", Counter, Total, "exchange", "Exchanges that waited until a connection was free or made (PostgreSQL).", nil},
 
 	State:       {"state", Gauge, Each, "breaker", "1 for the state that rules calls here and now: mode, dry run and own verdict included.", []string{"breaker", "state"}},
 	OwnVerdict:  {"own_verdict", Gauge, Each, "breaker", "1 while this replica's own verdict rules its calls, not the fleet's.", perBreaker},

@@ -53,21 +53,31 @@ func (s *Store) Read(ctx context.Context, names ...string) ([]store.Snapshot, er
 		return nil, err
 	}
 	var out []store.Snapshot
-	var bad *store.UnreadableError
-	for _, c := range cells {
-		if c.err != nil {
-			if bad == nil {
-				bad = &store.UnreadableError{Err: c.err}
-			}
-			bad.Names = append(bad.Names, c.name)
-		} else if snapshot, ok := c.machine.Snapshot(now, c.name); ok {
+	err = readable(cells, func(c *cell) {
+		if snapshot, ok := c.machine.Snapshot(now, c.name); ok {
 			out = append(out, snapshot)
 		}
+	})
+	return out, err
+}
+
+// readable hands over the cells that can be read. Its error names the others.
+func readable(cells []*cell, read func(*cell)) error {
+	var bad *store.UnreadableError
+	for _, c := range cells {
+		if c.err == nil {
+			read(c)
+			continue
+		}
+		if bad == nil {
+			bad = &store.UnreadableError{Err: c.err}
+		}
+		bad.Names = append(bad.Names, c.name)
 	}
-	if bad != nil {
-		return out, bad
+	if bad == nil {
+		return nil // not bad, which would be a nil pointer in an error
 	}
-	return out, nil
+	return bad
 }
 
 // Versions implements [store.Store].
@@ -134,4 +144,33 @@ func (s *Store) lookAt(ctx context.Context, verb, name string) (now int64, c *ce
 		return 0, nil, err
 	}
 	return now, cells[0], cells[0].err
+}
+
+// Rosters gives [Store.Roster] of each of the names in one exchange. Breakers that are not there have no entry. An
+// *[store.UnreadableError] comes beside the rosters of the others. It writes nothing.
+func (s *Store) Rosters(ctx context.Context, names ...string) (map[string][]store.Replica, error) {
+	return each(ctx, s, "Roster", names, func(c *cell, now int64) []store.Replica { return c.machine.Roster(now) })
+}
+
+// Histories gives [Store.History] of each of the names in one exchange, as Rosters does.
+func (s *Store) Histories(ctx context.Context, limit int, names ...string) (map[string][]store.Transition, error) {
+	return each(ctx, s, "History", names, func(c *cell, now int64) []store.Transition { return c.machine.History(now, c.name, limit) })
+}
+
+// each reads something of each breaker that is shown.
+func each[T any](ctx context.Context, s *Store, verb string, names []string, read func(c *cell, now int64) T) (map[string]T, error) {
+	if len(names) == 0 {
+		return nil, s.open(ctx, verb)
+	}
+	now, cells, err := s.look(ctx, verb, names)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]T{}
+	err = readable(cells, func(c *cell) {
+		if !c.machine.Removed() {
+			out[c.name] = read(c, now)
+		}
+	})
+	return out, err
 }

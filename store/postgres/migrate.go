@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -20,8 +21,8 @@ var ErrTables = errors.New("the tables are missing or old; run commontrip migrat
 //go:embed migrations/*.sql
 var migrationFiles embed.FS
 
-// migrations are their texts; the first has number 1.
-var migrations = func() (texts []string) {
+// migrations are their texts, and migrationNames their names; the first has number 1.
+var migrations, migrationNames = func() (texts, names []string) {
 	files, err := fs.Glob(migrationFiles, "migrations/*.sql")
 	if err != nil {
 		panic(err) // the pattern is constant and well formed
@@ -31,9 +32,9 @@ var migrations = func() (texts []string) {
 		if err != nil || !strings.HasPrefix(file, fmt.Sprintf("migrations/%04d_", i+1)) {
 			panic(fmt.Sprintf("postgresstore: %s is not migration %d: %v", file, i+1, err))
 		}
-		texts = append(texts, string(text))
+		texts, names = append(texts, string(text)), append(names, strings.TrimSuffix(path.Base(file), ".sql"))
 	}
-	return texts
+	return texts, names
 }()
 
 // migrating is the lock that keeps migrations apart.
@@ -46,17 +47,35 @@ const tableThere = "SELECT EXISTS (SELECT FROM pg_catalog.pg_tables WHERE schema
 // transaction, or nothing. It gives the versions before and after. The URL's user must be allowed to create a schema, or to
 // own it.
 func Migrate(ctx context.Context, url string) (from, to int, err error) {
+	err = once(ctx, url, func(conn *pgx.Conn) error {
+		from, to, err = migrate(ctx, conn)
+		return err
+	})
+	return from, to, err
+}
+
+// Missing names the migrations that this release needs and the database lacks, in order. It changes nothing.
+func Missing(ctx context.Context, url string) (names []string, err error) {
+	err = once(ctx, url, func(conn *pgx.Conn) error {
+		n, err := version(ctx, conn)
+		names = migrationNames[min(n, len(migrations)):]
+		return err
+	})
+	return names, err
+}
+
+// once makes a connection for one exchange.
+func once(ctx context.Context, url string, exchange func(*pgx.Conn) error) error {
 	config, _, err := parse(url, defaultTimeout)
 	if err != nil {
-		return 0, 0, err
+		return err
 	}
 	conn, err := pgx.ConnectConfig(ctx, config.ConnConfig)
 	if err != nil {
-		return 0, 0, wrap(err)
+		return wrap(err)
 	}
 	defer func() { _ = conn.Close(ctx) }()
-	from, to, err = migrate(ctx, conn)
-	return from, to, wrap(err)
+	return wrap(exchange(conn))
 }
 
 // migrate does what is missing.

@@ -20,6 +20,7 @@ type Store struct {
 var (
 	_ store.Store  = (*Store)(nil)
 	_ store.Pinger = (*Store)(nil)
+	_ store.Pooled = (*Store)(nil)
 )
 
 // Open makes a Store with a pool of connections of its own, which Close closes. It does no I/O: a server that is down, or has
@@ -73,6 +74,12 @@ func (s *settings) listener(others *pgx.ConnConfig) (*pgx.ConnConfig, error) {
 		return nil, fmt.Errorf("%w (the URL for Watch)", err)
 	}
 	return config.ConnConfig, nil
+}
+
+// Connections implements [store.Pooled]: those of the pool.
+func (s *Store) Connections() store.Connections {
+	n := s.backend.pool.Stat()
+	return store.Connections{InUse: int(n.AcquiredConns()), Idle: int(n.IdleConns()), Most: int(n.MaxConns()), Waits: uint64(n.EmptyAcquireCount())}
 }
 
 // newStore makes a Store of a back end that lacks its settings only.

@@ -44,6 +44,36 @@ func bounded(t testing.TB) context.Context {
 	return ctx
 }
 
+// What a scrape shows of the pool is the pool's.
+func TestConnectionsAreThoseOfThePool(t *testing.T) {
+	srv := start(t)
+	s := open(t, srv.TCPURL(srv.Addr())+"&pool_max_conns=3")
+	if n := s.Connections(); n != (store.Connections{Most: 3}) {
+		t.Errorf("%+v before the first exchange", n)
+	}
+	if err := s.Ping(bounded(t)); err != nil {
+		t.Fatal(err)
+	}
+	if n := s.Connections(); n.InUse != 0 || n.Idle != 1 || n.Waits != 1 {
+		t.Errorf("%+v after one exchange", n)
+	}
+}
+
+// Missing tells an operator what to do before a deploy.
+func TestMissingNamesTheMigrations(t *testing.T) {
+	srv := postgrestest.Start(t)
+	before, err := postgresstore.Missing(bounded(t), srv.URL())
+	if err != nil || len(before) != postgresstore.Migrations || before[0] != "0001_breakers" {
+		t.Errorf("%q, %v", before, err)
+	}
+	if _, _, err := postgresstore.Migrate(bounded(t), srv.URL()); err != nil {
+		t.Fatal(err)
+	}
+	if after, err := postgresstore.Missing(bounded(t), srv.URL()); err != nil || len(after) != 0 {
+		t.Errorf("%q, %v; want none", after, err)
+	}
+}
+
 func TestABadOptionIsRefusedWithItsRange(t *testing.T) {
 	const url = "postgres://127.0.0.1:1/none"
 	for want, option := range map[string]postgresstore.Option{

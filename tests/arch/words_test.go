@@ -223,7 +223,7 @@ var plainWords = []string{
 var ownMeaning = regexp.MustCompile(`(?i)` + strings.Join([]string{
 	`\b(is|are|was|were) no (longer|more|such|other)\b`, `\bthere (is|are|was|were) no\b`, `thundering herds?\b`,
 	`\b(is|says|place|said|out) where\b`, `\bwhere (to look|it is registered|your inner pages|the cluster and its Prometheus|Debian|it is given|Redis runs it|ejecting|it was|the fleet's verdict is|the board|its meaning|there was nothing|it counts like|two readings|each came)`,
-	`(as|not) so (many|much|long|few)\b`, `bubbles: true`,
+	`(as|not) so (many|much|long|few)\b`, `bubbles: true`, `(?-i:WHERE)`, // of SQL
 }, "|"))
 
 func TestHouseWordsDoNotComeBack(t *testing.T) {

@@ -107,7 +107,7 @@ func send(pid int, sig syscall.Signal) {
 func (s *Server) Standby(name string) *Server {
 	s.t.Helper()
 	f := newServer(s.t)
-	out, err := f.command("pg_basebackup", "-D", f.data(), "-h", s.dir, "-p", strconv.Itoa(s.port), "-U", "postgres",
+	out, err := f.command(filepath.Join(f.bin, "pg_basebackup"), "-D", f.data(), "-h", s.dir, "-p", strconv.Itoa(s.port), "-U", "postgres",
 		"--checkpoint=fast", "--wal-method=stream", "--no-sync").CombinedOutput()
 	if err != nil {
 		s.t.Fatalf("pg_basebackup: %v\n%s", err, out)

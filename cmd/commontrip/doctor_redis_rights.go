@@ -12,21 +12,20 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/commontrip/commontrip/internal/limits"
-	"github.com/commontrip/commontrip/store"
 	redisstore "github.com/commontrip/commontrip/store/redis"
 )
 
-// scratch is a name space of its own that the rights to the fleet's keys cover, and the key of its one breaker, "check".
-func (d *doctor) scratch() (prefix, key string) {
-	prefix = d.set.prefix.value + ":doctor-" + strings.ToLower(rand.Text()[:8])
-	return prefix, prefix + ":{check}"
+// scratch is a name space of its own that the rights to the fleet's keys cover, and the key of its one breaker.
+func (d *redisServer) scratch() (prefix, key string) {
+	prefix = d.scratchPrefix()
+	return prefix, keyOf(prefix, scratchName)
 }
 
-func (d *doctor) channel() string { return d.set.prefix.value + ":events" }
+func (d *redisServer) channel() string { return d.set.prefix.value + ":events" }
 
 // checkRights tries each command that the store sends, on keys of its own. If it could not take away again what it
 // makes, it makes nothing.
-func (d *doctor) checkRights(ctx context.Context) bool {
+func (d *redisServer) checkRights(ctx context.Context) bool {
 	_, key := d.scratch()
 	set := key + ":set"
 	commands := [][]any{
@@ -83,7 +82,7 @@ func expected(err error) bool {
 }
 
 // checkScripts runs each script on a breaker that nobody knows, and cleans up.
-func (d *doctor) checkScripts(ctx context.Context) bool {
+func (d *redisServer) checkScripts(ctx context.Context) bool {
 	if !d.allowed {
 		d.say(note, "scripts", "not tried without the rights", "see to the rights, and ask the doctor again")
 		return false
@@ -100,54 +99,20 @@ func (d *doctor) checkScripts(ctx context.Context) bool {
 		defer cancel()
 		_ = d.client.Unlink(cleaning, key).Err()
 	}()
-	const who = "doctor#check"
-	steps := []struct {
-		name string
-		do   func() error
-	}{
-		{"sync", func() error {
-			return s.Sync(ctx, []store.Report{{
-				Name: "check", Replica: who, Seq: 1, MaxAge: time.Minute, Runs: []store.Run{{Outcome: store.Success, Count: 1}},
-			}})[0].Err
-		}},
-		{"command", func() error {
-			_, err := s.Command(ctx, store.Command{Name: "check", Action: store.Trip, For: time.Hour, By: who})
-			return err
-		}},
-		{"claim", func() error {
-			_, err := s.Claim(ctx, store.Claim{Name: "check", ID: "check", Replica: who, Want: 1})
-			return err
-		}},
-		{"settle", func() error {
-			_, err := s.Settle(ctx, store.Settlement{Lease: store.Lease{Name: "check", ID: "none", Generation: 1}, Replica: who, Outcome: store.Ignored})
-			return err
-		}},
-		{"read", func() error {
-			x, err := read(ctx, s, "check")
-			if err == nil && x.State != store.Open {
-				err = fmt.Errorf("a tripped breaker reads %v", x.State)
-			}
-			return err
-		}},
-		{"remove", func() error { return s.Remove(ctx, "check") }},
-	}
-	for _, step := range steps {
-		if err := step.do(); err != nil {
-			advice := adviceFor(err)
-			if rightOf(err) == noRight && !unknownCommand(err) {
-				advice = "see that the server runs Lua scripts (EVAL), and that all replicas and this program are of one version"
-			}
-			d.say(problem, "scripts", step.name+": "+err.Error(), advice)
-			return false
+	if step, err := tryVerbs(ctx, s); err != nil {
+		advice := adviceFor(err)
+		if rightOf(err) == noRight && !unknownCommand(err) {
+			advice = "see that the server runs Lua scripts (EVAL), and that all replicas and this program are of one version"
 		}
+		d.say(problem, "scripts", step+": "+err.Error(), advice)
+		return false
 	}
 	d.say(fine, "scripts", fmt.Sprintf("all run; schema %d", limits.Schema), "")
 	return true
 }
 
 // checkPush sends a message over the fleet's channel and waits for it.
-func (d *doctor) checkPush(ctx context.Context) bool {
-	const lost = "replicas learn of transitions only by their next exchange (1s if a breaker is in use): "
+func (d *redisServer) checkPush(ctx context.Context) bool {
 	fail := func(err error, commands ...string) bool {
 		lack := lack{commands: commands, channel: rightOf(err) == channelRight}
 		if lack.channel {
@@ -157,7 +122,7 @@ func (d *doctor) checkPush(ctx context.Context) bool {
 		if rightOf(err) != noRight {
 			advice = d.grant(ctx, lack)
 		}
-		d.say(problem, "push", lost+err.Error(), advice)
+		d.say(problem, "push", lateNews+err.Error(), advice)
 		return false
 	}
 	sub := d.client.Subscribe(ctx, d.channel())
@@ -173,17 +138,13 @@ func (d *doctor) checkPush(ctx context.Context) bool {
 	for {
 		m, err := sub.ReceiveMessage(ctx)
 		if err != nil {
-			d.say(problem, "push", lost+"no echo within "+d.app.flags.timeout.String(), "see that nothing between here and the server keeps back pub/sub")
+			d.say(problem, "push", lateNews+"no echo within "+d.app.flags.timeout.String(), "see that nothing between here and the server keeps back pub/sub")
 			return false
 		}
 		if m.Payload == word {
 			break
 		}
 	}
-	if took := time.Since(begun); took > slowTrip {
-		d.say(note, "push", "the echo took "+span(took), "see the server's load, or run it nearer to its replicas")
-	} else {
-		d.say(fine, "push", fmt.Sprintf("the echo took less than %v", slowTrip), "")
-	}
+	d.sayEcho(time.Since(begun))
 	return true
 }
