@@ -48,7 +48,7 @@ func document(t *testing.T) string {
 	}
 	sent := everything(t)
 	for _, m := range &figures.Table {
-		name, unit := m.Unit()
+		name, unit := m.Split()
 		instrument, ok := sent["commontrip."+name+" "+unit]
 		if !ok {
 			t.Errorf("no reader gets %s in %s", name, unit)

@@ -93,7 +93,7 @@ func metricsOf[T any](families []figures.Family[T]) (ids []figures.ID) {
 // describe gives the name of a metric, and what every kind of instrument is told of it.
 func describe(id figures.ID) (name string, unit, help metric.InstrumentOption) {
 	m := &figures.Table[id]
-	name, of := m.Unit()
+	name, of := m.Split()
 	return prefix + name, metric.WithUnit(of), metric.WithDescription(m.Help)
 }
 

@@ -1,5 +1,5 @@
 // Package figures is what can be measured of a replica, its breakers and its checks: each metric once, by name, and how it is
-// read. The packages that show them, each in the way of its own world, are metrics and oteltrip.
+// read. The packages that show them, each in its own way, are metrics and oteltrip.
 package figures
 
 import "strings"
@@ -17,9 +17,9 @@ type Metric struct {
 // Prefix stands before each name.
 const Prefix = "commontrip_"
 
-// Unit is the unit of a value: "s", "1" for a ratio, else what is counted, in braces. It is spelled by the Unified Code for Units
-// of Measure, and so is the rest of the name: what Prometheus puts behind it is left out.
-func (m *Metric) Unit() (name, unit string) {
+// Split gives the name without the ending that tells kind and unit to Prometheus, and the unit by the Unified Code for Units of
+// Measure: "s", "1" for a ratio, else what is counted, in braces.
+func (m *Metric) Split() (name, unit string) {
 	name = strings.TrimSuffix(m.Name, "_total")
 	if plain, ok := strings.CutSuffix(name, "_seconds"); ok {
 		return plain, "s"
