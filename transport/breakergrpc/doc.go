@@ -9,7 +9,8 @@
 // Outcomes go by status code. Unavailable, DeadlineExceeded, ResourceExhausted, Internal, Unknown and DataLoss are
 // failures, Canceled is Ignored, every other code is the tier's answer and so a success: see [WithFailureCodes]. What says
 // nothing about the tier, since the caller or this process is at fault or a guard refused, is Ignored, whatever its code. A
-// unary call is judged when it returns, a stream at its end. Slow is what took longer than SlowCallAfter until then. What is
+// unary call is judged when it returns, a stream at its end. Slow is what took longer than SlowCallAfter until then, or until
+// the first message of a stream that the server sends on. What is
 // Ignored is not slow, unless its caller gave it up and a SlowCallRate is set.
 //
 // How a client's call can end:
@@ -28,6 +29,7 @@
 //	an unknown compressor or codec,
 //	MaxCallSendMsgSize, credentials that
 //	cannot be got, Send after CloseSend   ignored  the call, or its message, never left the process
+//	no file, port or memory for a socket  ignored  this process lacks it
 //	a message is too large for its
 //	receiver                              ignored  the caller's fault, or its own limit
 //	a probe's first message received      success  at once, and the stream lives on: it may never end

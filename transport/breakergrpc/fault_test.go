@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"os"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -89,6 +92,20 @@ func TestACallThatNeverLeftTheProcessIsIgnored(t *testing.T) {
 	}
 	if asked.Load() != 0 {
 		t.Errorf("the tier was asked %d times", asked.Load())
+	}
+}
+
+func TestAProcessWithoutAFreeSocketIsNotTheTiersFault(t *testing.T) {
+	for errno, want := range map[syscall.Errno]count{syscall.EMFILE: ignored, syscall.EADDRNOTAVAIL: ignored, syscall.ECONNREFUSED: failure} {
+		b := newBreaker(t)
+		client := dial(t, "passthrough:///tier", grpc.WithChainUnaryInterceptor(breakergrpc.UnaryClientInterceptor(b)),
+			grpc.WithContextDialer(func(context.Context, string) (net.Conn, error) {
+				return nil, &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("socket", errno)}
+			}))
+		_, err := client.UnaryCall(t.Context(), &pb.SimpleRequest{})
+		if got := counted(t, b); got != want {
+			t.Errorf("%v counts %v, want %v", err, got, want)
+		}
 	}
 }
 

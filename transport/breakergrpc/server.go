@@ -115,6 +115,8 @@ func (s *serverStream) SendMsg(m any) error {
 		s.answered.Store(true)
 		if s.permit.Probe() {
 			s.permit.Done(nil)
+		} else {
+			s.permit.Answered()
 		}
 	}
 	return err
