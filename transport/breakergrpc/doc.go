@@ -25,7 +25,8 @@
 //	left the stream so                    ignored  it did not wait; slow after SlowCallAfter if SlowCallRate is set
 //	a status of a guard (RefusedReason)   ignored  on whatever machine: the tier was not asked
 //	a guard within refused (IsRefusal)    ignored  the same
-//	invalid UTF-8, illegal metadata,
+//	invalid UTF-8, illegal or too much
+//	metadata,
 //	an unknown compressor or codec,
 //	MaxCallSendMsgSize, credentials that
 //	cannot be got, Send after CloseSend   ignored  the call, or its message, never left the process
@@ -40,6 +41,8 @@
 //	a failure code                        failure  the handler says that it cannot
 //	its deadline is over, unanswered      failure  the client got DeadlineExceeded, whatever the handler says then; of a
 //	                                               stream: no message was sent in time
+//	cancelled in the last tenth of the
+//	time until its deadline, unanswered   failure  the client's timer was a little earlier
 //	the client cancelled the call         ignored  nobody waited; slow after SlowCallAfter if SlowCallRate is set. A call
 //	                                               that ends well is a success
 //	a guard's refusal is passed on        ignored  and gets the status of one, so that the client knows

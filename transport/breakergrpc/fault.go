@@ -62,7 +62,7 @@ func (r *refusedAfar) Refused() bool              { return true }
 // own, so they count only if the call had no connection yet, or if it was its own Send that failed.
 var unsent = []string{
 	"grpc: Compressor is not installed for requested grpc-encoding", "grpc: compressor ", "no codec registered for content-subtype",
-	"header key ", "there is an empty key in the header",
+	"header list size to send violates the maximum size", "header key ", "there is an empty key in the header",
 	"transport: per-RPC creds failed", "transport: received per-RPC creds error", "transport: cannot send secure credentials",
 	"grpc: error while marshaling", "grpc: error while compressing", "grpc: message too large",
 	"trying to send message larger than max", "SendMsg called after CloseSend",

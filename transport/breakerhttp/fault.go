@@ -111,6 +111,7 @@ var ownFaults = []string{
 	"unsupported protocol scheme", "http2: unsupported scheme", "http3: unsupported protocol scheme",
 	"http: invalid Host header", "net/http: can't write control character in Request.URL", "invalid Trailer key",
 	"http: ContentLength=", "http2: request body larger than specified content length",
+	"http2: request header list larger than peer's advertised limit",
 	"net/http: cannot rewind body after connection loss",
 	"tls: either ServerName or InsecureSkipVerify must be specified", "tls: no supported versions satisfy MinVersion and MaxVersion",
 }
