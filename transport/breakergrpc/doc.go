@@ -30,7 +30,7 @@
 //	an unknown compressor or codec,
 //	MaxCallSendMsgSize, credentials that
 //	cannot be got, Send after CloseSend   ignored  the call, or its message, never left the process
-//	no file, port or memory for a socket  ignored  this process lacks it
+//	no file or memory for a socket        ignored  this process lacks it
 //	a message is too large for its
 //	receiver                              ignored  the caller's fault, or its own limit
 //	a probe's first message received      success  at once, and the stream lives on: it may never end

@@ -86,7 +86,7 @@ func begins(err error, with []string) bool {
 }
 
 // exhausted is what the system says if it has no socket left for this process.
-var exhausted = []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL}
+var exhausted = []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM}
 
 // noSocket reports whether a call that has no connection says that none could be opened here. gRPC keeps the text only.
 func noSocket(err error) bool {

@@ -96,7 +96,7 @@ func TestACallThatNeverLeftTheProcessIsIgnored(t *testing.T) {
 }
 
 func TestAProcessWithoutAFreeSocketIsNotTheTiersFault(t *testing.T) {
-	for errno, want := range map[syscall.Errno]count{syscall.EMFILE: ignored, syscall.EADDRNOTAVAIL: ignored, syscall.ECONNREFUSED: failure} {
+	for errno, want := range map[syscall.Errno]count{syscall.EMFILE: ignored, syscall.ENOBUFS: ignored, syscall.EADDRNOTAVAIL: failure, syscall.ECONNREFUSED: failure} {
 		b := newBreaker(t)
 		client := dial(t, "passthrough:///tier", grpc.WithChainUnaryInterceptor(breakergrpc.UnaryClientInterceptor(b)),
 			grpc.WithContextDialer(func(context.Context, string) (net.Conn, error) {

@@ -16,7 +16,7 @@
 //	429, 5xx but 501                      failure  the tier says that it cannot
 //	the same with RefusedHeader           ignored  a guard answered in the place of the tier
 //	connection refused, reset, DNS, TLS   failure  the tier cannot be reached
-//	no file, port or memory for a socket,
+//	no file or memory for a socket,
 //	no roots to trust                     ignored  this process lacks it
 //	a deadline, http.Client.Timeout       failure  a tier that hangs is seen by nothing else
 //	a probe's lease is over               failure  the same, and the caller gets a timeout

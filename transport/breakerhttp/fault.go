@@ -94,8 +94,9 @@ func unsendable(err error) bool {
 	return false
 }
 
-// exhausted is what the system says if it has no socket left for this process.
-var exhausted = []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL}
+// exhausted is what the system says if it has no socket left for this process. That no address is free (EADDRNOTAVAIL) is not
+// among it: a host without IPv6 says so of every tier that has an address there, and hides how the other address failed.
+var exhausted = []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM}
 
 // isDomain reports whether a name server could be asked for such a name.
 func isDomain(name string) bool {
@@ -171,7 +172,7 @@ type uploadBody struct {
 
 // Read implements io.Reader. An error after Close is the effect of the request's end, and not its cause.
 func (b *uploadBody) Read(p []byte) (int, error) {
-	inTime := !late(b.of.caller)
+	inTime := !late(b.of.caller) && (b.of.size <= 0 || b.read < b.of.size)
 	if inTime {
 		b.of.awaited.Store(true)
 	}

@@ -132,7 +132,7 @@ func TestWhatThisProcessLacksIsNotTheTiersFault(t *testing.T) {
 		"files":                    {dial(syscall.EMFILE), ignored},
 		"files, of all processes":  {dial(syscall.ENFILE), ignored},
 		"buffers":                  {dial(syscall.ENOBUFS), ignored},
-		"ports":                    {dial(syscall.EADDRNOTAVAIL), ignored},
+		"nothing, but IPv6":        {dial(syscall.EADDRNOTAVAIL), failure},
 		"nothing, the tier is off": {dial(syscall.ECONNREFUSED), failure},
 		"certificates of roots":    {x509.SystemRootsError{}, ignored},
 		"a TLS version":            {errors.New("tls: no supported versions satisfy MinVersion and MaxVersion"), ignored},

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/felixge/httpsnoop"
@@ -81,7 +82,8 @@ func (m *middleware) guarded(p *breaker.Permit, w http.ResponseWriter, r *http.R
 			panic(cause)
 		}
 	}()
-	seen := answer{caller: r.Context(), probe: p.Probe(), ends: writeDeadline(r)}
+	seen := answer{caller: r.Context(), probe: p.Probe()}
+	seen.ends.Store(writeDeadline(r))
 	up := watchClient(r)
 	guarded := r
 	if p.Probe() {
@@ -133,29 +135,33 @@ func late(ctx context.Context) bool {
 	return ok && time.Until(deadline) <= 0
 }
 
-// writeDeadline is when the server stops writing the answer of a request that it has just read; zero: it does not.
-func writeDeadline(r *http.Request) (end time.Time) {
-	if s, ok := r.Context().Value(http.ServerContextKey).(*http.Server); ok && s.WriteTimeout > 0 {
-		end = time.Now().Add(s.WriteTimeout)
+// writeDeadline is when the server stops writing the answer of a request that it has just read; nil: it does not.
+func writeDeadline(r *http.Request) *time.Time {
+	s, ok := r.Context().Value(http.ServerContextKey).(*http.Server)
+	if !ok || s.WriteTimeout <= 0 {
+		return nil
 	}
-	return end
+	end := time.Now().Add(s.WriteTimeout)
+	return &end
 }
+
+func over(end *time.Time) bool { return end != nil && !end.IsZero() && time.Until(*end) <= 0 }
 
 // answer is what a handler has sent so far.
 type answer struct {
 	caller context.Context
 	probe  bool
-	ends   time.Time // when nothing can be written any more; zero: never
-	status int       // final; 0: none
-	late   bool      // it came after the request's deadline
-	sent   int64     // bytes of the body
-	missed func()    // called once the answer has begun too late
-	begun  func()    // called once the answer is on its way to the client, and maybe later again
+	ends   atomic.Pointer[time.Time] // when nothing can be written any more; nil or zero: never
+	status int                       // final; 0: none
+	late   bool                      // it came after the request's deadline
+	sent   int64                     // bytes of the body
+	missed func()                    // called once the answer has begun too late
+	begun  func()                    // called once the answer is on its way to the client, and maybe later again
 }
 
 // tooLate reports whether an answer that begins now would not reach the client any more.
 func (a *answer) tooLate() bool {
-	return late(a.caller) || !a.ends.IsZero() && time.Until(a.ends) <= 0
+	return late(a.caller) || over(a.ends.Load())
 }
 
 // keptBack is more than net/http keeps of an answer before it sends the headers.
@@ -254,7 +260,7 @@ func (a *answer) watch(w http.ResponseWriter) http.ResponseWriter {
 			return func(end time.Time) error {
 				err := next(end)
 				if err == nil {
-					a.ends = end
+					a.ends.Store(&end)
 				}
 				return err
 			}

@@ -114,6 +114,24 @@ func TestAnUploadThatStallsUntilTheDeadlineIsNotTheTiersFault(t *testing.T) {
 			io.Closer
 		}{io.MultiReader(strings.NewReader("half"), pr), pr}, func() { _ = pw.CloseWithError(io.ErrUnexpectedEOF) }
 	}
+	t.Run("all of it was sent, but not its end", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBreaker(t)
+			client := &http.Client{Timeout: time.Second, Transport: breakerhttp.NewTransport(roundTrip(func(r *http.Request) (*http.Response, error) {
+				go func() { _, _ = io.Copy(io.Discard, r.Body) }()
+				<-r.Context().Done()
+				return nil, r.Context().Err()
+			}), b)}
+			body, end := stalling()
+			req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://tier/", body)
+			req.ContentLength = int64(len("half"))
+			if resp, err := client.Do(req); err == nil {
+				_ = resp.Body.Close()
+			}
+			wantCount(t, b, failure)
+			end()
+		})
+	})
 	for name, c := range map[string]struct {
 		read bool // the other side reads the body before it hangs
 		want count
