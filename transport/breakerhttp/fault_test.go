@@ -60,6 +60,7 @@ func TestAClientsRequestCountsByWhoseFaultItsEndIs(t *testing.T) {
 		"a limiter's 429 that says so":      {gives(&http.Response{StatusCode: http.StatusTooManyRequests, Header: http.Header{breakerhttp.RefusedHeader: {"limiter"}}}, nil), ignored},
 		"an answer with a guard's header":   {gives(&http.Response{StatusCode: http.StatusNotFound, Header: http.Header{breakerhttp.RefusedHeader: {"true"}}}, nil), success},
 		"a tier that quotes our own faults": {gives(nil, errors.New(`malformed HTTP response "http: ContentLength="`)), failure},
+		"headers longer than HTTP/2 takes":  {gives(nil, errors.New("http2: request header list larger than peer's advertised limit")), ignored},
 		"an own fault, wrapped":             {gives(nil, fmt.Errorf("a proxy: %w", errors.New("http: invalid Host header"))), ignored},
 	} {
 		for with, opts := range map[string][]breakerhttp.Option{
