@@ -90,9 +90,9 @@ func asAny(t *testing.T, value any) string {
 func TestAStatusCanBeLoggedAsItIs(t *testing.T) {
 	s := breaker.ManagerStatus{Breakers: []breaker.Status{{Name: "mcp", Events: map[breaker.EventClass]uint64{
 		{Kind: breaker.Transitioned, Here: true, From: breaker.Closed, To: breaker.Open, Reason: breaker.ByFailureRate}: 3,
-		{Kind: breaker.Transitioned, Reason: breaker.ByOperator, Action: breaker.Retune}:                                1,
+		{Kind: breaker.Transitioned, From: breaker.HalfOpen, To: breaker.Open, Action: breaker.Retune}:                  1,
 	}}}}
-	const want = `"Events":{"transitioned closed closed operator retune":1,"transitioned here closed open failure-rate":3}`
+	const want = `"Events":{"transitioned half-open open retune":1,"transitioned here closed open failure-rate":3}`
 	if form, err := json.Marshal(s); err != nil || !strings.Contains(string(form), want) {
 		t.Errorf("%v: %s; want %s in it", err, form, want)
 	}
