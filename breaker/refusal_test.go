@@ -98,7 +98,7 @@ func TestARefusalIsTold(t *testing.T) {
 
 func TestACallNestedInAProbeRunsUnderIt(t *testing.T) {
 	// The inner call was refused as RefusedProbing, which failed the outer one: such a breaker never closed.
-	nested := func(b *breaker.Breaker, n *atomic.Int64) func(context.Context) error {
+	nested := func(b *breaker.Breaker, n *atomic.Int64, inner error) func(context.Context) error {
 		return func(ctx context.Context) error {
 			ctx, cancel := context.WithTimeout(context.WithValue(ctx, &ctx, 1), time.Minute)
 			defer cancel()
@@ -111,7 +111,7 @@ func TestACallNestedInAProbeRunsUnderIt(t *testing.T) {
 					return 0, errors.New("a part of a probe says that it is one")
 				}
 				n.Add(1)
-				p.Done(errTier) // counts for nothing: the probe's own outcome decides
+				p.Done(inner) // counts for nothing: the probe's own outcome decides
 				return 1, p.Context().Err()
 			})
 			return err
@@ -121,7 +121,7 @@ func TestACallNestedInAProbeRunsUnderIt(t *testing.T) {
 		inVirtualTime(t, func(t *testing.T) {
 			var n atomic.Int64
 			b := halfOpen(t, short)
-			if err := b.Run(t.Context(), nested(b, &n)); err != nil {
+			if err := b.Run(t.Context(), nested(b, &n, errTier)); err != nil {
 				t.Fatal(err)
 			}
 			wantState(t, b, breaker.Closed)
@@ -139,7 +139,7 @@ func TestACallNestedInAProbeRunsUnderIt(t *testing.T) {
 			var wg sync.WaitGroup
 			for range 10 {
 				wg.Go(func() {
-					if err := b.Run(t.Context(), nested(b, &n)); err != nil && !errors.Is(err, breaker.ErrOpen) {
+					if err := b.Run(t.Context(), nested(b, &n, nil)); err != nil && !errors.Is(err, breaker.ErrOpen) {
 						t.Error(err)
 					}
 				})
@@ -222,7 +222,7 @@ func TestACallNestedInAProbeRunsUnderIt(t *testing.T) {
 			wantState(t, b, breaker.Open)
 			time.Sleep(11 * time.Second)
 			times(2, func() {
-				if err := b.Run(t.Context(), nested(b, &n)); err != nil {
+				if err := b.Run(t.Context(), nested(b, &n, errTier)); err != nil {
 					t.Error(err)
 				}
 				synctest.Wait()
