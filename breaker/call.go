@@ -203,6 +203,16 @@ func (p *Permit) Record(o Outcome) {
 	}
 }
 
+// Answered says that the answer has begun to come, for a call that may last long after that, such as a stream. It is slow
+// if it took longer than SlowCallAfter until the first time that this was said, however long it goes on. It does not end the
+// call.
+func (p *Permit) Answered() {
+	state := atomic.LoadUintptr(&p.state)
+	if state > openCustom && took(state) <= p.epoch.owner.admission.Load().policy.SlowCallAfter {
+		atomic.CompareAndSwapUintptr(&p.state, state, openCustom)
+	}
+}
+
 // permit admits a call that is not a plain one. ctx is a *probe if it is a probe.
 func (a *admission) permit(ctx context.Context) Permit {
 	state := openCustom

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/commontrip/commontrip/internal/guard"
 	"github.com/commontrip/commontrip/store"
 )
 
@@ -49,7 +50,7 @@ func (b *Breaker) sendCommand(ctx context.Context, c Command, known bool) (Snaps
 	err = b.check(&r)
 	b.lane().exchanged(r.sent, err)
 	if err != nil {
-		return Snapshot{}, fmt.Errorf("breaker %q: %v: %w", b.name, c.Action, err)
+		return Snapshot{}, fmt.Errorf("breaker %q: %v: %w", b.name, c.Action, guard.WithCause(ctx, err))
 	}
 	b.takeNews(&r)
 	b.requestGap()
@@ -101,7 +102,7 @@ func readAll(ctx context.Context, s store.Store, breakers []*Breaker) ([]Snapsho
 		}
 	}
 	if failed != nil {
-		return nil, failed
+		return nil, guard.WithCause(ctx, failed)
 	}
 	for i := range snapshots {
 		if n, ok := byName[snapshots[i].Name]; ok {
@@ -133,7 +134,7 @@ func (m *Manager) Command(ctx context.Context, c Command) (Snapshot, error) {
 	}
 	result, err := m.core.store.Command(ctx, c)
 	if err != nil {
-		return Snapshot{}, fmt.Errorf("breaker %q: %v: %w", c.Name, c.Action, err)
+		return Snapshot{}, fmt.Errorf("breaker %q: %v: %w", c.Name, c.Action, guard.WithCause(ctx, err))
 	}
 	return result.Snapshot, nil
 }

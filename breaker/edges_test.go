@@ -600,6 +600,10 @@ func TestTheCauseOfAnEndedContextIsInTheError(t *testing.T) {
 		_, errs["Acquire"] = b.Acquire(ended)
 		_, errs["Register"] = r.Register(ended, "other")
 		errs["Sync"] = r.Sync(ended)
+		_, errs["Command"] = b.Command(ended, breaker.Command{Action: breaker.Trip, By: "test"})
+		_, errs["Command of a Manager"] = r.Command(ended, breaker.Command{Name: "other", Action: breaker.Trip, By: "test"})
+		_, errs["Snapshot"] = b.Snapshot(ended)
+		_, errs["Snapshots"] = r.Snapshots(ended)
 		errs["Close"] = r.Close(ended)
 		for what, err := range errs {
 			if !errors.Is(err, errShift) || !errors.Is(err, context.Canceled) {

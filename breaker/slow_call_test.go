@@ -141,3 +141,37 @@ func TestARemoteStoreHearsOfSlowCallsThatWereGivenUp(t *testing.T) {
 		}
 	})
 }
+
+func TestACallThatWasAnsweredInTimeIsNotSlowHoweverLongItLasts(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T) {
+		for name, c := range map[string]struct {
+			before, after time.Duration
+			calls         int
+			want          store.Totals
+		}{
+			"in time":       {time.Second, time.Hour, 20, store.Totals{Calls: 20}},
+			"too late":      {time.Second + 1, time.Hour, 10, store.Totals{Calls: 10, Slow: 10}},
+			"said again":    {0, 2 * time.Second, 20, store.Totals{Calls: 20}},
+			"one in a rush": {0, 0, 20, store.Totals{Calls: 20}},
+		} {
+			b := solo(t, breaker.WithPolicy(slowPolicy))
+			times(c.calls, func() {
+				p, err := b.Acquire(t.Context())
+				if err != nil {
+					t.Fatalf("%s: %v", name, err)
+				}
+				time.Sleep(c.before)
+				p.Answered()
+				time.Sleep(c.after)
+				p.Answered()
+				p.Done(nil)
+				p.Answered() // of a call that has ended it says nothing
+			})
+			if s, err := b.Snapshot(t.Context()); err != nil || s.Totals != c.want {
+				t.Errorf("%s: %+v, %v; want %+v", name, s.Totals, err, c.want)
+			}
+		}
+		var none breaker.Permit
+		none.Answered()
+	})
+}

@@ -2,6 +2,7 @@ package breaker
 
 import (
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -13,6 +14,23 @@ type EventClass struct {
 	From, To State
 	Reason   Reason // "" if this version does not know it
 	Action   Action // 0 if this version does not know it
+}
+
+// MarshalText gives what is known of the class, in the order of its fields, so that a [Status] can be marshalled and logged:
+// "transitioned here closed open failure-rate".
+func (c EventClass) MarshalText() ([]byte, error) {
+	words := []string{c.Kind.String()}
+	if c.Here {
+		words = append(words, "here")
+	}
+	words = append(words, c.From.String(), c.To.String())
+	if c.Reason != "" {
+		words = append(words, string(c.Reason))
+	}
+	if c.Action != 0 {
+		words = append(words, c.Action.String())
+	}
+	return []byte(strings.Join(words, " ")), nil
 }
 
 var reasons = []Reason{

@@ -43,7 +43,10 @@ func (s Store) Open() (store.Store, error) {
 }
 
 // local reports that the store is this process's own.
-func (s Store) local() bool { return s.URL == "" || strings.HasPrefix(s.URL, "memory:") }
+func (s Store) local() bool {
+	scheme, _, _ := strings.Cut(s.URL, ":")
+	return s.URL == "" || strings.EqualFold(scheme, "memory")
+}
 
 // Error is one bad variable.
 type Error struct {

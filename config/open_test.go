@@ -10,7 +10,7 @@ import (
 
 // Without a URL, which is documented as "each process for itself", redisstore.Open died.
 func TestWithoutAURLTheStoreIsThisProcesssOwn(t *testing.T) {
-	for _, environ := range [][]string{nil, {"CIRCUIT_BREAKER_STORE_URL="}, {"CIRCUIT_BREAKER_STORE_URL=memory:"}} {
+	for _, environ := range [][]string{nil, {"CIRCUIT_BREAKER_STORE_URL="}, {"CIRCUIT_BREAKER_STORE_URL=memory:"}, {"CIRCUIT_BREAKER_STORE_URL=Memory:"}} {
 		s, err := good(t, environ...).Store.Open()
 		if err != nil {
 			t.Fatal(err)
@@ -20,6 +20,10 @@ func TestWithoutAURLTheStoreIsThisProcesssOwn(t *testing.T) {
 		}
 		if err := s.Close(); err != nil {
 			t.Error(err)
+		}
+		c := good(t, append(environ, "CIRCUIT_BREAKER_SLOW_CALL_RATE=0.5", "CIRCUIT_BREAKER_SLOW_CALL_AFTER=1")...)
+		if p := c.PolicyFor("db"); p.Reporters > 1 {
+			t.Errorf("%q gives the policy of a fleet to a process alone: %+v", environ, p)
 		}
 	}
 }

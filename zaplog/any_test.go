@@ -85,3 +85,18 @@ func asAny(t *testing.T, value any) string {
 	}
 	return string(line["value"])
 }
+
+// It was an error, since its events are counted by a struct.
+func TestAStatusCanBeLoggedAsItIs(t *testing.T) {
+	s := breaker.ManagerStatus{Breakers: []breaker.Status{{Name: "mcp", Events: map[breaker.EventClass]uint64{
+		{Kind: breaker.Transitioned, Here: true, From: breaker.Closed, To: breaker.Open, Reason: breaker.ByFailureRate}: 3,
+		{Kind: breaker.Transitioned, From: breaker.HalfOpen, To: breaker.Open, Action: breaker.Retune}:                  1,
+	}}}}
+	const want = `"Events":{"transitioned half-open open retune":1,"transitioned here closed open failure-rate":3}`
+	if form, err := json.Marshal(s); err != nil || !strings.Contains(string(form), want) {
+		t.Errorf("%v: %s; want %s in it", err, form, want)
+	}
+	if line := asAny(t, s); !strings.Contains(line, want) {
+		t.Errorf("zap.Any writes %s", line)
+	}
+}

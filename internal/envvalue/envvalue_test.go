@@ -16,7 +16,7 @@ func TestOnePairOfQuotesIsStripped(t *testing.T) {
 			t.Errorf("%q: %q, %v; want %q", value, got, err, want)
 		}
 	}
-	for _, value := range []string{`"team`, `team"`, `'team"`, `""team""`, `"`, "`"} {
+	for _, value := range []string{`"team`, `team"`, `'team"`, `""team""`, `"`, "`", "“team”", "‘team’", "„team“", "«team»", "team”", `"“team”"`} {
 		if got, err := envvalue.Clean(value); got != "" || !errors.Is(err, envvalue.ErrQuotes) {
 			t.Errorf("%q: %q, %v", value, got, err)
 		}

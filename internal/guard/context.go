@@ -34,6 +34,15 @@ func Ended(ctx context.Context) error {
 	return &endError{err, cause}
 }
 
+// WithCause returns err, joined with the cause of ctx's end if err is that end and does not name it.
+func WithCause(ctx context.Context, err error) error {
+	end, cause := ctx.Err(), context.Cause(ctx)
+	if end == nil || !errors.Is(err, end) || errors.Is(err, cause) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", err, cause)
+}
+
 // endError is how a context ended, and why.
 type endError struct{ err, cause error }
 

@@ -112,6 +112,8 @@ func (cs *clientStream) RecvMsg(m any) error {
 		cs.end(err)
 	case cs.permit.Probe():
 		cs.permit.Done(nil) // a stream may never end
+	default:
+		cs.permit.Answered()
 	}
 	return withRetryAfter(err)
 }

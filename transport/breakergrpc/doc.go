@@ -9,7 +9,8 @@
 // Outcomes go by status code. Unavailable, DeadlineExceeded, ResourceExhausted, Internal, Unknown and DataLoss are
 // failures, Canceled is Ignored, every other code is the tier's answer and so a success: see [WithFailureCodes]. What says
 // nothing about the tier, since the caller or this process is at fault or a guard refused, is Ignored, whatever its code. A
-// unary call is judged when it returns, a stream at its end. Slow is what took longer than SlowCallAfter until then. What is
+// unary call is judged when it returns, a stream at its end. Slow is what took longer than SlowCallAfter until then, or until
+// the first message of a stream that the server sends on. What is
 // Ignored is not slow, unless its caller gave it up and a SlowCallRate is set.
 //
 // How a client's call can end:
@@ -24,10 +25,12 @@
 //	left the stream so                    ignored  it did not wait; slow after SlowCallAfter if SlowCallRate is set
 //	a status of a guard (RefusedReason)   ignored  on whatever machine: the tier was not asked
 //	a guard within refused (IsRefusal)    ignored  the same
-//	invalid UTF-8, illegal metadata,
+//	invalid UTF-8, illegal or too much
+//	metadata,
 //	an unknown compressor or codec,
 //	MaxCallSendMsgSize, credentials that
 //	cannot be got, Send after CloseSend   ignored  the call, or its message, never left the process
+//	no file or memory for a socket        ignored  this process lacks it
 //	a message is too large for its
 //	receiver                              ignored  the caller's fault, or its own limit
 //	a probe's first message received      success  at once, and the stream lives on: it may never end
@@ -38,6 +41,8 @@
 //	a failure code                        failure  the handler says that it cannot
 //	its deadline is over, unanswered      failure  the client got DeadlineExceeded, whatever the handler says then; of a
 //	                                               stream: no message was sent in time
+//	cancelled in the last tenth of the
+//	time until its deadline, unanswered   failure  the client's timer was a little earlier
 //	the client cancelled the call         ignored  nobody waited; slow after SlowCallAfter if SlowCallRate is set. A call
 //	                                               that ends well is a success
 //	a guard's refusal is passed on        ignored  and gets the status of one, so that the client knows

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -60,7 +62,7 @@ func (r *refusedAfar) Refused() bool              { return true }
 // own, so they count only if the call had no connection yet, or if it was its own Send that failed.
 var unsent = []string{
 	"grpc: Compressor is not installed for requested grpc-encoding", "grpc: compressor ", "no codec registered for content-subtype",
-	"header key ", "there is an empty key in the header",
+	"header list size to send violates the maximum size", "header key ", "there is an empty key in the header",
 	"transport: per-RPC creds failed", "transport: received per-RPC creds error", "transport: cannot send secure credentials",
 	"grpc: error while marshaling", "grpc: error while compressing", "grpc: message too large",
 	"trying to send message larger than max", "SendMsg called after CloseSend",
@@ -83,11 +85,22 @@ func begins(err error, with []string) bool {
 	return false
 }
 
+// exhausted is what the system says if it has no socket left for this process.
+var exhausted = []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM}
+
+// noSocket reports whether a call that has no connection says that none could be opened here. gRPC keeps the text only.
+func noSocket(err error) bool {
+	text := statusOf(err).Message()
+	return strings.Contains(text, "transport: Error while dialing: ") && slices.ContainsFunc(exhausted, func(e error) bool {
+		return strings.HasSuffix(text, ": "+e.Error()+`"`)
+	})
+}
+
 // neverSent reports whether err says that a unary call never left the process. connected: it had a connection.
 func neverSent(req any, connected bool, err error) bool {
 	st := statusOf(err)
 	if !connected {
-		return begins(err, unsent)
+		return begins(err, unsent) || noSocket(err)
 	}
 	m, ok := req.(proto.Message)
 	switch {

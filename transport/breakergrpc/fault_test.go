@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"os"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -89,6 +92,20 @@ func TestACallThatNeverLeftTheProcessIsIgnored(t *testing.T) {
 	}
 	if asked.Load() != 0 {
 		t.Errorf("the tier was asked %d times", asked.Load())
+	}
+}
+
+func TestAProcessWithoutAFreeSocketIsNotTheTiersFault(t *testing.T) {
+	for errno, want := range map[syscall.Errno]count{syscall.EMFILE: ignored, syscall.ENOBUFS: ignored, syscall.EADDRNOTAVAIL: failure, syscall.ECONNREFUSED: failure} {
+		b := newBreaker(t)
+		client := dial(t, "passthrough:///tier", grpc.WithChainUnaryInterceptor(breakergrpc.UnaryClientInterceptor(b)),
+			grpc.WithContextDialer(func(context.Context, string) (net.Conn, error) {
+				return nil, &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("socket", errno)}
+			}))
+		_, err := client.UnaryCall(t.Context(), &pb.SimpleRequest{})
+		if got := counted(t, b); got != want {
+			t.Errorf("%v counts %v, want %v", err, got, want)
+		}
 	}
 }
 
@@ -233,6 +250,66 @@ type full struct{}
 
 func (full) Error() string { return "the bulkhead is full" }
 func (full) Refused() bool { return true }
+
+// The client's cancellation came before the server's own timer in every second call, and a tier that hung was ignored.
+func TestACallThatItsClientCancelsAtItsDeadlineIsAFailure(t *testing.T) {
+	gone := status.Error(codes.Canceled, "context canceled")
+	for name, c := range map[string]struct {
+		after time.Duration
+		err   error
+		want  count
+	}{
+		"at its deadline, nothing said":    {999 * time.Millisecond, nil, failure},
+		"at its deadline, passed on":       {999 * time.Millisecond, gone, failure},
+		"at its deadline, an answer":       {901 * time.Millisecond, status.Error(codes.NotFound, "too late"), failure},
+		"at its deadline, refused":         {999 * time.Millisecond, breaker.ErrOpen, ignored},
+		"long before, passed on":           {899 * time.Millisecond, gone, ignored},
+		"long before, as if it ended well": {899 * time.Millisecond, nil, success},
+	} {
+		for kind, serve := range map[string]func(ctx context.Context, b *breaker.Breaker){
+			"unary": func(ctx context.Context, b *breaker.Breaker) {
+				_, _ = breakergrpc.UnaryServerInterceptor(b)(ctx, nil, &grpc.UnaryServerInfo{}, func(ctx context.Context, _ any) (any, error) {
+					<-ctx.Done()
+					return nil, c.err
+				})
+			},
+			"stream": func(ctx context.Context, b *breaker.Breaker) {
+				_ = breakergrpc.StreamServerInterceptor(b)(nil, &brokenStream{fakeServerStream{ctx: ctx}, gone}, &grpc.StreamServerInfo{},
+					func(_ any, ss grpc.ServerStream) error {
+						<-ss.Context().Done()
+						_ = ss.RecvMsg(nil)
+						return c.err
+					})
+			},
+		} {
+			t.Run(name+", "+kind, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					b := newBreaker(t)
+					ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+					defer cancel()
+					time.AfterFunc(c.after, cancel)
+					serve(ctx, b)
+					wantCount(t, b, c.want)
+				})
+			})
+		}
+	}
+}
+
+func TestMetadataLargerThanTheServerTakesIsNotTheTiersFault(t *testing.T) {
+	addr := serve(t, streaming(nil), grpc.MaxHeaderListSize(1000))
+	b := newBreaker(t)
+	client := guarded(t, addr, b)
+	if _, err := client.EmptyCall(t.Context(), &pb.Empty{}); status.Code(err) != codes.Unimplemented {
+		t.Fatal(err) // the connection knows the server's limit
+	}
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "token", strings.Repeat("x", 2000))
+	_, err := client.UnaryCall(ctx, &pb.SimpleRequest{})
+	if _, errStream := client.FullDuplexCall(ctx); err == nil || errStream == nil {
+		t.Fatalf("sent: %v, %v", err, errStream)
+	}
+	wantCount(t, b, count{calls: 1, ignored: 2})
+}
 
 func TestARefusalThatAHandlerPassesOnIsIgnored(t *testing.T) {
 	// Five of them opened the server's breaker and the client's, which outlived the one within.

@@ -6,9 +6,9 @@ import (
 	"io"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"github.com/commontrip/commontrip/breaker"
@@ -30,8 +30,9 @@ func UnaryServerInterceptor(b *breaker.Breaker, opts ...Option) grpc.UnaryServer
 			return handler(ctx, req)
 		}
 		defer permit.Done(breaker.ErrPanic) // has an effect only if handler panics
+		began := time.Now()
 		resp, err := handler(permit.Context(), req)
-		s.settleServed(ctx, &permit, false, err)
+		s.settleServed(ctx, &permit, overdue(ctx, began), err)
 		return resp, passedOn(err)
 	}
 }
@@ -41,7 +42,7 @@ func UnaryServerInterceptor(b *breaker.Breaker, opts ...Option) grpc.UnaryServer
 func StreamServerInterceptor(b *breaker.Breaker, opts ...Option) grpc.StreamServerInterceptor {
 	s := newSettings("StreamServerInterceptor", b, opts)
 	return func(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-		served := &serverStream{ServerStream: ss, caller: ss.Context()}
+		served := &serverStream{ServerStream: ss, caller: ss.Context(), began: time.Now()}
 		guarded, err := s.acquire(served.caller, info.FullMethod, &served.permit)
 		if err != nil {
 			return err
@@ -54,22 +55,31 @@ func StreamServerInterceptor(b *breaker.Breaker, opts ...Option) grpc.StreamServ
 		if served.broke(err) {
 			served.permit.Record(breaker.Ignored)
 		}
-		s.settleServed(served.caller, &served.permit, served.answered.Load(), err)
+		unanswered := !served.answered.Load() && overdue(served.caller, served.began)
+		s.settleServed(served.caller, &served.permit, unanswered, err)
 		return passedOn(err)
 	}
 }
 
-// settleServed settles what a handler has done with a call. A call that was not answered before its deadline is a failure,
-// whatever the handler says of it. answered: a stream's first message was sent in time.
-func (s *settings) settleServed(caller context.Context, p *breaker.Permit, answered bool, err error) {
-	if !answered && late(caller) && !refused(err) && (err == nil || !slices.Contains(s.failures, statusOf(err).Code())) {
-		err = context.DeadlineExceeded
-		if !slices.Contains(s.failures, codes.DeadlineExceeded) {
-			p.Done(err)
-			return
-		}
+// settleServed settles what a handler has done with a call. unanswered: its deadline came before an answer, which is a failure
+// whatever the handler says of it.
+func (s *settings) settleServed(caller context.Context, p *breaker.Permit, unanswered bool, err error) {
+	switch {
+	case !unanswered || refused(err):
+	case errors.Is(caller.Err(), context.Canceled): // by its client, at the deadline
+		p.Record(breaker.Failure)
+	case err == nil || !slices.Contains(s.failures, statusOf(err).Code()):
+		p.Done(context.DeadlineExceeded)
 	}
 	s.settle(caller, p, err)
+}
+
+// overdue reports whether the deadline of a served call is over. The client, whose deadline it is, cancels the call then. That
+// may come before the timer here, which began to run when the call arrived: what is cancelled in the last tenth of its time is
+// overdue.
+func overdue(caller context.Context, began time.Time) bool {
+	deadline, ok := caller.Deadline()
+	return late(caller) || ok && caller.Err() != nil && time.Until(deadline) < deadline.Sub(began)/10
 }
 
 // passedOn is what a handler's error tells other machines. A guard's refusal gets the status of one: gRPC would make Unknown of
@@ -93,6 +103,7 @@ func passedOn(err error) error {
 type serverStream struct {
 	grpc.ServerStream
 	caller   context.Context
+	began    time.Time
 	permit   breaker.Permit
 	answered atomic.Bool  // a message was sent in time
 	broken   atomic.Value // of a brokenRecv: the client's side of the stream has failed
@@ -115,6 +126,8 @@ func (s *serverStream) SendMsg(m any) error {
 		s.answered.Store(true)
 		if s.permit.Probe() {
 			s.permit.Done(nil)
+		} else {
+			s.permit.Answered()
 		}
 	}
 	return err
@@ -132,6 +145,6 @@ func (s *serverStream) RecvMsg(m any) error {
 // broke reports whether the handler passes on that its client's side has failed: a message that nobody can read, or none.
 func (s *serverStream) broke(err error) bool {
 	recv, ok := s.broken.Load().(brokenRecv)
-	return ok && err != nil && !late(s.caller) &&
+	return ok && err != nil && !overdue(s.caller, s.began) &&
 		(errors.Is(err, recv.err) || statusOf(err).Code() == statusOf(recv.err).Code() && statusOf(err).Message() == statusOf(recv.err).Message())
 }

@@ -79,3 +79,50 @@ func TestACallThatIsGivenUpAfterSlowCallAfterCountsAsSlow(t *testing.T) {
 		})
 	}
 }
+
+// Each healthy stream that its client left after an hour counted as a slow call.
+func TestAStreamThatBeganInTimeIsNotSlowHoweverLongItLasts(t *testing.T) {
+	for name, stream := range map[string]func(ctx context.Context, b *breaker.Breaker, before time.Duration){
+		"client": func(ctx context.Context, b *breaker.Breaker, before time.Duration) {
+			messages := 1
+			s, err := breakergrpc.StreamClientInterceptor(b)(ctx, &grpc.StreamDesc{ServerStreams: true}, nil, "/tier/Watch",
+				func(ctx context.Context, _ *grpc.StreamDesc, _ *grpc.ClientConn, _ string, _ ...grpc.CallOption) (grpc.ClientStream, error) {
+					return &fakeClientStream{recv: func() error {
+						if messages--; messages == 0 {
+							time.Sleep(before)
+							return nil
+						}
+						<-ctx.Done()
+						return status.FromContextError(ctx.Err()).Err()
+					}}, nil
+				})
+			for err == nil {
+				err = s.RecvMsg(nil)
+			}
+		},
+		"server": func(ctx context.Context, b *breaker.Breaker, before time.Duration) {
+			_ = breakergrpc.StreamServerInterceptor(b)(nil, &brokenStream{fakeServerStream{ctx: ctx}, nil}, &grpc.StreamServerInfo{},
+				func(_ any, ss grpc.ServerStream) error {
+					time.Sleep(before)
+					_ = ss.SendMsg(nil)
+					<-ctx.Done()
+					return status.FromContextError(ctx.Err()).Err()
+				})
+		},
+	} {
+		for before, want := range map[time.Duration]store.Totals{time.Second: {Ignored: 1}, 2 * time.Second: {Calls: 1, Slow: 1}} {
+			t.Run(name+", first message after "+before.String(), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					b := newBreaker(t, breaker.WithPolicy(breaker.Policy{SlowCallRate: 0.5, SlowCallAfter: time.Second}))
+					ctx, cancel := context.WithCancel(t.Context())
+					time.AfterFunc(time.Hour, cancel)
+					stream(ctx, b, before)
+					synctest.Wait()
+					if got := totals(t, b); got != want {
+						t.Errorf("%+v, want %+v", got, want)
+					}
+				})
+			})
+		}
+	}
+}

@@ -7,8 +7,8 @@
 //
 // An error, 429, and 5xx but 501 are failures; any other status is an answer, and so a success: see [WithOutcome]. What says
 // nothing about the tier, since the caller or this process is at fault or a guard refused, is Ignored. Slow is what took longer
-// than SlowCallAfter: until the headers at a client (or the body's end, with [WithBodyOutcome]), until the handler returns at a
-// server. What is Ignored is not slow, unless its caller gave it up and a SlowCallRate is set.
+// than SlowCallAfter: until the headers at a client (or the body's end, with [WithBodyOutcome]), at a server until a good answer
+// is on its way to the client, or the handler returns. What is Ignored is not slow, unless its caller gave it up and a SlowCallRate is set.
 //
 // How a client's request can end (a [NewTransport]):
 //
@@ -16,6 +16,8 @@
 //	429, 5xx but 501                      failure  the tier says that it cannot
 //	the same with RefusedHeader           ignored  a guard answered in the place of the tier
 //	connection refused, reset, DNS, TLS   failure  the tier cannot be reached
+//	no file or memory for a socket,
+//	no roots to trust                     ignored  this process lacks it
 //	a deadline, http.Client.Timeout       failure  a tier that hangs is seen by nothing else
 //	a probe's lease is over               failure  the same, and the caller gets a timeout
 //	neither a response nor an error       failure  the tier did not answer
@@ -26,6 +28,8 @@
 //	scheme, host or port                  ignored  the request never left the process
 //	its own body cannot be read, or is
 //	not as long as announced              ignored  the caller's fault; MaxBytesReader of a proxied upload too
+//	its deadline is over while the rest
+//	of its own body is waited for         ignored  the tier has not got the request
 //	the answer's body breaks off          success  it was judged at the headers
 //	the same, WithBodyOutcome             failure  the tier did not answer whole; the caller's deadline too
 //	the body is left, WithBodyOutcome     success  the caller had enough: closed early, or cancelled
@@ -37,6 +41,8 @@
 //	the same with RefusedHeader           ignored  a guard within answered, by WriteError or another Middleware
 //	unanswered, its deadline is over      failure  the client got 503 or 504 from the one that set the deadline
 //	an answer that begins after it        failure  the same
+//	the server's WriteTimeout was over
+//	before the answer began               failure  the client got nothing
 //	an answer that http.TimeoutHandler
 //	threw away                            failure  the same
 //	begun in time, ended after it         success  the client is slow, or the answer is a stream
@@ -47,12 +53,14 @@
 //	the client went away during a good
 //	answer                                success  it was answered
 //	its upload broke, and it failed       ignored  the client's fault
-//	Hijack, 101                           success  it is a connection now
+//	its deadline is over while the rest
+//	of its upload is waited for           ignored  the same
+//	Hijack, 101                           success  at once: it is a connection now
 //	a probe, flushed or hijacked          success  at once, and its context lives on: a stream may never end
 //	a probe's lease is over before that   failure  a handler that hangs is seen by nothing else
 //
-// If a handler reads its client's upload through a limit of its own (http.MaxBytesReader), a reverse proxy within answers 502
-// for it: answer 413 in its ErrorHandler, or the Middleware counts a failure.
+// A reverse proxy within answers 502 for whatever its transport says, a refusal and an upload over its limit too: give it
+// [ProxyError] as its ErrorHandler, or the Middleware counts failures.
 //
 // # Refusals
 //

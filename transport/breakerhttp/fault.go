@@ -2,6 +2,8 @@ package breakerhttp
 
 import (
 	"bytes"
+	"context"
+	"crypto/x509"
 	"errors"
 	"io"
 	"net"
@@ -11,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/commontrip/commontrip/breaker"
 )
@@ -25,7 +28,7 @@ func (noResponseError) Error() string {
 // told is the error of a request as the breaker is to know it: a refusal if the fault is the caller's own, so that the tier
 // says nothing by it.
 func told(req *http.Request, up *upload, err error) error {
-	if malformed(req) || up.broke() || unsendable(err) {
+	if malformed(req) || up.broke() || up.stalled() || unsendable(err) {
 		return breaker.AsRefusal(err)
 	}
 	return err
@@ -73,7 +76,14 @@ func unsendable(err error) bool {
 	var addr *net.AddrError
 	var invalid net.InvalidAddrError
 	var network net.UnknownNetworkError
-	if errors.As(err, &addr) || errors.As(err, &invalid) || errors.As(err, &network) {
+	var roots x509.SystemRootsError
+	if errors.As(err, &addr) || errors.As(err, &invalid) || errors.As(err, &network) || errors.As(err, &roots) {
+		return true
+	}
+	if lookup, ok := errors.AsType[*net.DNSError](err); ok && lookup.IsNotFound && !isDomain(lookup.Name) {
+		return true
+	}
+	if slices.ContainsFunc(exhausted, func(e error) bool { return errors.Is(err, e) }) {
 		return true
 	}
 	for e := err; e != nil; e = errors.Unwrap(e) {
@@ -84,22 +94,41 @@ func unsendable(err error) bool {
 	return false
 }
 
+// exhausted is what the system says if it has no socket left for this process. That no address is free (EADDRNOTAVAIL) is not
+// among it: a host without IPv6 says so of every tier that has an address there, and hides how the other address failed.
+var exhausted = []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM}
+
+// isDomain reports whether a name server could be asked for such a name.
+func isDomain(name string) bool {
+	name = strings.TrimSuffix(name, ".")
+	return len(name) <= 253 && !slices.ContainsFunc(strings.Split(name, "."), func(label string) bool {
+		return label == "" || len(label) > 63
+	})
+}
+
 // ownFaults is how the errors begin by which net/http, its HTTP/2 and HTTP/3 say that they cannot send a request. What a server
 // says stands behind words of theirs, so that none can say this.
 var ownFaults = []string{
 	"unsupported protocol scheme", "http2: unsupported scheme", "http3: unsupported protocol scheme",
 	"http: invalid Host header", "net/http: can't write control character in Request.URL", "invalid Trailer key",
 	"http: ContentLength=", "http2: request body larger than specified content length",
+	"http2: request header list larger than peer's advertised limit",
 	"net/http: cannot rewind body after connection loss",
+	"tls: either ServerName or InsecureSkipVerify must be specified", "tls: no supported versions satisfy MinVersion and MaxVersion",
 }
 
 // upload is what is known of a request's own body. A nil one is of a request without a body that could break.
 type upload struct {
-	size   int64 // what was announced; below 1: nothing was
-	broken atomic.Bool
+	caller  context.Context
+	size    int64 // what was announced; below 1: nothing was
+	broken  atomic.Bool
+	awaited atomic.Bool // a Read is under way, or was when the request's time was over
 }
 
 func (u *upload) broke() bool { return u != nil && u.broken.Load() }
+
+// stalled reports whether the request was not whole when its time was over, and its own sender was waited for.
+func (u *upload) stalled() bool { return u != nil && late(u.caller) && u.awaited.Load() }
 
 // watchUpload gives a request like req whose body tells if reading it fails, or if it is not as long as announced. A body that
 // can do neither is left as it is, and so is req itself.
@@ -107,7 +136,7 @@ func watchUpload(req *http.Request) (*http.Request, *upload) {
 	if req.Body == nil || req.Body == http.NoBody || inMemory(req.Body) {
 		return req, nil
 	}
-	u := &upload{size: req.ContentLength}
+	u := &upload{caller: req.Context(), size: req.ContentLength}
 	sent := req.WithContext(req.Context())
 	sent.Body = &uploadBody{ReadCloser: req.Body, of: u}
 	if again := req.GetBody; again != nil {
@@ -143,7 +172,14 @@ type uploadBody struct {
 
 // Read implements io.Reader. An error after Close is the effect of the request's end, and not its cause.
 func (b *uploadBody) Read(p []byte) (int, error) {
+	inTime := !late(b.of.caller) && (b.of.size <= 0 || b.read < b.of.size)
+	if inTime {
+		b.of.awaited.Store(true)
+	}
 	n, err := b.ReadCloser.Read(p)
+	if inTime && !late(b.of.caller) {
+		b.of.awaited.Store(false)
+	}
 	b.read += int64(n)
 	switch size := b.of.size; {
 	case b.closed.Load() || errors.Is(err, http.ErrBodyReadAfterClose):

@@ -3,6 +3,7 @@ package breakerhttp_test
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +16,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/iotest"
 	"testing/synctest"
@@ -58,6 +60,7 @@ func TestAClientsRequestCountsByWhoseFaultItsEndIs(t *testing.T) {
 		"a limiter's 429 that says so":      {gives(&http.Response{StatusCode: http.StatusTooManyRequests, Header: http.Header{breakerhttp.RefusedHeader: {"limiter"}}}, nil), ignored},
 		"an answer with a guard's header":   {gives(&http.Response{StatusCode: http.StatusNotFound, Header: http.Header{breakerhttp.RefusedHeader: {"true"}}}, nil), success},
 		"a tier that quotes our own faults": {gives(nil, errors.New(`malformed HTTP response "http: ContentLength="`)), failure},
+		"headers longer than HTTP/2 takes":  {gives(nil, errors.New("http2: request header list larger than peer's advertised limit")), ignored},
 		"an own fault, wrapped":             {gives(nil, fmt.Errorf("a proxy: %w", errors.New("http: invalid Host header"))), ignored},
 	} {
 		for with, opts := range map[string][]breakerhttp.Option{
@@ -115,6 +118,41 @@ func TestARequestThatNeverLeftTheProcessIsIgnored(t *testing.T) {
 	}
 	if asked.Load() != 0 {
 		t.Errorf("the tier was asked %d times", asked.Load())
+	}
+}
+
+// A process without a free socket opened its breakers, in a fleet for all, while the tiers answered.
+func TestWhatThisProcessLacksIsNotTheTiersFault(t *testing.T) {
+	dial := func(err error) error {
+		return &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("socket", err)}
+	}
+	for name, c := range map[string]struct {
+		err  error
+		want count
+	}{
+		"files":                    {dial(syscall.EMFILE), ignored},
+		"files, of all processes":  {dial(syscall.ENFILE), ignored},
+		"buffers":                  {dial(syscall.ENOBUFS), ignored},
+		"nothing, but IPv6":        {dial(syscall.EADDRNOTAVAIL), failure},
+		"nothing, the tier is off": {dial(syscall.ECONNREFUSED), failure},
+		"certificates of roots":    {x509.SystemRootsError{}, ignored},
+		"a TLS version":            {errors.New("tls: no supported versions satisfy MinVersion and MaxVersion"), ignored},
+		"a label in the host":      {&net.DNSError{Name: "a..b", IsNotFound: true}, ignored},
+		"a shorter label":          {&net.DNSError{Name: strings.Repeat("a", 64) + ".example", IsNotFound: true}, ignored},
+		"a shorter host":           {&net.DNSError{Name: strings.Repeat("a.", 128), IsNotFound: true}, ignored},
+		"nothing, no such host":    {&net.DNSError{Name: "tier.example.", IsNotFound: true}, failure},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBreaker(t)
+			client := &http.Client{Transport: breakerhttp.NewTransport(&http.Transport{
+				DialContext: func(context.Context, string, string) (net.Conn, error) { return nil, c.err },
+			}, b)}
+			if resp, err := client.Get("http://tier/"); err == nil {
+				_ = resp.Body.Close()
+				t.Fatal("the tier answered")
+			}
+			wantCount(t, b, c.want)
+		})
 	}
 }
 
@@ -186,7 +224,7 @@ func TestAProxiedUploadThatBreaksIsNotTheTiersFault(t *testing.T) {
 	b := newBreaker(t)
 	proxy := httputil.NewSingleHostReverseProxy(tier)
 	proxy.Transport = clientOf(t, b).Transport
-	proxy.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) }
+	proxy.ErrorHandler = breakerhttp.ProxyError
 	front := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, 1000)
 		proxy.ServeHTTP(w, r)

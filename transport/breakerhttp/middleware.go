@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/felixge/httpsnoop"
@@ -81,17 +82,23 @@ func (m *middleware) guarded(p *breaker.Permit, w http.ResponseWriter, r *http.R
 			panic(cause)
 		}
 	}()
-	seen := answer{caller: r.Context()}
+	seen := answer{caller: r.Context(), probe: p.Probe()}
+	seen.ends.Store(writeDeadline(r))
 	up := watchClient(r)
 	guarded := r
 	if p.Probe() {
 		guarded = r.WithContext(p.Context())
-		seen.begun = func() {
-			if !failed(seen.status) && !seen.late {
-				m.record(p, r, w, &seen, up)
-			}
+	}
+	seen.begun = func() {
+		switch {
+		case failed(seen.status) || seen.late:
+		case p.Probe() || seen.status == http.StatusSwitchingProtocols:
+			m.record(p, r, w, &seen, up) // it may never end
+		default:
+			p.Answered()
 		}
 	}
+	seen.missed = func() { m.record(p, r, w, &seen, up) }
 	m.next.ServeHTTP(seen.watch(w), guarded)
 	returned = true
 	m.record(p, r, w, &seen, up)
@@ -104,10 +111,11 @@ func (m *middleware) record(p *breaker.Permit, r *http.Request, w http.ResponseW
 		status = http.StatusOK // what net/http sends for a handler that wrote nothing
 	}
 	switch {
-	case cancelled(r.Context()) && (unanswered || failed(status)), up.broke() && failed(status):
+	case cancelled(r.Context()) && (unanswered || failed(status)), up.broke() && failed(status),
+		up.stalled() && (unanswered || seen.late || failed(status)):
 		p.Record(breaker.Ignored)
 		return
-	case !failed(status) && (unanswered || seen.late || seen.lost(w)) && late(r.Context()):
+	case !failed(status) && (unanswered || seen.late || seen.lost(w)) && seen.tooLate():
 		m.settle(r.Context(), p, nil, context.DeadlineExceeded)
 		return
 	}
@@ -127,13 +135,33 @@ func late(ctx context.Context) bool {
 	return ok && time.Until(deadline) <= 0
 }
 
+// writeDeadline is when the server stops writing the answer of a request that it has just read; nil: it does not.
+func writeDeadline(r *http.Request) *time.Time {
+	s, ok := r.Context().Value(http.ServerContextKey).(*http.Server)
+	if !ok || s.WriteTimeout <= 0 {
+		return nil
+	}
+	end := time.Now().Add(s.WriteTimeout)
+	return &end
+}
+
+func over(end *time.Time) bool { return end != nil && !end.IsZero() && time.Until(*end) <= 0 }
+
 // answer is what a handler has sent so far.
 type answer struct {
 	caller context.Context
-	status int    // final; 0: none
-	late   bool   // it came after the request's deadline
-	sent   int64  // bytes of the body
-	begun  func() // called once the answer is on its way to the client, and maybe later again; nil: nobody asks
+	probe  bool
+	ends   atomic.Pointer[time.Time] // when nothing can be written any more; nil or zero: never
+	status int                       // final; 0: none
+	late   bool                      // it came after the request's deadline
+	sent   int64                     // bytes of the body
+	missed func()                    // called once the answer has begun too late
+	begun  func()                    // called once the answer is on its way to the client, and maybe later again
+}
+
+// tooLate reports whether an answer that begins now would not reach the client any more.
+func (a *answer) tooLate() bool {
+	return late(a.caller) || over(a.ends.Load())
 }
 
 // keptBack is more than net/http keeps of an answer before it sends the headers.
@@ -151,16 +179,13 @@ func (a *answer) lost(w http.ResponseWriter) bool {
 
 // flushed notes that what was written has been sent.
 func (a *answer) flushed(err error) {
-	if a.begun != nil && err == nil {
+	if err == nil {
 		a.begun()
 	}
 }
 
 // wrote notes n more bytes of the body.
 func (a *answer) wrote(w http.ResponseWriter, n int64) {
-	if a.begun == nil {
-		return
-	}
 	if a.sent += n; a.sent > keptBack && a.sent-n <= keptBack {
 		if _, ok := w.(http.Flusher); ok { // else it may be kept back whole, as by http.TimeoutHandler
 			a.begun()
@@ -212,8 +237,10 @@ func (a *answer) watch(w http.ResponseWriter) http.ResponseWriter {
 		ReadFrom: func(next httpsnoop.ReadFromFunc) httpsnoop.ReadFromFunc {
 			return func(src io.Reader) (int64, error) {
 				a.note(http.StatusOK)
-				if a.begun != nil {
+				if a.probe {
 					src = &counted{src, w, a}
+				} else {
+					a.begun() // it is all there is to come; counted, it could not go from file to socket by itself
 				}
 				return next(src)
 			}
@@ -226,6 +253,15 @@ func (a *answer) watch(w http.ResponseWriter) http.ResponseWriter {
 				a.note(http.StatusOK)
 				err := next()
 				a.flushed(err)
+				return err
+			}
+		},
+		SetWriteDeadline: func(next httpsnoop.SetWriteDeadlineFunc) httpsnoop.SetWriteDeadlineFunc {
+			return func(end time.Time) error {
+				err := next(end)
+				if err == nil {
+					a.ends.Store(&end)
+				}
 				return err
 			}
 		},
@@ -245,6 +281,9 @@ func (a *answer) watch(w http.ResponseWriter) http.ResponseWriter {
 // note keeps the first final status; 1xx but 101 are hints that come before it.
 func (a *answer) note(code int) {
 	if a.status == 0 && (code >= 200 || code == http.StatusSwitchingProtocols) {
-		a.status, a.late = code, code != http.StatusSwitchingProtocols && late(a.caller)
+		a.status, a.late = code, code != http.StatusSwitchingProtocols && a.tooLate()
+		if a.late {
+			a.missed() // at once: to write it may cancel the request
+		}
 	}
 }

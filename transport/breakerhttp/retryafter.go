@@ -123,6 +123,19 @@ func WriteError(w http.ResponseWriter, err error) bool {
 	return true
 }
 
+// ProxyError is an ErrorHandler for httputil.ReverseProxy. It answers a refusal of the proxy's guarded transport as
+// [WriteError] does, 413 for an upload that is longer than http.MaxBytesReader lets through, and 502 for anything else. The
+// proxy's own handler says 502 of them all, which a [Middleware] around it takes for the tier's failure.
+func ProxyError(w http.ResponseWriter, _ *http.Request, err error) {
+	_, tooLong := errors.AsType[*http.MaxBytesError](err)
+	switch {
+	case tooLong:
+		w.WriteHeader(http.StatusRequestEntityTooLarge)
+	case !WriteError(w, err):
+		w.WriteHeader(http.StatusBadGateway)
+	}
+}
+
 func refuse(w http.ResponseWriter, _ *http.Request, err error) {
 	if !WriteError(w, err) {
 		unavailable(w)

@@ -7,6 +7,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -136,6 +138,30 @@ func TestAGuardsAnswerWithinAHandlerIsIgnored(t *testing.T) {
 				t.Errorf("the answer reads as %v", said)
 			}
 		})
+	}
+}
+
+// The proxy's own handler says 502 of a refusal within, and five of them opened the breaker around it.
+func TestAProxyTellsWhatItsTransportSays(t *testing.T) {
+	for _, c := range []struct {
+		err    error
+		status int
+		want   count
+	}{
+		{breaker.NewOpenError("db", breaker.RefusedOpen, time.Second), 503, ignored},
+		{&http.MaxBytesError{Limit: 1000}, 413, success},
+		{errors.New("connection refused"), 502, failure},
+	} {
+		b := newBreaker(t)
+		proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: "tier"})
+		proxy.Transport = roundTrip(func(*http.Request) (*http.Response, error) { return nil, c.err })
+		proxy.ErrorHandler = breakerhttp.ProxyError
+		rec := httptest.NewRecorder()
+		breakerhttp.Middleware(b)(proxy).ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/", nil))
+		wantCount(t, b, c.want)
+		if rec.Code != c.status {
+			t.Errorf("%v is answered with %d, want %d", c.err, rec.Code, c.status)
+		}
 	}
 }
 
