@@ -118,8 +118,8 @@ func (s *Server) startAnywhere() {
 func Require(t testing.TB) (folder string) {
 	t.Helper()
 	if path, err := exec.LookPath("initdb"); err == nil {
-		if real, err := filepath.EvalSymlinks(path); err == nil { // the other programs may have no link beside it
-			path = real
+		if target, err := filepath.EvalSymlinks(path); err == nil { // the other programs may have no link beside it
+			path = target
 		}
 		return filepath.Dir(path)
 	}
