@@ -15,7 +15,7 @@ if ! PATH="$bin:$PATH" scripts/program-root.sh "$out/root" postgres pg_isready; 
 	exit 1
 fi
 mkdir -p "$out/root$bin" # the server looks for its libraries beside itself
-mv "$out"/root/usr/bin/* "$out/root$bin"
+mv "$out/root/usr/bin"/* "$out/root$bin"
 for folder in "$("$bin/pg_config" --sharedir 2>/dev/null || echo "/usr/share/postgresql/$(basename "$(dirname "$bin")")")" "$(dirname "$bin")/lib"; do
 	mkdir -p "$out/root$folder"
 	cp -rL "$folder/." "$out/root$folder"
