@@ -75,10 +75,10 @@ func (d *postgresServer) ping(ctx context.Context) error {
 }
 
 // ask reads one row for a check, which fails with the question. A row that is not there is not a failure.
-func (d *postgresServer) ask(ctx context.Context, check, query string, args []any, into ...any) bool {
+func (d *postgresServer) ask(ctx context.Context, check, query string, into ...any) bool {
 	conn, err := d.connected(ctx)
 	if err == nil {
-		err = conn.QueryRow(ctx, query, args...).Scan(into...)
+		err = conn.QueryRow(ctx, query).Scan(into...)
 	}
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		d.say(problem, check, err.Error(), adviceFor(err))
@@ -124,7 +124,7 @@ func (d *postgresServer) checkServer(ctx context.Context) bool {
 	var there time.Time
 	begun := time.Now()
 	if !d.ask(ctx, "server", `SELECT current_setting('server_version'), current_setting('server_version_num')::int, pg_is_in_recovery(),
-		pg_backend_pid(), clock_timestamp()`, nil, &version, &number, &standby, &pid, &there) {
+		pg_backend_pid(), clock_timestamp()`, &version, &number, &standby, &pid, &there) {
 		return false
 	}
 	d.sayClock("server", there.Sub(begun.Add(time.Since(begun)/2)))
@@ -177,7 +177,7 @@ func (d *postgresServer) checkRights(ctx context.Context) bool {
 			SELECT right_of || ' ON commontrip.' || c.relname FROM pg_class AS c, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS right_of
 			WHERE c.relnamespace = n.oid AND (c.relname = 'breakers' OR c.relname = 'migrations' AND right_of = 'SELECT')
 				AND NOT has_table_privilege(c.oid, right_of))
-		FROM pg_roles AS r, pg_namespace AS n WHERE r.rolname = current_user AND n.nspname = 'commontrip'`, nil, &user, &super, &owner, &lacks) {
+		FROM pg_roles AS r, pg_namespace AS n WHERE r.rolname = current_user AND n.nspname = 'commontrip'`, &user, &super, &owner, &lacks) {
 		return false
 	}
 	switch {
@@ -261,7 +261,7 @@ func (d *postgresServer) checkPush(ctx context.Context) bool {
 	}
 	d.sayEcho(time.Since(begun))
 	var used float64
-	if d.ask(ctx, "push", "SELECT pg_notification_queue_usage()", nil, &used) && used > 0.5 {
+	if d.ask(ctx, "push", "SELECT pg_notification_queue_usage()", &used) && used > 0.5 {
 		d.say(problem, "push", fmt.Sprintf("the server's queue of notifications is %.0f %% full; once it is full, every request fails", 100*used),
 			"end the session that has LISTENed and sits in an old transaction: see the server's log, and xact_start in pg_stat_activity")
 	}
@@ -284,7 +284,7 @@ func (d *postgresServer) adviceForSilence() string {
 func (d *postgresServer) checkDurability(ctx context.Context) bool {
 	var fsync, pages, commit, standbys string
 	if !d.ask(ctx, "durability", `SELECT current_setting('fsync'), current_setting('full_page_writes'), current_setting('synchronous_commit'),
-		current_setting('synchronous_standby_names')`, nil, &fsync, &pages, &commit, &standbys) {
+		current_setting('synchronous_standby_names')`, &fsync, &pages, &commit, &standbys) {
 		return false
 	}
 	settings := fmt.Sprintf("fsync %s, full_page_writes %s, synchronous_commit %s", fsync, pages, commit)
@@ -307,7 +307,7 @@ func (d *postgresServer) checkDurability(ctx context.Context) bool {
 func (d *postgresServer) checkConnections(ctx context.Context) bool {
 	var most, used int
 	if !d.ask(ctx, "connections", `SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
-		sum(numbackends)::int FROM pg_stat_database`, nil, &most, &used) {
+		sum(numbackends)::int FROM pg_stat_database`, &most, &used) {
 		return false
 	}
 	found := fmt.Sprintf("%d of %d are in use", used, most)
@@ -336,7 +336,7 @@ func (d *postgresServer) checkVacuum(ctx context.Context) bool {
 			AND NOT 'autovacuum_enabled=false' = ANY(coalesce(c.reloptions, '{}')),
 		s.n_live_tup, s.n_dead_tup, pg_size_pretty(pg_total_relation_size(s.relid))
 		FROM pg_stat_all_tables AS s JOIN pg_class AS c ON c.oid = s.relid WHERE s.schemaname = 'commontrip' AND s.relname = 'breakers'`,
-		nil, &on, &live, &dead, &size) {
+		&on, &live, &dead, &size) {
 		return false
 	}
 	found := fmt.Sprintf("live rows of commontrip.breakers: %d, dead: %d, %s in all", live, dead, size)
@@ -363,7 +363,7 @@ func (d *postgresServer) checkLocks(ctx context.Context) bool {
 		FROM pg_stat_activity AS w, unnest(pg_blocking_pids(w.pid)) AS by JOIN pg_stat_activity AS h ON h.pid = by
 		WHERE w.datname = current_database() AND w.wait_event_type = 'Lock' AND w.query LIKE '%commontrip.breakers%'
 			AND clock_timestamp() - w.query_start > interval '100 ms' ORDER BY 2 DESC LIMIT 1`,
-		nil, &waiting, &waited, &pid, &user, &program, &state, &open)
+		&waiting, &waited, &pid, &user, &program, &state, &open)
 	if !found {
 		d.say(fine, "locks", "no request waits for a row", "")
 		return true

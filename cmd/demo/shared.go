@@ -36,10 +36,11 @@ func openShared(ctx context.Context) (s *sharedStore, err error) {
 	case redisURL != "" && databaseURL != "":
 		return s, errors.New("REDIS_URL and DATABASE_URL are both set; want one of them")
 	case databaseURL != "":
-		return s, s.openPostgres(ctx, databaseURL)
+		err = s.openPostgres(ctx, databaseURL)
 	default:
-		return s, s.openRedis(ctx, redisURL)
+		err = s.openRedis(ctx, redisURL)
 	}
+	return s, err
 }
 
 // between puts the relay before the server.

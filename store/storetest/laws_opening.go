@@ -202,7 +202,6 @@ var openingRules = []rule{
 			f.round(store.Success)
 			same(f, "entries once it is closed", len(f.history()), 50)
 			f.trip()
-			began = f.newest()
 			f.force(store.ForceClosed, 0)
 			f.force(store.ForceOpen, 0)
 			forced := f.newest()

@@ -69,7 +69,7 @@ func TestTheDemoClusterCanStandOnPostgreSQL(t *testing.T) {
 		}
 	}
 	url := regexp.MustCompile(`COMMONTRIP_STORE_URL='([^']+)'`).FindStringSubmatch(read(t, "../../scripts/compose.sh"))
-	if url == nil || !slices.Contains(strings.FieldsFunc(url[1], func(r rune) bool { return strings.ContainsRune(":/@?", r) }), "postgres") {
+	if len(url) != 2 || !slices.Contains(strings.FieldsFunc(url[1], func(r rune) bool { return strings.ContainsRune(":/@?", r) }), "postgres") {
 		t.Errorf("compose.sh gives the URL %q; want one that leads to the part postgres", url)
 	}
 }

@@ -32,7 +32,7 @@ var imports = map[string]string{
 	"storekit": modulePath + "/store/kit", "postgresstore": modulePath + "/store/postgres",
 	"breakergrpc": modulePath + "/transport/breakergrpc", "breakerhttp": modulePath + "/transport/breakerhttp",
 	"zaplog": modulePath + "/zaplog", "oteltrip": modulePath + "/oteltrip",
-	"grpc":   "google.golang.org/grpc", "credentials": "google.golang.org/grpc/credentials", "prometheus": "github.com/prometheus/client_golang/prometheus",
+	"grpc": "google.golang.org/grpc", "credentials": "google.golang.org/grpc/credentials", "prometheus": "github.com/prometheus/client_golang/prometheus",
 	"promhttp": "github.com/prometheus/client_golang/prometheus/promhttp",
 	"tls":      "crypto/tls", "redis": "github.com/redis/go-redis/v9",
 	"failsafeguard": modulePath + "/failsafeguard", "failsafe": failsafePath, "adaptivelimiter": failsafePath + "/adaptivelimiter",
