@@ -86,7 +86,7 @@ func probed(t *testing.T, what string, c corev1.Container, p *corev1.Probe) {
 // longestEnd is what the pods' programs take at most to end, in seconds, by their own bounds.
 var longestEnd = map[string]int64{
 	"example-service": 5 + 1 + 5 + 1 + 5 + 2, // within, in examples/service
-	"commontrip-page": 5 + 5,         // serve, in cmd/commontrip
+	"commontrip-page": 5 + 5,                 // serve, in cmd/commontrip
 }
 
 func TestPodsHaveTimeToEnd(t *testing.T) {
