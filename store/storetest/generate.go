@@ -94,7 +94,7 @@ func drawDuration(t *rapid.T) string {
 
 // drawWait waits until just before or exactly at the next end of something, or some time.
 func (d *duel) drawWait(t *rapid.T) string {
-	s, _ := d.look()
+	s, shown := d.look()
 	var ends []time.Duration
 	for _, end := range []time.Duration{s.RetryIn, s.ModeNote.EndsIn, s.PolicyNote.EndsIn, s.Policy.OpenFor, s.Policy.ProbeLease} {
 		if end > ms {
@@ -105,8 +105,20 @@ func (d *duel) drawWait(t *rapid.T) string {
 		ends = someDurations
 	}
 	wait := rapid.SampledFrom(ends).Draw(t, "wait")
+	if shown && d.idle+wait > mayForget(s) {
+		wait = ms
+	}
 	d.rested += wait
+	d.idle += wait
 	return "wait " + durationText(wait)
+}
+
+// mayForget is after which time without a report a store may let go of a breaker: a day, and less if nothing ever happened to it.
+func mayForget(s store.Snapshot) time.Duration {
+	if s.Generation == 0 && s.Rev == 0 {
+		return 50 * minute
+	}
+	return day
 }
 
 // drawBack steps the clock back, but not past the end of a tombstone: a store may have let go of it, or not yet.

@@ -135,6 +135,7 @@ type duel struct {
 	claims       int           // made so far
 	settled      []string      // leases that were settled, rightly or not
 	rested       time.Duration // waited since the last Remove
+	idle         time.Duration // waited since the last report that was taken
 }
 
 // play runs a line on both stages; if the answers differ it prints the whole history as a scenario.
@@ -146,6 +147,9 @@ func (d *duel) play(t *rapid.T, line string) {
 	got, err := d.store.play(line)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if strings.HasPrefix(line, "report ") && !strings.Contains(want, "refused") {
+		d.idle = 0
 	}
 	d.played.WriteString(lineText(line, want))
 	if got != want {
