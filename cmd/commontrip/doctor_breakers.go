@@ -94,14 +94,11 @@ func (d *doctor) checkStanding(check string, s store.Snapshot) {
 
 // checkReplicas looks at which replicas report.
 func (d *doctor) checkReplicas(check string, s store.Snapshot, roster []store.Replica) {
-	var silent, conflict []string
+	var silent []string
 	own := 0
 	for _, r := range roster {
 		if r.Seen > silence {
 			silent = append(silent, r.Name)
-		}
-		if r.Conflict {
-			conflict = append(conflict, r.Name)
 		}
 		if r.OwnOpen {
 			own++
@@ -113,11 +110,12 @@ func (d *doctor) checkReplicas(check string, s store.Snapshot, roster []store.Re
 	if len(silent) > 0 {
 		d.say(note, check, fmt.Sprintf("silent for more than %v: %s", silence, few(silent)), "if they were not stopped or replaced by a deploy: see whether they run and reach the store")
 	}
-	if s.PolicyConflict || len(conflict) > 0 {
-		d.say(problem, check, "another policy than the fleet's: "+few(conflict), "finish the deploy, or give them one policy")
+	explained := s.Explain(nil, roster)
+	if explained.Policies != "" {
+		d.say(problem, check, explained.Policies, "finish the deploy, or give them one policy")
 	}
-	if text := s.Explain(nil, roster).Own; text != "" && s.State != store.Open {
-		d.say(note, check, text, adviceForOwn(own, len(roster)))
+	if explained.Own != "" && s.State != store.Open {
+		d.say(note, check, explained.Own, adviceForOwn(own, len(roster)))
 	}
 }
 
@@ -138,9 +136,6 @@ func few(names []string) string {
 	const most = 5
 	if len(names) > most {
 		return fmt.Sprintf("%s and %d more", quoteAll(names[:most]), len(names)-most)
-	}
-	if len(names) == 0 {
-		return "replicas that are gone by now"
 	}
 	return strings.TrimSpace(quoteAll(names))
 }

@@ -128,7 +128,7 @@ func TestDoctorTellsWhoIsSilentAndWhatWasForgotten(t *testing.T) {
 	found := d.examined(ill)
 	holds(t, found("breaker mcp"), "note: forced-open without an end, by oncall", "commontrip lift mcp",
 		"note: a retuned policy without an end", "commontrip restore mcp", "silent for more than 20s: web-1#a1",
-		"problem: another policy than the fleet's: web-2#b2")
+		"problem: web-2 reports another policy than the fleet's: Probes 5 here, 3 agreed")
 	holds(t, found("clock"), "note: server: ")
 }
 
