@@ -120,6 +120,9 @@ func (s *service) served(t *testing.T) (from string) {
 // This is how deploy/kubernetes runs the service: callers and inner pages apart, and an end that is asked for. Its tiers fail one after
 // the other.
 func TestTheServiceServesAsLongAsOneTierDoesAndEndsInOrder(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it builds and breaks a whole service: not with -short")
+	}
 	if runtime.GOOS == "windows" {
 		t.Skip("nothing here tells a process to end")
 	}

@@ -16,14 +16,20 @@ import (
 	"github.com/commontrip/commontrip/store"
 	redisstore "github.com/commontrip/commontrip/store/redis"
 	"github.com/commontrip/commontrip/tests/await"
+	"github.com/commontrip/commontrip/tests/postgrestest"
 )
 
 var update = flag.Bool("update", false, "write docs/cli.md again")
 
 func TestMain(m *testing.M) {
 	redisstore.LogClient(nil)
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(copied{m})
 }
+
+// copied runs tests whose PostgreSQL servers begin with copies of one cluster.
+type copied struct{ *testing.M }
+
+func (c copied) Run() int { return postgrestest.Main(c.M) }
 
 const patient = time.Minute // for what happens on its own
 

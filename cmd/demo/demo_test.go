@@ -282,6 +282,9 @@ func TestAStoreThatCannotBeUsedIsStatus1AndASentence(t *testing.T) {
 }
 
 func TestTheFleetKeepsItsPromisesOnPostgreSQL(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the story on another store: not with -short")
+	}
 	srv := postgrestest.Start(t)
 	log := filepath.Join(t.TempDir(), "log")
 	cmd := demo(t, "-only", "fleet", "-speed", "1.5", "-log", log)
