@@ -42,11 +42,9 @@ func laws(t *testing.T, servers int) {
 	storetest.RunParallel(t, func(t testing.TB) storetest.Harness {
 		bucket := fmt.Sprintf("law-%d", buckets.Add(1))
 		wire := newProxy(t, strings.TrimPrefix(url, "nats://"))
+		made(t, url, bucket, servers)
 		stream := func(t testing.TB) jetstream.Stream {
-			b := natsstore.New(url, bucket).WithReplicas(servers)
-			defer b.Close()
-			_, _, err := b.Look(t.Context(), nil) // makes the bucket if it is missing
-			must(t, err)
+			made(t, url, bucket, servers)
 			s, err := js.Stream(t.Context(), "KV_"+bucket)
 			must(t, err)
 			return s
@@ -80,6 +78,25 @@ func laws(t *testing.T, servers int) {
 			Silence: func(testing.TB) { wire.silence() },
 		}
 	})
+}
+
+// made makes the bucket if it is missing. A cluster on a busy machine may take a server for offline for a while, and has no place
+// for a bucket then.
+func made(t testing.TB, url, bucket string, servers int) {
+	b := natsstore.New(url, bucket).WithReplicas(servers)
+	defer b.Close()
+	deadline := time.After(time.Minute)
+	for tick := time.NewTicker(50 * time.Millisecond); ; {
+		_, _, err := b.Look(t.Context(), nil)
+		if err == nil {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatal(err)
+		}
+	}
 }
 
 // What no law looks at: a step on several names, beside others on the same, in other numbers than a replica sends.
