@@ -74,7 +74,7 @@ all_healthy() { (($(parts_that_are healthy) == PARTS)); }
 
 # folders makes what the images are built from: binaries for Docker's own platform, and a Redis.
 folders() {
-	mkdir -p bin/compose/app
+	mkdir -p bin/compose/app bin/compose/postgres # compose looks for the folders of profiles that are off, too
 	local arch
 	arch="$(docker version --format '{{.Server.Arch}}')"
 	CGO_ENABLED=0 GOOS=linux GOARCH="$arch" doing "building demo and commontrip for linux/$arch; the first time takes minutes" \
