@@ -30,10 +30,10 @@ func (f *failover) subscribe() (s *subscription, remove func()) {
 	return f.watch.add()
 }
 
-// failoverWatch makes a subscription leave a server as soon as an exchange is answered by another. Under Sentinels the
-// client drops its pooled connections to an old master by itself, but leaves a subscription where it is: at a server that
-// hangs, or that is a replica by now. Which connection was made last says nothing, since Sentinels may disagree, and a
-// connection that was begun early may stand late.
+// failoverWatch makes connections leave a master that was replaced: all of them when Sentinels tell of a switch, and a
+// subscription as soon as an exchange is answered by another server. The client leaves it where it is: at a server that hangs,
+// or that is a replica by now. Which connection was made last says nothing, since Sentinels may disagree, and a connection that
+// was begun early may stand late.
 type failoverWatch struct {
 	mu            sync.Mutex
 	subscriptions map[*subscription]struct{}
@@ -43,7 +43,7 @@ type failoverWatch struct {
 // subscription is the connection on which a Watch listens, or waits for another.
 type subscription struct {
 	server string        // of its newest connection; "": none, or it is to leave that one. Guarded by failoverWatch.mu
-	leave  chan struct{} // holds a token if an exchange was answered by another server
+	leave  chan struct{} // holds a token if it is to leave its server, or to wait no longer for one
 }
 
 // newFailoverWatch makes one, which sees the connections of a client whose hook it is.

@@ -20,6 +20,8 @@ const (
 	sentinelPatience = 200 * time.Millisecond // for the other Sentinels, once one has answered
 	sentinelMemory   = 10 * time.Second       // how long an older configuration is not believed after a newer one was told
 	sentinelsMost    = 16                     // that are asked, beyond those of the URL
+	sentinelTries    = 10                     // until one that the URL does not name is forgotten; half a minute or so
+	sentinelPool     = 10                     // more than dials that fail in one question: a pool of fewer dials on by itself
 	switchChannel    = "+switch-master"
 )
 
@@ -61,16 +63,32 @@ func newSentinels(o *redis.FailoverOptions, moved func(master string)) *sentinel
 // close ends what follows.
 func (s *sentinels) close() { s.end() }
 
-// dial connects to the master. The address that it is given is not one.
+// dial connects to the master. The address that it is given is not one. A connection that stands after a switch is not used.
 func (s *sentinels) dial(ctx context.Context, network, _ string) (net.Conn, error) {
-	master, err := s.master(ctx)
-	if err != nil {
-		return nil, err
+	for {
+		master, err := s.master(ctx)
+		if err != nil {
+			return nil, err
+		}
+		c, err := s.connect(ctx, network, master)
+		if err != nil {
+			return nil, err
+		}
+		if s.isMaster(master) {
+			if server, ok := ctx.Value(serverKey{}).(*string); ok {
+				*server = master
+			}
+			return c, nil
+		}
+		_ = c.Close()
 	}
-	if server, ok := ctx.Value(serverKey{}).(*string); ok {
-		*server = master
-	}
-	return s.connect(ctx, network, master)
+}
+
+// isMaster reports that an address is the one that is believed now.
+func (s *sentinels) isMaster(addr string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.believed.master == addr
 }
 
 // master asks for the master, and tells of a switch.
@@ -184,15 +202,28 @@ func (s *sentinels) follow(addrs []string) {
 	for _, addr := range addrs {
 		if !s.known[addr] && s.ctx.Err() == nil && len(s.known) < len(s.named)+sentinelsMost {
 			s.known[addr] = true
-			go s.listen(redis.NewSentinelClient(s.options(addr)))
+			go s.listen(addr)
 		}
 	}
 }
 
-// listen asks for the master whenever a Sentinel tells of a switch, until close.
-func (s *sentinels) listen(c *redis.SentinelClient) {
+// forget makes room for another Sentinel. One that is still named by others is followed anew with the next answer.
+func (s *sentinels) forget(addr string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.known, addr)
+}
+
+// listen asks for the master whenever a Sentinel tells of a switch, until close. One that only others name, and that is gone,
+// is forgotten: if addresses change with each restart they would add up.
+func (s *sentinels) listen(addr string) {
+	c := redis.NewSentinelClient(s.options(addr))
 	defer c.Close()
 	for attempt := 0; ; attempt++ {
+		if attempt == sentinelTries && !slices.Contains(s.named, addr) {
+			s.forget(addr)
+			return
+		}
 		if s.listenOnce(c) {
 			attempt = 0
 		}

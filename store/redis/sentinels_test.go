@@ -3,6 +3,7 @@ package redisstore
 import (
 	"context"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -115,6 +116,45 @@ func TestSentinelsThatBeganAnewAreBelievedInTime(t *testing.T) {
 	}
 	if len(moves) != 0 {
 		t.Error("believe told of a switch; its caller does")
+	}
+}
+
+// TestAConnectionThatStandsAfterASwitchIsNotUsed: it was begun before, to the old master.
+func TestAConnectionThatStandsAfterASwitchIsNotUsed(t *testing.T) {
+	one := startOracle(t, "10.0.0.1:1", 3, false)
+	s, _ := under(t, one)
+	var dialled []string
+	s.connect = func(_ context.Context, _, addr string) (net.Conn, error) {
+		if dialled = append(dialled, addr); len(dialled) == 1 {
+			one.master.Store("10.0.0.2:2")
+			one.epoch.Store(4)
+			s.believe(told{master: "10.0.0.2:2", epoch: 4})
+		}
+		ours, theirs := net.Pipe()
+		t.Cleanup(func() { _ = theirs.Close() })
+		return ours, nil
+	}
+	var server string
+	c, err := s.dial(context.WithValue(t.Context(), serverKey{}, &server), "tcp", "")
+	if err != nil || server != "10.0.0.2:2" || len(dialled) != 2 {
+		t.Fatalf("connected to %q after %q, %v; want the new master", server, dialled, err)
+	}
+	_ = c.Close()
+}
+
+// TestASentinelThatIsGoneMakesRoom: in a cluster of containers each restart gives it another address.
+func TestASentinelThatIsGoneMakesRoom(t *testing.T) {
+	one := startOracle(t, "10.0.0.1:1", 3, false)
+	s, _ := under(t, one)
+	wantMaster(t, s, "10.0.0.1:1")
+	for i := range sentinelsMost + 5 {
+		addr := "127.0.0.1:" + strconv.Itoa(i+1)
+		s.follow([]string{addr})
+		s.forget(addr)
+	}
+	s.follow([]string{"127.0.0.1:99"})
+	if !slices.Contains(s.addrs(), "127.0.0.1:99") || len(s.addrs()) != 2 {
+		t.Errorf("it follows %q", s.addrs())
 	}
 }
 

@@ -119,7 +119,7 @@ func sentinelOptions(o *redis.FailoverOptions, addr string) *redis.Options {
 		Addr: addr, ClientName: o.ClientName, Username: o.SentinelUsername, Password: o.SentinelPassword,
 		ContextTimeoutEnabled: true, MaxRetries: -1, DialerRetries: 1, DisableIdentity: true, MaintNotificationsConfig: quiet(),
 		DialTimeout: o.DialTimeout, ReadTimeout: o.ReadTimeout, WriteTimeout: o.WriteTimeout,
-		PoolSize: 1, PipelinePoolSize: -1, ReadBufferSize: 4096, WriteBufferSize: 4096, TLSConfig: o.TLSConfig,
+		PoolSize: sentinelPool, PipelinePoolSize: -1, ReadBufferSize: 4096, WriteBufferSize: 4096, TLSConfig: o.TLSConfig,
 	}
 }
 
