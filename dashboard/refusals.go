@@ -60,7 +60,7 @@ func (r *refusals) average(now time.Time) (rate float64) {
 		begin = now.Add(-1) // only the silence that ends now
 	}
 	for _, s := range r.steps {
-		from, to := s.at.Add(-1), s.at.Add(silence) // silences with this step end between them
+		from, to := s.at.Add(-1), s.at.Add(silence-1) // silences with this step end between them
 		if from.Before(begin) {
 			from = begin
 		}

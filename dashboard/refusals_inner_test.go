@@ -31,7 +31,7 @@ func TestTheRateIsRightWhereverTheReportsOfTheReplicasFall(t *testing.T) {
 		}
 		of := fmt.Sprintf("%d replicas, together %v, seed %d", n, together, seed)
 		var r refusals
-		read := begin
+		read, reported := begin, 0.0
 		for second := 1; second <= 70; second++ {
 			now := begin.Add(time.Duration(second) * time.Second)
 			calls := 0.0
@@ -51,8 +51,12 @@ func TestTheRateIsRightWhereverTheReportsOfTheReplicasFall(t *testing.T) {
 			if second <= 20 { // an average of a few seconds
 				least = 0.5
 			}
+			reported += calls
 			switch {
 			case second <= 11:
+				if second <= 9 && reported > 0 && got <= 0 || got > 1.25 { // until then no report is over
+					t.Errorf("%s: after %d s, of which %v calls are told, it is %.2f of the truth", of, second, reported, got)
+				}
 			case rare && (got < least || got > 1.25):
 				t.Errorf("%s: after %d s it is %.2f of the truth", of, second, got)
 			case second < 70 && got > 1.5:
